@@ -1,0 +1,29 @@
+"""The first of the four nouns: one dataset item."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+class Message(TypedDict):
+    """One chat message, in the form that chat templates read."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A prompt and its ground truth.
+
+    `answer` is read by the verifier and by nobody else; for code it is the tests, as JSON. `solution` is a worked
+    solution for supervised fine-tuning, where the dataset has one. `cohort` names the part of the data that a problem
+    belongs to (domain, difficulty, user segment): rewards are reported by cohort.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    answer: str
+    verifier: str = "math"
+    source: str = ""
+    cohort: str = ""
+    solution: str | None = None
