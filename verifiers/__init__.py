@@ -1,5 +1,18 @@
 """A completion and a ground truth in, a Verdict out. Knows neither torch nor rlvr."""
 
+from verifiers.batch import verify_batch
+from verifiers.function import BatchVerifier, FunctionVerifier
+from verifiers.pool import WorkerPool
+from verifiers.registry import get_verifier
 from verifiers.verdict import Status, Verdict, Verifier
 
-__all__ = ["Status", "Verdict", "Verifier"]
+__all__ = [
+    "BatchVerifier",
+    "FunctionVerifier",
+    "Status",
+    "Verdict",
+    "Verifier",
+    "WorkerPool",
+    "get_verifier",
+    "verify_batch",
+]

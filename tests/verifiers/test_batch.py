@@ -1,0 +1,55 @@
+"""The call that trainers use: order, deadlines, and failures that are not wrong answers."""
+
+import time
+
+import pytest
+
+from tests.verifiers import plugins
+from verifiers import get_verifier, verify_batch
+
+HERE = "tests.verifiers.plugins"
+
+
+def test_a_plain_function_is_a_verifier_by_its_path() -> None:
+    verdicts = verify_batch([("abc", "xyz"), ("ab", "xyz")], f"{HERE}:same_length")
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(1.0, "correct"), (0.0, "wrong")]
+
+
+def test_an_async_function_is_a_verifier() -> None:
+    verdicts = verify_batch([("abc", "xyz"), ("ab", "xyz")], f"{HERE}:same_length_async")
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0]
+
+
+def test_a_batch_function_is_called_in_chunks_and_keeps_the_order() -> None:
+    verdicts = verify_batch([("a", "a"), ("b", "c"), ("d", "d")], f"{HERE}:same_many")
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0, 1.0]
+
+
+def test_a_verifier_may_be_handed_over_as_an_object() -> None:
+    assert [verdict.score for verdict in verify_batch([("a", "a")], plugins.same_many)] == [1.0]
+
+
+def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
+    pairs = [("fine", ""), ("raise", ""), ("die", ""), ("junk", ""), ("fine", "")]
+    verdicts = verify_batch(pairs, f"{HERE}:misbehaves", timeout_seconds=10.0)
+    assert [verdict.score for verdict in verdicts] == [1.0, None, None, None, 1.0]
+    assert [verdict.status for verdict in verdicts] == ["correct", "error", "error", "error", "correct"]
+    assert verdicts[1].detail == "RuntimeError: no"
+
+
+def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
+    started = time.monotonic()
+    verdicts = verify_batch([("hang", ""), ("burn", ""), ("fine", "")], f"{HERE}:misbehaves", timeout_seconds=0.7)
+    assert time.monotonic() - started < 6.0
+    assert [verdict.status for verdict in verdicts] == ["timeout", "timeout", "correct"]
+    assert [verdict.score for verdict in verdicts] == [None, None, 1.0]
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ValueError, match="no verifier is called 'maths': did you mean 'math'"):
+        get_verifier("maths")
+
+
+def test_a_path_that_cannot_be_loaded_says_so() -> None:
+    with pytest.raises(ValueError, match=r"cannot be loaded from tests\.verifiers\.plugins:absent"):
+        get_verifier(f"{HERE}:absent")

@@ -1,0 +1,102 @@
+"""Workers are persistent, killable, limited, and gone when their owner is."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from verifiers import WorkerPool
+
+HERE = "tests.verifiers.plugins"
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(2, memory_mb=400) as made:
+        yield made
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_results_come_back_in_the_order_of_the_payloads(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:add", [(n, 1) for n in range(50)], 5.0)
+    assert [outcome.value for outcome in outcomes] == list(range(1, 51))
+
+
+def test_a_worker_is_kept_for_the_next_call(pool: WorkerPool) -> None:
+    first = {outcome.value for outcome in pool.run(f"{HERE}:process_id", [None] * 8, 5.0)}
+    second = {outcome.value for outcome in pool.run(f"{HERE}:process_id", [None] * 8, 5.0)}
+    assert second <= first
+    assert os.getpid() not in first
+
+
+def test_a_job_past_its_deadline_is_killed_and_the_others_are_not_harmed(pool: WorkerPool) -> None:
+    started = time.monotonic()
+    outcomes = pool.run(f"{HERE}:sleep", [0.0, 30.0, 0.0, 0.01], 0.5)
+    assert time.monotonic() - started < 5.0
+    assert [outcome.failure for outcome in outcomes] == ["", "timeout", "", ""]
+    assert outcomes[1].detail == "stopped after 0.5 s"
+
+
+def test_a_job_that_wants_too_much_memory_fails_alone(pool: WorkerPool) -> None:
+    (outcome,) = pool.run(f"{HERE}:hoard", [None], 5.0)
+    assert outcome.failure == "raised"
+    assert "MemoryError" in outcome.detail
+    assert pool.run(f"{HERE}:add", [(2, 3)], 5.0)[0].value == 5
+
+
+def test_threads_share_a_pool(pool: WorkerPool) -> None:
+    sums: dict[int, list[object]] = {}
+
+    def call(n: int) -> None:
+        sums[n] = [outcome.value for outcome in pool.run(f"{HERE}:add", [(n, m) for m in range(20)], 5.0)]
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sums == {n: [n + m for m in range(20)] for n in range(6)}
+
+
+def test_closing_ends_every_process_and_a_later_call_starts_afresh(pool: WorkerPool) -> None:
+    (outcome,) = pool.run(f"{HERE}:process_id", [None], 5.0)
+    pool.close()
+    deadline = time.monotonic() + 5
+    while is_alive(int(str(outcome.value))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_alive(int(str(outcome.value)))
+    assert pool.run(f"{HERE}:add", [(1, 1)], 5.0)[0].value == 2
+
+
+def test_workers_end_when_their_owner_is_killed() -> None:
+    program = textwrap.dedent(f"""
+        import sys, threading, time
+        from verifiers import WorkerPool
+        pool = WorkerPool(1)
+        print(pool.run("{HERE}:process_id", [None], 5.0)[0].value, flush=True)
+        threading.Thread(target=pool.run, args=("{HERE}:sleep", [60.0], 60.0)).start()
+        time.sleep(60)
+    """)
+    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    worker = int(owner.stdout.readline())
+    assert is_alive(worker)
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    deadline = time.monotonic() + 8
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(worker)

@@ -1,0 +1,84 @@
+"""Many checks at once: the call that trainers use."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from verifiers.function import BatchVerifier, FunctionVerifier, failed
+from verifiers.pool import Outcome, shared_pool
+from verifiers.registry import get_verifier
+from verifiers.verdict import Verdict, Verifier
+
+Pair = tuple[str, str] | tuple[str, str, Mapping[str, object]]
+
+
+@runtime_checkable
+class ChecksBatches(Protocol):
+    """A verifier that knows how to check a batch itself: which pairs are cheap enough for the calling process."""
+
+    def verify_batch(
+        self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float
+    ) -> list[Verdict]: ...
+
+
+def verify_batch(
+    pairs: Sequence[Pair],
+    verifier: str | Verifier = "math",
+    *,
+    workers: int = 2,
+    timeout_seconds: float = 5.0,
+) -> list[Verdict]:
+    """Check `(completion, answer)` or `(completion, answer, context)` pairs; the verdicts are in their order.
+
+    `verifier` is a name for `get_verifier` or a verifier. What cannot be decided cheaply and safely in this process
+    goes to `workers` persistent processes, each check with its own wall-clock deadline of `timeout_seconds`. The
+    workers live on between calls, so a training step pays no start-up. Callable from any thread.
+
+    Never raises for what a completion holds or a verifier does: a verifier that raised, died or ran out of time has
+    the verdict `score=None`. (The `math` verifier instead says 0.0 with status `timeout`: there the completion is to
+    blame, not the grader.) Raises `ValueError` for an unknown verifier.
+    """
+    checker = get_verifier(verifier) if isinstance(verifier, str) else verifier
+    if isinstance(checker, ChecksBatches):
+        return checker.verify_batch(
+            [(pair[0], pair[1]) for pair in pairs], workers=workers, timeout_seconds=timeout_seconds
+        )
+    pool = shared_pool(workers)
+    shipped: object = verifier if isinstance(verifier, str) else _shippable(checker)
+    if isinstance(checker, BatchVerifier):
+        chunks = [pairs[start : start + checker.chunk] for start in range(0, len(pairs), checker.chunk)]
+        outcomes = pool.run("verifiers.batch:check_chunk", [(shipped, chunk) for chunk in chunks], timeout_seconds)
+        return [
+            verdict
+            for chunk, outcome in zip(chunks, outcomes, strict=True)
+            for verdict in _verdicts_of(outcome, len(chunk))
+        ]
+    outcomes = pool.run("verifiers.batch:check_one", [(shipped, pair) for pair in pairs], timeout_seconds)
+    return [_verdicts_of(outcome, 1)[0] for outcome in outcomes]
+
+
+def _shippable(checker: Verifier) -> object:
+    return checker.spec if isinstance(checker, FunctionVerifier) and checker.spec else checker
+
+
+def _verdicts_of(outcome: Outcome, count: int) -> list[Verdict]:
+    if not outcome.failure:
+        return list(outcome.value)  # type: ignore[call-overload]
+    if outcome.failure == "timeout":
+        return [Verdict(None, "timeout", detail=f"the verifier was {outcome.detail}", seconds=outcome.seconds)] * count
+    return [failed(f"the verifier failed: {outcome.detail}", seconds=outcome.seconds)] * count
+
+
+def check_one(payload: tuple[str | Verifier, Pair]) -> list[Verdict]:
+    """In a worker: one pair through a verifier given by name or by value."""
+    checker = get_verifier(payload[0]) if isinstance(payload[0], str) else payload[0]
+    pair = payload[1]
+    context = pair[2] if len(pair) == 3 else {}
+    return [checker(pair[0], pair[1], **context)]
+
+
+def check_chunk(payload: tuple[str | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:
+    """In a worker: a chunk of pairs through a batch verifier."""
+    checker = get_verifier(payload[0]) if isinstance(payload[0], str) else payload[0]
+    if not isinstance(checker, BatchVerifier):
+        raise TypeError(f"expected a BatchVerifier, got {type(checker).__name__}")
+    return checker.verify_chunk([(pair[0], pair[1]) for pair in payload[1]])

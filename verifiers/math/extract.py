@@ -1,0 +1,235 @@
+r"""Which part of a completion is its answer.
+
+Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts, since
+a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
+naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
+"the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the last formula or
+number. Time is linear in the length of the text.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
+
+Mode = Literal["marked", "standard", "lenient"]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The candidates for the answer, the most literal first, or none and the reason."""
+
+    candidates: tuple[str, ...]
+    source: str
+    detail: str = ""
+
+
+MARK = re.compile(
+    r"\\(?:boxed|fbox)(?![A-Za-z])\s*|\\[{}\\]|[{}]|^[ \t]*#{4}(?!#)|(?<=[\s.])#{4}(?!#)|</?answer>",
+    re.MULTILINE | re.IGNORECASE,
+)
+BETWEEN_ADJACENT = re.compile(
+    r"(?:[\s$.,;:&*|/~_-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}|\b(?:and|or|und|et|ou)\b|[{}])*",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class _Mark:
+    start: int
+    end: int
+    content: str
+
+
+def extract(text: str, mode: Mode = "standard") -> Extraction:
+    """The answer of a completion. `marked` reads marks and announced answers only; see the module for the others."""
+    text = text[-MAX_COMPLETION_CHARS:]
+    _, closed, after = text.rpartition("</think>")
+    if closed:
+        text = after
+    marks, broken = _marks(text)
+    if broken:
+        return Extraction((), "box", "the last box is never closed")
+    if marks:
+        return Extraction(_last_group(text, marks), "mark")
+    announced = _announced(text)
+    if announced:
+        return Extraction(announced, "announced")
+    if mode == "marked":
+        return Extraction((), "", "no marked answer")
+    stripped = text.strip()
+    if stripped and len(stripped) <= MAX_ANSWER_CHARS and _looks_bare(stripped):
+        return Extraction(_bare(stripped), "bare")
+    if mode == "lenient" and (last := _last_value(text)):
+        return Extraction((last,), "last value")
+    return Extraction((), "", "no marked answer" if stripped else "an empty completion")
+
+
+def _marks(text: str) -> tuple[list[_Mark], bool]:
+    """All outermost complete marks in order, and whether the last box is broken."""
+    marks: list[_Mark] = []
+    stack: list[int] = []  # for each open brace: where its box starts, or -1
+    open_boxes = 0
+    broken_after = -1  # where a box without an argument starts
+    pending: tuple[int, int] | None = None  # a box command, and where its brace must open
+    tag_opened = -1
+    line_marks: list[int] = []
+    for found in MARK.finditer(text):
+        token = found.group()
+        lead = token[0]
+        if lead == "{":
+            if pending is not None and pending[1] == found.start():
+                stack.append(pending[0])
+                open_boxes += 1
+                pending = None
+            else:
+                stack.append(-1)
+        elif lead == "}":
+            if stack and (box := stack.pop()) >= 0:
+                open_boxes -= 1
+                if open_boxes == 0:
+                    inside = text.index("{", box) + 1
+                    marks.append(_Mark(box, found.end(), text[inside : found.start()]))
+        elif lead == "<":
+            if token[1] != "/":
+                tag_opened = found.end()
+            elif tag_opened >= 0:
+                content = text[tag_opened : found.start()]
+                start = tag_opened - len("<answer>")
+                while marks and marks[-1].start >= start:
+                    marks.pop()
+                inner, inner_broken = _marks(content)
+                if inner_broken:
+                    broken_after = start
+                else:
+                    value = _join([mark.content for mark in inner]) if inner else content
+                    marks.append(_Mark(start, found.end(), value))
+                tag_opened = -1
+        elif token.lstrip().startswith("#"):
+            line_marks.append(found.end())
+        elif len(token) > 2:
+            follows = text[found.end() : found.end() + 1]
+            if follows == "{":
+                pending = (found.start(), found.end())
+            elif follows and follows not in "\n$\\":
+                if open_boxes == 0:
+                    marks.append(_Mark(found.start(), found.end() + 1, follows))
+            else:
+                broken_after = found.start()
+    for start in line_marks:
+        line, _, _ = text[start : start + 2 * MAX_ANSWER_CHARS].partition("\n")
+        inner, _ = _marks(line) if "\\boxed" in line or "\\fbox" in line else ([], False)
+        if not inner and line.strip():
+            marks.append(_Mark(start - 4, start + len(line), line))
+    if line_marks:
+        marks.sort(key=lambda mark: mark.start)
+    unclosed = max((box for box in stack if box >= 0), default=-1)
+    last_start = marks[-1].start if marks else -1
+    return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
+
+
+def _last_group(text: str, marks: list[_Mark]) -> tuple[str, ...]:
+    group = [marks[-1]]
+    for mark in reversed(marks[:-1]):
+        gap = text[mark.end : group[0].start]
+        if len(gap) > 200 or not BETWEEN_ADJACENT.fullmatch(gap):
+            break
+        group.insert(0, mark)
+        if len(group) > 64:
+            break
+    contents: list[str] = []
+    for mark in group:
+        if mark.content.strip() not in contents:
+            contents.append(mark.content.strip())
+    last = marks[-1].end
+    suffix = re.match(r"\s*(\\?%|percent\b|pct\b)", text[last : last + 40].lstrip("$\\)] \t"))
+    if suffix and len(contents) == 1:
+        return (contents[0] + r"\%",)
+    return (_join(contents),)
+
+
+def _join(contents: list[str]) -> str:
+    return ", ".join(contents)
+
+
+ANNOUNCED = re.compile(
+    r"(?:final\s+answer|answer|result|solution)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
+    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())",
+    re.IGNORECASE,
+)
+MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
+SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
+
+
+def _announced(text: str) -> tuple[str, ...]:
+    """What follows the last "the answer is"."""
+    lowered = text.lower()
+    position = max(lowered.rfind("answer"), lowered.rfind("answer is"))
+    while position >= 0:
+        start = max(0, position - 7)
+        found = None
+        for found in ANNOUNCED.finditer(text, start, min(len(text), position + 200)):
+            break
+        if found:
+            break
+        position = lowered.rfind("answer", 0, position)
+        if position >= 0 and len(text) - position > 20_000:
+            return ()
+    if position < 0 or not found:
+        return ()
+    rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
+    sentence = rest
+    math_span = MATH_SPAN.match(rest)
+    if math_span:
+        tail = rest[math_span.end() : math_span.end() + 12].lstrip()
+        inside = _inside(math_span)
+        if re.match(r"(?:\\?%|percent|pct)", tail):
+            inside += r"\%"
+        following = SENTENCE_END.search(rest, math_span.end())
+        sentence = rest[: following.start()] if following else rest
+        return (_untag(sentence), inside) if sentence.strip(" .") != math_span.group() else (inside,)
+    ending = SENTENCE_END.search(rest)
+    if ending:
+        sentence = rest[: ending.start()]
+    sentence = _untag(sentence)
+    if not sentence:
+        return ()
+    after_is = re.split(r"\s(?:is|are|equals|be|by)\s|=", sentence)[-1].strip()
+    return (sentence, after_is) if after_is and after_is != sentence else (sentence,)
+
+
+def _untag(sentence: str) -> str:
+    return sentence.strip().strip('*"').strip()
+
+
+def _inside(span: re.Match[str]) -> str:
+    return next(group for group in span.groups() if group is not None).strip()
+
+
+def _looks_bare(text: str) -> bool:
+    """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
+    outside = MATH_SPAN.sub(" ", text)
+    words = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", re.sub(r"\\[a-z]+\s*\{[^{}]*\}", " ", outside))
+    return len(words) <= 12
+
+
+def _bare(text: str) -> tuple[str, ...]:
+    spans = list(MATH_SPAN.finditer(text))
+    if len(spans) == 1 and spans[0].group() != text:
+        return (text, _inside(spans[0]))
+    return (text,)
+
+
+LAST_NUMBER = re.compile(r"-?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?\\?%)?|-?\.\d+")
+
+
+def _last_value(text: str) -> str:
+    tail = text[-4_000:]
+    best = ""
+    end = -1
+    for span in MATH_SPAN.finditer(tail):
+        best, end = _inside(span), span.end()
+    for number in LAST_NUMBER.finditer(tail, max(end, 0)):
+        best = number.group().rstrip(",")
+    return best

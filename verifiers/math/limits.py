@@ -1,0 +1,19 @@
+"""How much work one answer may ask for. Beyond a limit only string equality can make an answer correct.
+
+The numbers are far above what answers need (the longest official MATH answer has 159 characters) and far below what
+could take a noticeable time.
+"""
+
+MAX_COMPLETION_CHARS = 2_000_000  # a longer completion is read from its end
+MAX_ANSWER_CHARS = 1_000  # one extracted answer
+MAX_TOKENS = 400
+MAX_DEPTH = 40
+MAX_NODES = 400
+MAX_LIST_ITEMS = 64
+MAX_DIGITS = 60  # of one written number
+MAX_EXPONENT = 400  # of a power of ten, and of an exact integer power
+MAX_BITS = 4_096  # of any exact integer on the way
+
+
+class TooMuch(Exception):
+    """An answer asks for more work than any answer needs; the message says which limit."""

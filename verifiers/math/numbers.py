@@ -1,0 +1,96 @@
+r"""Numbers as they are written, read exactly: no floats, no guessing.
+
+Reads integers, decimals, fractions (`3/4`, `\frac{3}{4}`), mixed numbers, thousands separators, percent, currency and
+powers of ten into a `Fraction`. What it cannot read for certain it leaves to the parser.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from verifiers.math.limits import MAX_DIGITS, MAX_EXPONENT
+
+
+@dataclass(frozen=True)
+class Number:
+    """An exact value. `percent`: a percent sign followed it and has not been applied. `unit`: what else followed."""
+
+    value: Fraction
+    percent: bool = False
+    unit: str = ""
+
+
+GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\,|,\\!\s?|\\!,|\s|\\ |\\;)\d{3})+(?!\d)"
+UNSIGNED = rf"(?:{GROUPED}|\d+)(?:\.\d*)?|\.\d+"
+FRACTION = r"\\[dtc]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))"
+NUMBER = re.compile(
+    r"(?P<sign>[-+−]?)\s*(?:\\?\$|[€£¥₹])?\s*(?P<sign2>[-−]?)"
+    rf"(?:(?P<whole>{UNSIGNED})(?:\s*(?P<mixed>{FRACTION})|\s+(?P<mixnum>\d+)\s?/\s?(?P<mixden>\d+)|\s*/\s*(?P<slash>\d+)"
+    r"|\s*(?:\\times|\\cdot|×|\*|·)\s*10\s*\^\s*(?:\{\s*(?P<power>[-+−]?\d+)\s*\}|(?P<power1>\d)(?!\d)|(?P<power2>-\d+))"
+    r"|[eE](?P<exponent>[-+]?\d+))?"
+    rf"|(?P<fraction>{FRACTION}))"
+    r"\s*(?P<percent>\\?%)?(?:\s*(?:\\?\$|[€£¥₹]))?"
+)
+DIGITS_ONLY = re.compile(r"-?\d{1,18}")
+SEPARATORS = re.compile(r"[^\d.]")
+
+
+def read_number(text: str) -> Number | None:
+    """The number that `text` is, or `None` if it is not one number and nothing else. Currency signs are dropped."""
+    if DIGITS_ONLY.fullmatch(text) and text.isascii():
+        return Number(Fraction(int(text)))
+    if not text.isascii():
+        text = text.replace("−", "-")
+        if any(character.isdigit() and not character.isascii() for character in text):
+            return None
+    found = NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    value = _value(found)
+    if value is None:
+        return None
+    if "-" in (found["sign"], found["sign2"]):
+        if found["sign"] and found["sign2"]:
+            return None
+        value = -value
+    return Number(value, percent=found["percent"] is not None)
+
+
+def _value(found: re.Match[str]) -> Fraction | None:
+    groups = found.groups()
+    if found["fraction"]:
+        numerator, denominator = _fraction_of(found["fraction"])
+        return Fraction(numerator, denominator) if denominator else None
+    whole = SEPARATORS.sub("", found["whole"])
+    if len(whole) > MAX_DIGITS:
+        return None
+    value = Fraction(whole if whole[-1] != "." else whole[:-1])
+    if found["mixed"]:
+        return _mixed(value, *_fraction_of(found["mixed"]))
+    if found["mixnum"]:
+        return _mixed(value, int(found["mixnum"]), int(found["mixden"]))
+    if found["slash"]:
+        denominator = int(found["slash"]) if len(found["slash"]) <= MAX_DIGITS else 0
+        return value / denominator if denominator else None
+    power = found["power"] or found["power1"] or found["power2"] or found["exponent"]
+    if power:
+        power = power.replace("−", "-")
+        if len(power) > 4 or abs(int(power)) > MAX_EXPONENT:
+            return None
+        return value * Fraction(10) ** int(power)
+    assert groups
+    return value
+
+
+def _fraction_of(text: str) -> tuple[int, int]:
+    parts = [part for part in re.fullmatch(FRACTION, text).groups() if part is not None]  # type: ignore[union-attr]
+    if any(len(part) > MAX_DIGITS for part in parts):
+        return 0, 0
+    return int(parts[0]), int(parts[1])
+
+
+def _mixed(whole: Fraction, numerator: int, denominator: int) -> Fraction | None:
+    """A mixed number needs a whole part and a proper fraction; `11 6/6` and `1.5 1/2` are nothing."""
+    if whole.denominator != 1 or not 0 <= numerator < denominator:
+        return None
+    return whole + Fraction(numerator, denominator)

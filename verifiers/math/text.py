@@ -1,0 +1,43 @@
+r"""Answers as strings: what is only dressing, and when two strings are the same answer."""
+
+import re
+
+WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
+DRESSING = re.compile(
+    r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])\.?"
+    r"|\\ |[\s~​‌‍⁠﻿]"
+)
+UNWRAPPED = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
+)
+SAME = (
+    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\frac(\d)(\d)"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\(?:degree|deg)(?![A-Za-z])|\^\{?\\circ\}?|°"), ""),
+    (re.compile(r"\\?[$]|[{}]"), ""),
+)
+
+
+def undress(text: str) -> str:
+    """The answer without what surrounds it: math delimiters, emphasis, a full stop at the end."""
+    text = text.strip()
+    for _ in range(4):
+        before = text
+        text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
+        for left, right in WRAPPERS:
+            if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
+                inside = text[len(left) : -len(right)]
+                if left not in inside and right not in inside and not inside.endswith("\\"):
+                    text = inside.strip()
+        if text == before:
+            break
+    return text
+
+
+def flat(text: str) -> str:
+    """A form in which two strings are equal only if they say the same: no spacing, fonts or size commands."""
+    text = UNWRAPPED.sub(r"\1", text)
+    text = DRESSING.sub("", text)
+    for pattern, replacement in SAME:
+        text = pattern.sub(replacement, text)
+    return text

@@ -1,0 +1,289 @@
+"""Persistent worker processes that can be killed: the one way a check gets a deadline.
+
+A thread cannot be killed and a signal does not stop big-integer C code, so slow work runs in a child process. Children
+are forked from a small template process (`verifiers.template`) which has imported what they need: a killed worker is
+replaced in milliseconds, and the caller, which may hold threads and a GPU, is itself never forked.
+
+Usable from any thread; from asyncio through `asyncio.to_thread`. When the calling process dies, however it dies, the
+template notices the closed socket and takes its children with it.
+"""
+
+import functools
+import os
+import pickle
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+JOBS_PER_WORKER = 2_000  # then it is replaced: whatever caches a library fills inside it end with it
+STARTUP_SECONDS = 60.0
+HEADER = struct.Struct("!I")
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job: its `value`, or how it failed and the reason in words."""
+
+    value: object = None
+    failure: Literal["", "timeout", "died", "raised"] = ""
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class _Lost(Exception):
+    """The other side of a socket is gone."""
+
+
+def send_message(channel: socket.socket, message: object) -> None:
+    """Write one length-prefixed pickle."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    channel.sendall(HEADER.pack(len(body)) + body)
+
+
+def receive_message(channel: socket.socket) -> Any:
+    """Read one length-prefixed pickle. Raises `EOFError` when the other side has closed."""
+    (size,) = HEADER.unpack(_read(channel, HEADER.size))
+    if size > MAX_MESSAGE_BYTES:
+        raise EOFError(f"a message of {size} bytes: at most {MAX_MESSAGE_BYTES} can pass")
+    return pickle.loads(_read(channel, size))
+
+
+def _read(channel: socket.socket, size: int) -> bytes:
+    chunks = bytearray()
+    while len(chunks) < size:
+        chunk = channel.recv(min(size - len(chunks), 1 << 20))
+        if not chunk:
+            raise EOFError("the channel was closed")
+        chunks += chunk
+    return bytes(chunks)
+
+
+@dataclass
+class _Worker:
+    pid: int
+    channel: socket.socket
+    jobs_done: int = 0
+
+
+class WorkerPool:
+    """At most `workers` processes, started when first needed, each limited to `memory_mb` of address space.
+
+    `preload` names modules which the template imports once for all its children. Use it as a context manager, or let
+    it be collected: its processes end with it.
+    """
+
+    def __init__(self, workers: int = 2, *, memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> None:
+        if workers < 1:
+            raise ValueError(f"a pool needs at least one worker: got {workers}")
+        self.workers = workers
+        self._memory_mb = memory_mb
+        self._preload = preload
+        self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
+        self._idle: list[_Worker] = []
+        self._busy = 0
+        self._owner = os.getpid()
+        self._template: _Template | None = None
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the template process without waiting for it, so that the first job does not pay for its imports."""
+        with self._lock:
+            self._living_template()
+
+    def close(self) -> None:
+        """End every process of this pool. A later `run` starts afresh."""
+        with self._lock:
+            for worker in self._idle:
+                worker.channel.close()
+            self._idle.clear()
+            if self._template is not None:
+                self._template.close()
+                self._template = None
+
+    def run(self, task: str, payloads: Sequence[object], timeout_seconds: float) -> list[Outcome]:
+        """Call `task` (`module:function`) on each payload, each with its own wall-clock deadline; results in order.
+
+        Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
+        is reported so, and the other jobs are not harmed.
+        """
+        outcomes: list[Outcome | None] = [None] * len(payloads)
+        waiting = list(reversed(range(len(payloads))))
+        running: dict[socket.socket, tuple[_Worker, int, float]] = {}
+        try:
+            while waiting or running:
+                while waiting and (worker := self._acquire(wait=not running)) is not None:
+                    index = waiting.pop()
+                    started = time.monotonic()
+                    try:
+                        send_message(worker.channel, (task, payloads[index], timeout_seconds))
+                    except OSError:
+                        self._discard(worker)
+                        outcomes[index] = Outcome(failure="died", detail="the worker died before it got the job")
+                    except (pickle.PicklingError, TypeError, AttributeError) as problem:
+                        self._release(worker)
+                        outcomes[index] = Outcome(failure="raised", detail=f"cannot be sent to a worker: {problem}")
+                    else:
+                        running[worker.channel] = (worker, index, started)
+                if running:
+                    self._collect(running, outcomes, timeout_seconds)
+        finally:
+            for worker, _, _ in running.values():  # only after an exception such as KeyboardInterrupt
+                self._discard(worker)
+        return [outcome if outcome is not None else Outcome(failure="died") for outcome in outcomes]
+
+    def _collect(
+        self,
+        running: dict[socket.socket, tuple[_Worker, int, float]],
+        outcomes: list[Outcome | None],
+        timeout_seconds: float,
+    ) -> None:
+        """Wait until one running job ends or reaches its deadline, and settle all that did."""
+        next_deadline = min(started for _, _, started in running.values()) + timeout_seconds
+        ready, _, _ = select.select(list(running), [], [], max(0.0, next_deadline - time.monotonic()))
+        for channel in ready:
+            worker, index, started = running.pop(channel)
+            seconds = time.monotonic() - started
+            try:
+                channel.settimeout(max(0.05, timeout_seconds))
+                value, problem = receive_message(channel)
+                channel.settimeout(None)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                self._discard(worker)
+                outcomes[index] = Outcome(failure="died", detail="the worker died (out of memory?)", seconds=seconds)
+                continue
+            worker.jobs_done += 1
+            if problem:
+                outcomes[index] = Outcome(failure="raised", detail=problem, seconds=seconds)
+            else:
+                outcomes[index] = Outcome(value=value, seconds=seconds)
+            if problem.startswith("MemoryError") or worker.jobs_done >= JOBS_PER_WORKER:
+                self._discard(worker)
+            else:
+                self._release(worker)
+        now = time.monotonic()
+        for channel, (worker, index, started) in list(running.items()):
+            if now - started >= timeout_seconds:
+                del running[channel]
+                self._discard(worker)
+                detail = f"stopped after {timeout_seconds:g} s"
+                outcomes[index] = Outcome(failure="timeout", detail=detail, seconds=now - started)
+
+    def _acquire(self, *, wait: bool) -> _Worker | None:
+        """An idle or a new worker; `None` when all are busy and `wait` is false."""
+        with self._lock:
+            self._forget_if_forked()
+            while not self._idle and self._busy >= self.workers:
+                if not wait:
+                    return None
+                self._freed.wait()
+            self._busy += 1
+            if self._idle:
+                return self._idle.pop()
+            try:
+                return self._living_template().fork()
+            except (_Lost, OSError):
+                self._template = None  # it was killed from outside: one more try with a new one
+            try:
+                return self._living_template().fork()
+            except BaseException as problem:
+                self._busy -= 1
+                raise RuntimeError(f"no verifier worker could be started: {problem}") from problem
+
+    def _release(self, worker: _Worker) -> None:
+        with self._lock:
+            self._busy -= 1
+            self._idle.append(worker)
+            self._freed.notify()
+
+    def _discard(self, worker: _Worker) -> None:
+        with self._lock:
+            self._busy -= 1
+            worker.channel.close()
+            if self._template is not None:
+                self._template.kill(worker.pid)
+            self._freed.notify()
+
+    def _living_template(self) -> "_Template":
+        if self._template is None or not self._template.is_alive():
+            self._template = _Template(self._memory_mb, self._preload)
+            weakref.finalize(self, self._template.close)
+        return self._template
+
+    def _forget_if_forked(self) -> None:
+        """In a fork of the calling process the sockets still belong to the original: leave them to it."""
+        if os.getpid() != self._owner:
+            self._owner, self._template, self._busy = os.getpid(), None, 0
+            self._idle = []
+
+
+class _Template:
+    """This side of the template process: it forks workers on demand and kills them on demand."""
+
+    def __init__(self, memory_mb: int | None, preload: tuple[str, ...]) -> None:
+        self._control, theirs = socket.socketpair()
+        self._ready = False
+        self._owner = os.getpid()
+        search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "verifiers.template", str(theirs.fileno()), str(memory_mb or 0), *preload],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": search_path},
+            start_new_session=True,  # Ctrl-C is for the caller, which then closes the pool
+        )
+        theirs.close()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def fork(self) -> _Worker:
+        """A new worker. The first call waits until the template has done its imports."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._control.settimeout(STARTUP_SECONDS)
+            try:
+                socket.send_fds(self._control, [b"fork".ljust(16)], [theirs.fileno()])
+                pid = int(_read(self._control, 16))
+            except (OSError, EOFError, ValueError) as problem:
+                ours.close()
+                raise _Lost(str(problem)) from problem
+        return _Worker(pid, ours)
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker. Asked of its parent, so that a reused process id is never hit; not waited for."""
+        try:
+            self._control.sendall(f"kill {pid}".encode().ljust(16))
+        except OSError:
+            return  # the template is gone, and its children with it
+
+    def close(self) -> None:
+        if os.getpid() != self._owner:
+            return
+        self._control.close()
+        try:
+            self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@functools.cache
+def shared_pool(workers: int, memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> WorkerPool:
+    """The pool of this process with these settings, kept from call to call."""
+    return WorkerPool(workers, memory_mb=memory_mb, preload=preload)

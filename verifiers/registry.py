@@ -1,0 +1,60 @@
+"""From a name to a verifier: the visible table, installed entry points, or `module:name`."""
+
+import difflib
+import importlib
+import inspect
+import re
+from importlib.metadata import entry_points
+from typing import Any
+
+from verifiers.function import FunctionVerifier
+from verifiers.verdict import Verifier
+
+ENTRY_POINT_GROUP = "rlvr.verifiers"
+
+BUILT_IN = {
+    "math": "verifiers.math:MathVerifier",
+}
+
+
+def get_verifier(name: str, **settings: object) -> Verifier:
+    """The verifier called `name`: a key of `BUILT_IN`, an entry point of the group `rlvr.verifiers`, or `module:name`.
+
+    What is found may be a class (it is made with `settings`), a verifier object, or a plain, async or batch function
+    (see `verifiers.function`). Raises `ValueError` for a name that is not known or cannot be imported.
+    """
+    if name in BUILT_IN:
+        target = _load(BUILT_IN[name], name)
+    else:
+        installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+        if name in installed:
+            target = _load(installed[name].value, name)
+        elif re.fullmatch(r"[\w.]+:[\w.]+", name):
+            target = _load(name, name)
+        else:
+            known = sorted({*BUILT_IN, *installed})
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
+            raise ValueError(f"no verifier is called {name!r}: {hint}")
+    if inspect.isclass(target):
+        made: Verifier = target(**settings)
+        return made
+    if settings:
+        raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")
+    if inspect.isfunction(target):
+        return FunctionVerifier(target, spec=name)
+    if not callable(target):
+        raise ValueError(f"{name!r} is a {type(target).__name__}, not a verifier: expected a class or a callable")
+    verifier: Verifier = target
+    return verifier
+
+
+def _load(path: str, name: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as problem:
+        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {problem}") from problem
+    return found

@@ -1,0 +1,107 @@
+"""The process that workers are forked from, and the loop that a worker runs. Started by `verifiers.pool` only.
+
+It stays single-threaded, so that forking it is safe, and keeps the children it has not yet reaped in a set, so that it
+never kills a stranger with a reused process id.
+"""
+
+import contextlib
+import gc
+import importlib
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+from verifiers.pool import receive_message, send_message
+
+ORPHAN_CHECK_SECONDS = 1.0
+
+
+def serve(control: socket.socket, memory_mb: int) -> None:
+    """Fork and kill workers as asked, until the owner closes the socket or dies."""
+    owner = os.getppid()
+    children: set[int] = set()
+    gc.collect()
+    gc.freeze()  # the children then share these pages instead of copying them at their first collection
+    while True:
+        readable, _, _ = select.select([control], [], [], ORPHAN_CHECK_SECONDS)
+        _reap(children)
+        if not readable:
+            if os.getppid() != owner:
+                break
+            continue
+        request, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+        if not request:
+            break
+        command, _, argument = request.decode().strip().partition(" ")
+        if command == "fork":
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                with socket.socket(fileno=descriptors[0]) as channel:
+                    work(channel, memory_mb)
+                os._exit(0)
+            children.add(pid)
+            os.close(descriptors[0])
+            control.sendall(str(pid).encode().ljust(16))
+        elif command == "kill" and int(argument) in children:
+            os.kill(int(argument), signal.SIGKILL)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _reap(children: set[int]) -> None:
+    while children:
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        children.discard(pid)
+
+
+def work(channel: socket.socket, memory_mb: int) -> None:
+    """Answer jobs `(task, payload, timeout_seconds)` with `(value, problem)` until the channel closes."""
+    if memory_mb:
+        limit = memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    tasks: dict[str, Callable[[object], object]] = {}
+    while True:
+        try:
+            task, payload, timeout_seconds = receive_message(channel)
+        except (EOFError, OSError):
+            return
+        # A second net below the owner's deadline, for when the owner is itself stopped.
+        allowed_cpu_seconds = int(time.process_time() + timeout_seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (allowed_cpu_seconds, resource.RLIM_INFINITY))
+        value: object = None
+        problem = ""
+        try:
+            if task not in tasks:
+                module, _, name = task.partition(":")
+                tasks[task] = getattr(importlib.import_module(module), name)
+            value = tasks[task](payload)
+        except (Exception, SystemExit) as error:  # whatever a job raises is its result
+            problem = f"{type(error).__name__}: {error}"[:500]
+        try:
+            send_message(channel, (value, problem))
+        except OSError:
+            return
+        except Exception as error:  # the value cannot be pickled
+            send_message(channel, (None, f"{type(error).__name__}: {error}"[:500]))
+
+
+def main() -> None:
+    """`python -m verifiers.template DESCRIPTOR MEMORY_MB [MODULE ...]`"""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for module in sys.argv[3:]:
+        importlib.import_module(module)
+    serve(control, int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
