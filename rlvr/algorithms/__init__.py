@@ -1,0 +1,1 @@
+"""The algorithms: pure functions, tensors in and tensors out. No config, no logging, no device, no rank."""

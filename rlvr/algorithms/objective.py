@@ -1,0 +1,61 @@
+"""A variant of policy optimization is a row of independent choices. This file holds the row and the table of presets.
+
+Each choice is a key of a dict beside the functions it names (`advantage.BASELINES`, `policy_loss.SURROGATES`,
+`weights.AGGREGATES`, `kl.ESTIMATORS`, `rlvr.groups.KEEP`), or `module:name` of a function of yours with the same
+signature. Nothing branches on the name of a preset.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is maximized, choice by choice.
+
+    baseline     what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `batch_mean`
+    scale        what the difference is divided by: `none`, `group_std`, `batch_std`, `group_mean`
+    ratio        probability ratio of each `token`, or of the whole `sequence` (geometric mean)
+    surrogate    `clip` (to [1 - clip_low, 1 + clip_high]), `reinforce`
+    aggregate    what each token weighs: `token`, `sequence`, `prompt`, `constant` (see `weights`)
+    kl, kl_coef  estimator of KL(policy || reference) in the loss: `k1`, `k2`, `k3`; 0 needs no reference at all
+    entropy_coef bonus for entropy
+    keep         which groups are trained on: `all`, `mixed` (rewards not all equal)
+    """
+
+    baseline: str = "mean"
+    scale: str = "group_std"
+    ratio: str = "token"
+    surrogate: str = "clip"
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    aggregate: str = "sequence"
+    kl: str = "k3"
+    kl_coef: float = 0.0
+    entropy_coef: float = 0.0
+    keep: str = "all"
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.kl_coef > 0
+
+    @property
+    def trains_without_advantage(self) -> bool:
+        """Whether a rollout of zero advantage still has a gradient; where not, it costs no forward pass."""
+        return self.kl_coef != 0 or self.entropy_coef != 0
+
+
+PRESETS: dict[str, Objective] = {
+    # Group Relative Policy Optimization. Shao et al., DeepSeekMath (arXiv:2402.03300), eq. 3 and section 4.2:
+    # A = (r - mean) / std, mean over the tokens of a completion and then over completions, k3 with coefficient 0.04.
+    # The paper does not print its clip range; 0.2 is PPO's (arXiv:1707.06347).
+    "grpo": Objective(kl_coef=0.04),
+    # "GRPO done right". Liu et al., Understanding R1-Zero-Like Training (arXiv:2503.20783), section 3.2: no division
+    # by the standard deviation (it favours too easy and too hard problems) nor by the completion's length (it favours
+    # long wrong answers) but by a constant, and no KL term.
+    "dr_grpo": Objective(scale="none", aggregate="constant"),
+}
+
+
+def objective(preset: str, **overrides: object) -> Objective:
+    """A preset with some of its choices exchanged."""
+    return replace(PRESETS[preset], **overrides)  # type: ignore[arg-type]

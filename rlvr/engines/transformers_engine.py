@@ -1,0 +1,220 @@
+"""The embedded engine: any `transformers` model writes completions in the trainer's own process, no server, no copy.
+
+What it does that `model.generate` does not: a prompt is read once and its keys and values are shared out to the
+group's completions; rows that have ended leave the batch; keys and values lie in buffers that are written in place;
+the log-probabilities of the drawn tokens are kept. The weights are the policy's own, so a weight sync is only a number.
+
+Left out: paged memory, continuous batching over calls, speculative decoding. For models of billions of parameters
+use vLLM.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicLayer
+
+from rlvr.models.decoder import hidden_states, scores
+from rlvr.types import Finish, Rollout, Sampling
+
+# Rows that have ended are computed along until this share of the batch is dead: moving the survivors' keys and values
+# costs about as much as a few decoding steps.
+COMPACT_BELOW = 0.75
+
+
+class TransformersEngine:
+    """Samples from `model` in place.
+
+    `end_ids` are the tokens that end a completion. `cache_tokens` bounds rows x (prompt + `max_tokens`) of one batch,
+    and with it the memory for keys and values.
+    """
+
+    def __init__(self, model: PreTrainedModel, end_ids: Sequence[int], cache_tokens: int = 131_072) -> None:
+        self.model = model
+        self.end_ids = torch.tensor(list(end_ids), device=model.device)
+        self.cache_tokens = cache_tokens
+        self.version = 0
+
+    def load_weights(self, named_weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        self.version = version  # the model is the policy itself
+
+    @torch.no_grad()
+    def generate(
+        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            for chunk in self._chunks(prompts, n, sampling.max_tokens):
+                groups = self._sample([prompts[i] for i in chunk], n, sampling, [seeds[i] for i in chunk])
+                yield from zip(chunk, groups, strict=True)
+        finally:
+            self.model.train(was_training)
+
+    def _chunks(self, prompts: Sequence[Sequence[int]], n: int, max_tokens: int) -> Iterator[list[int]]:
+        """Prompts of like length together, as many as the cache holds."""
+        chunk: list[int] = []
+        for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
+            if chunk and (len(chunk) + 1) * n * (len(prompts[index]) + max_tokens) > self.cache_tokens:
+                yield chunk
+                chunk = []
+            chunk.append(index)
+        if chunk:
+            yield chunk
+
+    def _sample(
+        self, prompts: list[Sequence[int]], n: int, sampling: Sampling, seeds: list[int]
+    ) -> list[list[Rollout]]:
+        device, rows = self.model.device, len(prompts) * n
+        width = max(len(prompt) for prompt in prompts)
+        ids = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
+        mask = torch.zeros(len(prompts), width + sampling.max_tokens, dtype=torch.bool, device=device)
+        for row, prompt in enumerate(prompts):  # padded on the left: all rows write their next token in one column
+            ids[row, width - len(prompt) :] = torch.tensor(prompt, device=device)
+            mask[row, width - len(prompt) : width] = True
+        mask[:, width:] = True
+
+        cache = in_place_cache(self.model, width + sampling.max_tokens)
+        positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
+        hidden = hidden_states(
+            self.model, input_ids=ids, attention_mask=mask[:, :width], position_ids=positions, past_key_values=cache
+        )
+        logits = scores(self.model, hidden[:, -1]).repeat_interleave(n, 0)
+        cache.batch_repeat_interleave(n)
+        mask = mask.repeat_interleave(n, 0)
+        next_position = (positions[:, -1] + 1).repeat_interleave(n, 0)
+
+        uniforms = torch.cat([draw_uniforms(seed, n, sampling.max_tokens) for seed in seeds]).to(device)
+        tokens_out = torch.zeros(rows, sampling.max_tokens, dtype=torch.long, device=device)
+        logprobs_out = torch.zeros(rows, sampling.max_tokens, device=device)
+        lengths = torch.full((rows,), sampling.max_tokens, device=device)
+        alive = torch.arange(rows, device=device)  # which rollout each row of the batch is
+        ended = torch.zeros(rows, dtype=torch.bool, device=device)
+
+        for step in range(sampling.max_tokens):
+            tokens, logprobs = draw(logits, uniforms[alive, step], sampling)
+            tokens_out[alive, step] = tokens
+            logprobs_out[alive, step] = logprobs
+            just_ended = torch.isin(tokens, self.end_ids) & ~ended
+            lengths[alive[just_ended]] = step + 1
+            ended |= just_ended
+            running = int((~ended).sum())
+            if running == 0 or step + 1 == sampling.max_tokens:
+                break
+            if running < COMPACT_BELOW * len(alive):
+                keep = (~ended).nonzero().squeeze(-1)
+                cache.batch_select_indices(keep)
+                alive, tokens, mask, next_position = alive[keep], tokens[keep], mask[keep], next_position[keep]
+                ended = ended[keep]
+            hidden = hidden_states(
+                self.model,
+                input_ids=tokens.unsqueeze(-1),
+                attention_mask=mask[:, : width + step + 1],
+                position_ids=next_position.unsqueeze(-1),
+                past_key_values=cache,
+            )
+            logits = scores(self.model, hidden[:, -1])
+            next_position = next_position + 1
+
+        return self._rollouts(prompts, n, tokens_out, logprobs_out, lengths)
+
+    def _rollouts(
+        self, prompts: list[Sequence[int]], n: int, tokens: Tensor, logprobs: Tensor, lengths: Tensor
+    ) -> list[list[Rollout]]:
+        last = tokens.gather(1, (lengths - 1).unsqueeze(-1)).squeeze(-1)
+        stopped = torch.isin(last, self.end_ids).tolist()
+        rows = zip(tokens.tolist(), logprobs.tolist(), lengths.tolist(), stopped, strict=True)
+        rollouts = []
+        for row, (ids, values, length, has_stopped) in enumerate(rows):
+            finish: Finish = "stop" if has_stopped else "length"
+            rollouts.append(
+                Rollout(prompts[row // n], ids[:length], [True] * length, values[:length], finish, self.version)
+            )
+        return [rollouts[start : start + n] for start in range(0, len(rollouts), n)]
+
+
+def draw_uniforms(seed: int, n: int, max_tokens: int) -> Tensor:
+    """The numbers in [0, 1) `(n, max_tokens)` that decide all draws of one prompt, whatever else is in the batch."""
+    return torch.rand(n, max_tokens, generator=torch.Generator().manual_seed(seed))
+
+
+def draw(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """Tokens `(R,)` by inversion of the cumulative distribution, and their log-probabilities `(R,)`.
+
+    The log-probabilities are those of the distribution that was drawn from: after temperature, `top_k` and `top_p`.
+    Greedy decoding reports log-probabilities at temperature 1.
+    """
+    if sampling.temperature == 0:
+        tokens = logits.argmax(-1)
+        return tokens, logits.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    logprobs = truncate(logits / sampling.temperature, sampling).log_softmax(-1)
+    cumulative = logprobs.exp().cumsum(-1)
+    # The last entry may miss 1 by rounding. `right` steps over tokens of probability zero, which add nothing to the sum.
+    targets = uniforms.unsqueeze(-1) * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, targets, right=True).clamp(max=logits.shape[-1] - 1)
+    return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
+
+
+def truncate(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Set to -inf what `top_k` and `top_p` (Holtzman et al., 2020) cut off; the likeliest token always stays."""
+    if sampling.top_k:
+        smallest = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < smallest, -torch.inf)
+    if sampling.top_p < 1:
+        ordered, order = logits.sort(dim=-1, descending=True)
+        probabilities = ordered.softmax(-1)
+        before = probabilities.cumsum(-1) - probabilities
+        cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
+        logits = logits.masked_fill(cut, -torch.inf)
+    return logits
+
+
+def in_place_cache(model: PreTrainedModel, capacity: int) -> Cache:
+    """The model's own cache, with its plain layers exchanged for ones that never copy what they already hold."""
+    cache = DynamicCache(config=model.config)
+    cache.layers = [InPlaceLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    return cache
+
+
+class InPlaceLayer(DynamicLayer):
+    """Keys and values of one layer in a buffer `(rows, heads, capacity, dim)` that is made once.
+
+    transformers' own dynamic layer concatenates, which copies the whole cache for each token of each layer.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.length = 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            rows, heads, _, _ = key_states.shape
+            self.keys = key_states.new_empty(rows, heads, self.capacity, key_states.shape[-1])
+            self.values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
+            self.is_initialized = True
+        end = self.length + key_states.shape[2]
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.length + query_length, 0
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        self._take(torch.arange(self.keys.shape[0], device=self.keys.device).repeat_interleave(repeats))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        self._take(indices)
+
+    def _take(self, rows: Tensor) -> None:
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_empty(len(rows), *old.shape[1:])
+            new[:, :, : self.length] = old[rows, :, : self.length]
+            setattr(self, name, new)

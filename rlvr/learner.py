@@ -1,0 +1,130 @@
+"""The learner: the policy and its optimizer. One call is one optimizer step, whatever the number of microbatches."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rlvr.batching import microbatches
+from rlvr.errors import DivergenceError
+from rlvr.models.policy import Policy, TokenScores
+from rlvr.types import Batch
+
+# A loss says what a microbatch costs and what to log of it: a scalar that is already weighted, and per-token values.
+Loss = Callable[[Batch, TokenScores], tuple[Tensor, dict[str, Tensor]]]
+# One bad batch happens; three in a row are a run that is lost.
+MAX_SKIPPED_IN_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW and its schedule.
+
+    `lr` is reached after `warmup_steps` optimizer steps, and then stays (`constant`) or falls to `final_lr_share` of
+    itself at the last step along a `cosine` or a straight line (`linear`). `microbatch_tokens` bounds tokens with
+    padding in one forward-backward. `max_grad_norm` 0 does not clip.
+    """
+
+    lr: float = 1e-6
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_steps: int = 0
+    final_lr_share: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    microbatch_tokens: int = 16_384
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """The learning rate of optimizer step `step` (from 0) of `steps`: a function, so there is no state to save."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        progress = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
+        share = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+        return self.lr * (self.final_lr_share + (1 - self.final_lr_share) * share[self.schedule])
+
+
+@dataclass
+class Learner:
+    """Holds the policy and its optimizer. `steps` is the length of the schedule, in optimizer steps.
+
+    `reference` is a frozen policy for the KL term; with adapters it is the same policy with them off.
+    """
+
+    policy: Policy
+    config: OptimizerConfig
+    steps: int
+    reference: Policy | None = None
+    step: int = 0
+    skipped_in_a_row: int = 0
+    optimizer: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimizer = torch.optim.AdamW(
+            self.policy.trainable().values(),
+            lr=self.config.lr,
+            betas=self.config.betas,
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+
+    def update(self, batch: Batch, loss: Loss, entropy_gradient: bool = False) -> dict[str, float]:
+        """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
+
+        A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
+        `DivergenceError`.
+        Returns: `loss`, `grad_norm`, `lr`, `skipped`, and the mean over scored tokens of what the loss logs.
+        """
+        self.policy.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, Tensor] = {}
+        device = self.policy.device
+        for rows in microbatches(batch, self.config.microbatch_tokens):
+            piece = batch.rows(rows).to(device)
+            value, stats = loss(piece, self.policy.scores(piece, entropy_gradient))
+            value.backward()
+            sums = {name: (stat * piece.completion_mask).sum() for name, stat in stats.items()}
+            for name, number in {"loss": value.detach(), **sums}.items():
+                totals[name] = totals.get(name, torch.zeros((), device=device)) + number
+        tokens = int(batch.completion_mask.sum())
+        metrics = {name: float(total) / (1 if name == "loss" else tokens) for name, total in totals.items()}
+        return {**metrics, **self._apply_gradient(metrics["loss"])}
+
+    def _apply_gradient(self, loss: float) -> dict[str, float]:
+        lr = self.config.lr_at(self.step, self.steps)
+        parameters = self.policy.trainable().values()
+        bound = self.config.max_grad_norm or math.inf
+        grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
+        finite = math.isfinite(loss) and math.isfinite(grad_norm)
+        if finite:
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
+        if self.skipped_in_a_row == MAX_SKIPPED_IN_A_ROW:
+            raise DivergenceError(
+                f"loss or gradient was not a finite number in {MAX_SKIPPED_IN_A_ROW} optimizer steps in a row (last: loss "
+                f"{loss}, gradient norm {grad_norm}); expected finite numbers. Lower optimizer.lr, or set "
+                "max_grad_norm; the last checkpoint is from before."
+            )
+        return {"grad_norm": grad_norm, "lr": lr, "skipped": float(not finite)}
+
+    @torch.no_grad()
+    def frozen_logprobs(self, batch: Batch, reference: bool = False) -> Tensor:
+        """Log-probabilities `(B, T)` of the completion tokens as constants: the policy's now, or the reference's."""
+        policy = (self.reference or self.policy) if reference else self.policy
+        policy.model.eval()
+        out = torch.zeros(batch.input_ids.shape)
+        with policy.without_adapters() if reference else nullcontext():
+            for rows in microbatches(batch, self.config.microbatch_tokens):
+                piece = batch.rows(rows).to(policy.device)
+                out[rows, : piece.input_ids.shape[1]] = policy.scores(piece).logprobs.cpu()
+        return out
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        return self.policy.named_weights()

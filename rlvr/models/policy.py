@@ -1,0 +1,97 @@
+"""The policy: a language model seen as log-probabilities of tokens. The only place where tokens are shifted."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from rlvr.models.decoder import hidden_states
+from rlvr.models.logprobs import token_logprobs
+from rlvr.types import Batch
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What the policy thinks of the tokens of a batch: `(B, T)` each, zero outside of the completion mask."""
+
+    logprobs: Tensor
+    entropy: Tensor
+
+
+class Policy:
+    """A causal language model, perhaps with LoRA adapters, that scores completions.
+
+    `model` is the transformers model itself (with adapters injected where `adapters` is a peft model around it).
+    `autocast` is the dtype of matrix products, or `None` for the weights' own.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        adapters: Any = None,
+        temperature: float = 1.0,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self.model = model
+        self.adapters = adapters
+        self.temperature = temperature
+        self.autocast = autocast
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters that training changes, by name: all of them, or the adapters."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def scores(self, batch: Batch, entropy_gradient: bool = False) -> TokenScores:
+        """Score each token in the completion mask given all tokens before it.
+
+        Entry `[b, t]` speaks of `input_ids[b, t]`, at the sampling temperature. The LM head runs on those tokens only.
+        """
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            hidden = hidden_states(
+                self.model, input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+            )
+            scored = batch.completion_mask[:, 1:]  # token t is predicted by the state at t - 1
+            states, targets = hidden[:, :-1][scored], batch.input_ids[:, 1:][scored]
+            logprobs, entropy = token_logprobs(self.model, states, targets, self.temperature, entropy_gradient)
+        return TokenScores(_scatter(logprobs, scored), _scatter(entropy, scored))
+
+    def without_adapters(self) -> AbstractContextManager[object]:
+        """Inside, the policy is the model that the adapters were put on: the reference policy, for free."""
+        return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
+
+    @torch.no_grad()
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor.
+
+        The base weights are read, never written: merging in place and back would let rounding errors pile up.
+        """
+        deltas = {}
+        if self.adapters is not None:
+            from peft.tuners.lora import LoraLayer
+
+            for name, module in self.model.named_modules():
+                if isinstance(module, LoraLayer):
+                    deltas[f"{name}.base_layer.weight"] = sum(module.get_delta_weight(a) for a in module.active_adapters)
+        for name, parameter in self.model.named_parameters():
+            if ".lora_" in name:
+                continue
+            weight = parameter.detach()
+            if name in deltas:
+                weight = (weight.float() + deltas[name].float()).to(weight.dtype)
+            yield name.replace(".base_layer", ""), weight
+
+
+def _scatter(values: Tensor, scored: Tensor) -> Tensor:
+    """Put values `(N,)` back to their tokens, one column to the right of the states that predicted them."""
+    rows, columns = scored.shape
+    out = values.new_zeros(rows, columns + 1)
+    out[:, 1:] = out[:, 1:].masked_scatter(scored, values)
+    return out

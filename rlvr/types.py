@@ -1,0 +1,105 @@
+"""The nouns that travel between the stages: Rollout, Group, Batch (the fourth, Problem, comes from `tasks`).
+
+All are frozen and are filled from left to right with `dataclasses.replace`: a stage returns a new value and never
+writes into one that it was given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from tasks import Problem
+from verifiers import Verdict
+
+Finish = Literal["stop", "length", "abort"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn. Temperature 0 is greedy; `top_p=1` and `top_k=0` leave the distribution whole."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One completion of one prompt, and all that is known of it.
+
+    `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
+    `completion_mask` is True where the policy chose the token (a tool's output would be False). `reward` is `None`
+    until a verdict came, and stays so where the grader failed: such a rollout trains nobody.
+    """
+
+    prompt_ids: Sequence[int]
+    completion_ids: Sequence[int]
+    completion_mask: Sequence[bool]
+    rollout_logprobs: Sequence[float]
+    finish: Finish
+    policy_version: int
+    text: str = ""
+    verdict: Verdict | None = None
+    reward: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """All rollouts of one problem in one step."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+
+    @property
+    def rewards(self) -> list[float]:
+        """The rewards that exist; a failed grader gives none."""
+        return [rollout.reward for rollout in self.rollouts if rollout.reward is not None]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
+
+    `group_index` and `rewards` are `(B,)`. What a stage has not filled yet is `None`.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    completion_mask: Tensor
+    group_index: Tensor
+    rewards: Tensor | None = None
+    advantages: Tensor | None = None
+    rollout_logprobs: Tensor | None = None
+    old_logprobs: Tensor | None = None
+    ref_logprobs: Tensor | None = None
+    values: Tensor | None = None
+    returns: Tensor | None = None
+    loss_weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.input_ids.shape[0]
+
+    @property
+    def lengths_B(self) -> Tensor:
+        """Tokens in each row, prompt and completion."""
+        return self.attention_mask.sum(-1)
+
+    def rows(self, index_B: Tensor) -> Self:
+        """The rows at `index_B`, in that order, with the padding that none of them needs cut off."""
+        width = int(self.lengths_B[index_B].max()) if len(index_B) else 0
+
+        def take(value: Tensor) -> Tensor:
+            return value[index_B, :width] if value.dim() == 2 else value[index_B]
+
+        return self._map(take)
+
+    def to(self, device: torch.device) -> Self:
+        return self._map(lambda value: value.to(device))
+
+    def _map(self, function) -> Self:  # type: ignore[no-untyped-def]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: function(value) for name, value in values.items() if value is not None})

@@ -1,0 +1,129 @@
+"""Generated word problems in GSM8K's format, for the quickstart and for tests: no file, no download.
+
+    Mia has 12 apples. Mia buys 7 more. Mia gives away 5. How many apples does Mia have now?
+    12+7=19
+    19-5=14
+    #### 14
+
+Problem `i` of a seed is always the same problem. Whether a problem is held out is decided by a hash of its
+calculation (not of its wording), so that no calculation that is evaluated was ever trained on, under any seed.
+
+Left out: fractions, units, sentences that carry no number. Those are what GSM8K is for.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.problem import Problem
+
+Operator = Literal["+", "-", "*"]
+Step = tuple[Operator, int]
+
+NAMES = ("Mia", "Tom", "Ana", "Ben", "Lea", "Sam", "Zoe", "Max")
+THINGS = ("apples", "books", "coins", "cards", "shells", "stamps")
+EVENTS: dict[Operator, tuple[str, ...]] = {
+    "+": ("{name} buys {n} more.", "{name} finds {n} more.", "A friend gives {name} {n}."),
+    "-": ("{name} gives away {n}.", "{name} loses {n}.", "{name} sells {n}."),
+    "*": ("Then {name} gets {n} times as many.",),
+}
+HELD_OUT_SHARE = 1 / 16
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The difficulty knobs, and the endless list of problems that they describe.
+
+    `min_steps` and `max_steps` bound the operations of a problem, `max_number` the numbers that it names, `max_value`
+    every intermediate result; `operators` are chosen evenly. Each problem's cohort is its number of steps.
+    """
+
+    min_steps: int = 2
+    max_steps: int = 3
+    max_number: int = 30
+    max_value: int = 99
+    max_factor: int = 4
+    operators: tuple[Operator, ...] = ("+", "-", "*")
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_steps <= self.max_steps:
+            raise ValueError(f"arithmetic: got min_steps={self.min_steps}, max_steps={self.max_steps}; "
+                             "expected 1 <= min_steps <= max_steps")
+        if self.max_number < 2 or self.max_value < self.max_number:
+            raise ValueError(f"arithmetic: got max_number={self.max_number}, max_value={self.max_value}; "
+                             "expected 2 <= max_number <= max_value")
+        if unknown := set(self.operators) - set(EVENTS):
+            raise ValueError(f"arithmetic: unknown operators {sorted(unknown)}; known: {', '.join(EVENTS)}")
+
+    def problem(self, index: int) -> Problem:
+        """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
+        return self._draw("train", index, held_out=False)
+
+    def held_out(self, count: int) -> list[Problem]:
+        """The first `count` problems of the evaluation split, all of different calculations."""
+        problems: dict[str, Problem] = {}
+        index = 0
+        while len(problems) < count:
+            if index > 100 * count + 1000:
+                raise ValueError(f"arithmetic: these knobs describe only {len(problems)} different held-out problems "
+                                 f"and {count} were asked for; raise max_number or max_steps")
+            problem = self._draw("held_out", index, held_out=True)
+            problems.setdefault(problem.solution or "", problem)
+            index += 1
+        return list(problems.values())
+
+    def _draw(self, split: str, index: int, held_out: bool) -> Problem:
+        # The evaluation split does not depend on the seed: runs of different seeds are evaluated on the same problems.
+        seed = self.seed if split == "train" else 0
+        rng = random.Random(f"arithmetic/{split}/{seed}/{index}")
+        for _ in range(10_000):
+            start = rng.randint(2, self.max_number)
+            steps = self._draw_steps(rng, start)
+            if steps is not None and is_held_out(start, steps) == held_out:
+                return word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
+        raise ValueError(f"arithmetic: no {split} problem was found in 10,000 draws; raise max_number or max_value")
+
+    def _draw_steps(self, rng: random.Random, value: int) -> list[Step] | None:
+        steps: list[Step] = []
+        for _ in range(rng.randint(self.min_steps, self.max_steps)):
+            operator = rng.choice(self.operators)
+            n = rng.randint(2, self.max_factor if operator == "*" else self.max_number)
+            value = apply(value, operator, n)
+            if not 0 < value <= self.max_value:
+                return None
+            steps.append((operator, n))
+        return steps
+
+
+def apply(value: int, operator: Operator, n: int) -> int:
+    return {"+": value + n, "-": value - n, "*": value * n}[operator]
+
+
+def is_held_out(start: int, steps: list[Step]) -> bool:
+    calculation = f"{start}{''.join(f'{operator}{n}' for operator, n in steps)}"
+    digest = hashlib.sha256(calculation.encode()).digest()
+    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+
+
+def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> Problem:
+    """Tell the calculation as a story, and write out its solution."""
+    name, thing = rng.choice(NAMES), rng.choice(THINGS)
+    sentences = [f"{name} has {start} {thing}."]
+    lines = []
+    value = start
+    for operator, n in steps:
+        sentences.append(rng.choice(EVENTS[operator]).format(name=name, n=n))
+        result = apply(value, operator, n)
+        lines.append(f"{value}{operator}{n}={result}")
+        value = result
+    sentences.append(f"How many {thing} does {name} have now?")
+    return Problem(
+        id=id,
+        prompt=({"role": "user", "content": " ".join(sentences)},),
+        answer=str(value),
+        source="arithmetic",
+        cohort=f"{len(steps)} steps",
+        solution="\n".join([*lines, f"#### {value}"]),
+    )
