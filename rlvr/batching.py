@@ -31,23 +31,25 @@ def token_batch(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence
 
 
 def rollout_batch(groups: Sequence[Group]) -> Batch:
-    """The rollouts that have a reward, as rows in the order of their groups."""
-    rows: list[tuple[int, Rollout]] = [
-        (index, rollout)
+    """The rollouts that have an advantage, as rows in the order of their groups."""
+    rows: list[tuple[int, Rollout, float]] = [
+        (index, rollout, rollout.advantage)
         for index, group in enumerate(groups)
         for rollout in group.rollouts
-        if rollout.reward is not None
+        if rollout.advantage is not None
     ]
+    rollouts = [rollout for _, rollout, _ in rows]
     batch = token_batch(
-        [rollout.prompt_ids for _, rollout in rows],
-        [rollout.completion_ids for _, rollout in rows],
-        [rollout.completion_mask for _, rollout in rows],
-        [index for index, _ in rows],
+        [rollout.prompt_ids for rollout in rollouts],
+        [rollout.completion_ids for rollout in rollouts],
+        [rollout.completion_mask for rollout in rollouts],
+        [index for index, _, _ in rows],
     )
-    logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for _, rollout in rows]
+    logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for rollout in rollouts]
+    advantages_B = torch.tensor([advantage for _, _, advantage in rows])
     return replace(
         batch,
-        rewards=torch.tensor([rollout.reward for _, rollout in rows], dtype=torch.float32),
+        advantages=advantages_B.unsqueeze(-1) * batch.completion_mask,
         rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
     )
 

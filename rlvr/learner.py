@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from rlvr.batching import microbatches
+from rlvr.config import OptimizerConfig
 from rlvr.errors import DivergenceError
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.types import Batch
@@ -20,31 +20,13 @@ Loss = Callable[[Batch, TokenScores], tuple[Tensor, dict[str, Tensor]]]
 MAX_SKIPPED_IN_A_ROW = 3
 
 
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW and its schedule.
-
-    `lr` is reached after `warmup_steps` optimizer steps, and then stays (`constant`) or falls to `final_lr_share` of
-    itself at the last step along a `cosine` or a straight line (`linear`). `microbatch_tokens` bounds tokens with
-    padding in one forward-backward. `max_grad_norm` 0 does not clip.
-    """
-
-    lr: float = 1e-6
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
-    warmup_steps: int = 0
-    final_lr_share: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    microbatch_tokens: int = 16_384
-
-    def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of optimizer step `step` (from 0) of `steps`: a function, so there is no state to save."""
-        if step < self.warmup_steps:
-            return self.lr * (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
-        share = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-        return self.lr * (self.final_lr_share + (1 - self.final_lr_share) * share[self.schedule])
+def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
+    """The learning rate of optimizer step `step` (from 0) of `steps`: a function, so there is no state to save."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    progress = min(1.0, (step - config.warmup_steps) / max(1, steps - config.warmup_steps))
+    share = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 
 
 @dataclass
@@ -60,6 +42,7 @@ class Learner:
     reference: Policy | None = None
     step: int = 0
     skipped_in_a_row: int = 0
+    tokens_seen: int = 0  # since somebody last set it to zero
     optimizer: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,11 +73,12 @@ class Learner:
             for name, number in {"loss": value.detach(), **sums}.items():
                 totals[name] = totals.get(name, torch.zeros((), device=device)) + number
         tokens = int(batch.completion_mask.sum())
+        self.tokens_seen += int(batch.attention_mask.sum())
         metrics = {name: float(total) / (1 if name == "loss" else tokens) for name, total in totals.items()}
         return {**metrics, **self._apply_gradient(metrics["loss"])}
 
     def _apply_gradient(self, loss: float) -> dict[str, float]:
-        lr = self.config.lr_at(self.step, self.steps)
+        lr = lr_at(self.config, self.step, self.steps)
         parameters = self.policy.trainable().values()
         bound = self.config.max_grad_norm or math.inf
         grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
@@ -115,15 +99,18 @@ class Learner:
         return {"grad_norm": grad_norm, "lr": lr, "skipped": float(not finite)}
 
     @torch.no_grad()
-    def frozen_logprobs(self, batch: Batch, reference: bool = False) -> Tensor:
-        """Log-probabilities `(B, T)` of the completion tokens as constants: the policy's now, or the reference's."""
+    def frozen_logprobs(self, batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
+        """Log-probabilities `(B, T)` of completion tokens as constants, zero outside of `rows`.
+
+        They are the policy's now, or with `reference` those of the frozen reference policy.
+        """
         policy = (self.reference or self.policy) if reference else self.policy
         policy.model.eval()
         out = torch.zeros(batch.input_ids.shape)
         with policy.without_adapters() if reference else nullcontext():
-            for rows in microbatches(batch, self.config.microbatch_tokens):
-                piece = batch.rows(rows).to(policy.device)
-                out[rows, : piece.input_ids.shape[1]] = policy.scores(piece).logprobs.cpu()
+            for piece in microbatches(batch.rows(rows), self.config.microbatch_tokens):
+                chosen = batch.rows(rows[piece])
+                out[rows[piece], : chosen.input_ids.shape[1]] = policy.scores(chosen.to(policy.device)).logprobs.cpu()
         return out
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:

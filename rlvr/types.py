@@ -33,7 +33,8 @@ class Rollout:
 
     `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
     `completion_mask` is True where the policy chose the token (a tool's output would be False). `reward` is `None`
-    until a verdict came, and stays so where the grader failed: such a rollout trains nobody.
+    until a verdict came, and stays so where the grader failed; `advantage` is `None` where the rollout is not trained
+    on, because it has no reward or its group was not kept.
     """
 
     prompt_ids: Sequence[int]
@@ -45,6 +46,7 @@ class Rollout:
     text: str = ""
     verdict: Verdict | None = None
     reward: float | None = None
+    advantage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,13 @@ class Group:
 class Batch:
     """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
 
-    `group_index` and `rewards` are `(B,)`. What a stage has not filled yet is `None`.
+    `group_index` is `(B,)`. What a stage has not filled yet is `None`.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     completion_mask: Tensor
     group_index: Tensor
-    rewards: Tensor | None = None
     advantages: Tensor | None = None
     rollout_logprobs: Tensor | None = None
     old_logprobs: Tensor | None = None

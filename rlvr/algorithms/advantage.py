@@ -81,9 +81,6 @@ SCALES: dict[str, Statistic] = {
     "group_std": group_std,
     "batch_std": batch_std,
 }
-# Baselines that compare a completion with its siblings: in a group of one they leave nothing.
-GROUP_BASELINES = ("mean", "leave_one_out")
-
 
 def advantages(rewards: Tensor, group_index: Tensor, baseline: str, scale: str) -> Tensor:
     """A_i = (r_i - baseline_i) / scale_i.

@@ -5,7 +5,10 @@ Each choice is a key of a dict beside the functions it names (`advantage.BASELIN
 signature. Nothing branches on the name of a preset.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,27 @@ PRESETS: dict[str, Objective] = {
 }
 
 
-def objective(preset: str, **overrides: object) -> Objective:
-    """A preset with some of its choices exchanged."""
-    return replace(PRESETS[preset], **overrides)  # type: ignore[arg-type]
+# Baselines that compare a completion with its siblings: in a group of one they leave nothing.
+GROUP_BASELINES = ("mean", "leave_one_out")
+
+
+def resolve(choices: str | Mapping[str, Any]) -> Objective:
+    """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset` the choices start from GRPO's.
+
+    Raises `ValueError` for a preset or a choice that does not exist, with the nearest one that does.
+    """
+    values = {"preset": choices} if isinstance(choices, str) else dict(choices)
+    name = values.pop("preset", "grpo")
+    if name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    known = [field.name for field in fields(Objective)]
+    for choice in values:
+        if choice not in known:
+            raise ValueError(f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}")
+    return replace(PRESETS[name], **values)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'clip_low'?`, or nothing where no known name is like it."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,203 @@
+"""From a configuration to the parts of a run. The one place that knows every concrete class."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from rlvr.algorithms.advantage import BASELINES, SCALES
+from rlvr.algorithms.choices import pick
+from rlvr.algorithms.kl import ESTIMATORS
+from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
+from rlvr.algorithms.weights import AGGREGATES
+from rlvr.config import GRPOConfig, ModelConfig, RunConfig, SFTConfig
+from rlvr.config_file import dump_config
+from rlvr.engines.base import Generator
+from rlvr.engines.sync import PROBE_TOKENS, prove_sync, tolerance_of
+from rlvr.errors import ConfigError, DataError
+from rlvr.groups import KEEP
+from rlvr.learner import Learner
+from rlvr.models.chat import Chat
+from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat
+from rlvr.models.policy import Policy
+from rlvr.rollout import make_grade
+from rlvr.run import Run
+from rlvr.seeds import derive, set_global_generators
+from tasks import Problem, Task, make_task
+from verifiers import get_verifier
+
+# Problems whose text a new tokenizer is trained on.
+TOKENIZER_PROBLEMS = 1000
+# Prompts that a copy of the weights is probed with.
+PROBE_PROMPTS = 4
+# The resolved keys that may change when a run goes on: where it lies and how often it is kept.
+MAY_CHANGE = ("out", "checkpoint")
+
+
+def open_run(config: GRPOConfig | SFTConfig) -> Run:
+    """Build every part, the cheap ones first: what is wrong is said before a model is loaded."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = pick_device(config.device)
+    if isinstance(config, GRPOConfig):
+        check_objective(config.objective)
+        if config.verify.verifier:
+            check_verifier(config.verify.verifier)
+    folder = claim_folder(config)
+    task = make_task(config.task.name, config.task.knobs, config.seed)
+    held_out = first_problems(task, config)
+    if isinstance(config, GRPOConfig) and config.cold_start:
+        config = after_cold_start(config)
+    chat = make_chat_for(config.model, task)
+    for problem in held_out:
+        chat.problem_ids(problem, config.sampling.max_tokens)
+    set_global_generators(config.seed, "build")
+    policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, chat, device))
+    generator = make_generator(config, policy, chat, folder)
+    if config.engine.name == "vllm":
+        probes = [chat.problem_ids(task.problem(number), PROBE_TOKENS) for number in range(PROBE_PROMPTS)]
+        prove_sync(learner, generator, probes, tolerance_of(config))
+    return Run(config, folder, learner, generator, chat, task, held_out, make_grade(config.verify))
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: got {name!r}, and torch finds no CUDA here; use device=cpu or device=auto")
+    return device
+
+
+def check_objective(objective: Objective) -> None:
+    """Refuse a choice that names nothing. Raises `ConfigError`."""
+    tables: dict[str, Any] = {"baseline": BASELINES, "scale": SCALES, "ratio": RATIOS, "surrogate": SURROGATES,
+                              "aggregate": AGGREGATES, "kl": ESTIMATORS, "keep": KEEP}
+    for axis, table in tables.items():
+        try:
+            pick(table, getattr(objective, axis), f"objective.{axis}")
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def check_verifier(name: str) -> None:
+    try:
+        get_verifier(name)
+    except ValueError as error:
+        raise ConfigError(f"verify.verifier: {error}") from error
+
+
+def claim_folder(config: RunConfig) -> Path:
+    """Make the run folder, or find in it the same configuration. Raises `ConfigError` where it holds another run."""
+    folder = Path(config.out)
+    path = folder / "config.yaml"
+    now = config.model_dump(mode="json")
+    if path.exists():
+        before = yaml.safe_load(path.read_text())
+        changed = [f"{key} ({old} there, {new} now)" for key, old, new in differences(before, now)
+                   if key.split(".")[0] not in MAY_CHANGE]
+        if changed:
+            raise ConfigError(f"{folder} holds a run with another configuration: {'; '.join(changed[:5])}. Choose another "
+                              f"folder (out=runs/NAME), or delete that one")
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(dump_config(config))
+    os.replace(partial, path)
+    return folder
+
+
+def differences(before: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """`(dotted key, before, now)` of every leaf in which two configurations differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [found for name in {**before, **now}
+                for found in differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)]
+    return [] if before == now else [(key, before, now)]
+
+
+def first_problems(task: Task, config: RunConfig) -> list[Problem]:
+    """The held-out problems; reads the first training problem too, so that a dataset that cannot be used says so now."""
+    try:
+        task.problem(0)
+        return task.held_out(config.eval.problems) if config.eval.problems else []
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def after_cold_start(config: GRPOConfig) -> GRPOConfig:
+    """Run the cold start where it has not been run, and go on from the model that it made."""
+    from rlvr.trainers import sft
+
+    assert config.cold_start is not None
+    first = SFTConfig(
+        trainer="sft",
+        out=str(Path(config.out) / "cold_start"),
+        steps=config.cold_start.steps,
+        rows_per_step=config.cold_start.rows_per_step,
+        optimizer=config.cold_start.optimizer,
+        eval=config.eval.model_copy(update={"at_end": False, "every": 0}),
+        engine=type(config.engine)(name="transformers"),
+        **{name: getattr(config, name) for name in
+           ("seed", "device", "threads", "model", "task", "sampling", "verify", "checkpoint")},
+    )
+    model = Path(first.out) / "model"
+    if not model.exists():
+        sft.train(first)
+    if not model.exists():
+        raise KeyboardInterrupt  # the cold start was interrupted, and has said so
+    return config.model_copy(update={"model": config.model.model_copy(update={"path": str(model), "scratch": None})})
+
+
+def make_chat_for(model: ModelConfig, task: Task) -> Chat:
+    if model.scratch is None:
+        return load_chat(str(model.path))
+    problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
+    texts = [text for problem in problems
+             for text in (*(message["content"] for message in problem.prompt), problem.solution or problem.answer)]
+    return scratch_chat(model.scratch, texts)
+
+
+def optimizer_steps(config: GRPOConfig | SFTConfig) -> int:
+    """The length of the learning-rate schedule."""
+    return config.steps * config.epochs * config.minibatches if isinstance(config, GRPOConfig) else config.steps
+
+
+def reference_of(config: GRPOConfig | SFTConfig, chat: Chat, device: torch.device) -> Policy | None:
+    """A frozen copy of the initial model, where the KL term needs one; with adapters the model itself serves."""
+    if not isinstance(config, GRPOConfig) or not config.objective.needs_reference or config.model.lora:
+        return None
+    reference = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    reference.model.requires_grad_(False)
+    return reference
+
+
+def make_generator(config: RunConfig, policy: Policy, chat: Chat, folder: Path) -> Generator:
+    engine = config.engine
+    if engine.name == "vllm":
+        from rlvr.engines.vllm_engine import VLLMEngine
+
+        save_model(policy, chat.tokenizer, folder / "engine")
+        return VLLMEngine(
+            folder / "engine",
+            chat.end_ids,
+            derive(config.seed, "vllm"),
+            config.model.dtype if config.model.autocast == "none" else config.model.autocast,
+            engine.max_model_len or chat.context,
+            engine.gpu_memory_utilization,
+            engine.enforce_eager,
+        )
+    if engine.name == "scripted":
+        from rlvr.engines.scripted import ScriptedEngine, load_script
+
+        return ScriptedEngine(load_script(engine.script), chat)
+    from rlvr.engines.transformers_engine import TransformersEngine
+
+    return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens)
+
+

@@ -1,0 +1,70 @@
+"""The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlvr.errors import RlvrError
+
+app = typer.Typer(
+    name="rlvr",
+    help="Train reasoning models with verifiable rewards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ConfigArgument = Annotated[Path, typer.Argument(help="A YAML file, such as configs/quickstart.yaml.", show_default=False)]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False)
+]
+
+
+@app.command()
+def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
+    """Train, or go on where the run folder's last checkpoint stands.
+
+    Example: rlvr train configs/quickstart.yaml seed=1 out=runs/seed1
+    """
+    from rlvr.config_file import load_config
+
+    loaded = load_config(config, overrides or [])
+    from rlvr.trainers import run_trainer
+
+    run_trainer(loaded)
+
+
+@app.command()
+def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
+    """Evaluate a model on a recipe's held-out problems: greedy, avg@k, pass@k and maj@k with 95 % intervals.
+
+    Example: rlvr eval configs/quickstart.yaml model.path=runs/quickstart/model
+    """
+    from rlvr.config_file import load_config
+
+    loaded = load_config(config, overrides or [])
+    from rlvr.evaluate_model import evaluate_model
+
+    evaluate_model(loaded)
+
+
+@app.command("config")
+def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
+    """Print the whole configuration that a file and overrides resolve to.
+
+    Example: rlvr config configs/quickstart.yaml objective=grpo
+    """
+    from rlvr.config_file import dump_config, load_config
+
+    print(dump_config(load_config(config, overrides or [])), end="")
+
+
+def main() -> None:
+    """Run the command line; an error that rlvr raised on purpose is printed without a traceback, with exit code 1."""
+    try:
+        app()
+    except RlvrError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,245 @@
+"""What can be configured: one class a section, one line under each option.
+
+A recipe in `configs/` holds only what differs from these defaults. YAML is read and merged with dotted overrides by
+OmegaConf, and checked here by pydantic: an unknown key is refused, nothing is corrected silently. Importing this file
+imports neither torch nor transformers.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from rlvr.algorithms.objective import GROUP_BASELINES, PRESETS, Objective, resolve
+from tasks.registry import make_task
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _named(value: Any) -> Any:
+    """`engine: vllm` is short for `engine: {name: vllm}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _row(value: Any) -> Any:
+    """`objective: dapo` is short for `objective: {preset: dapo}`."""
+    return resolve(value) if isinstance(value, dict | str) else value
+
+
+class ScratchConfig(Section):
+    """A tiny Qwen3 from nothing, with a tokenizer trained on the task."""
+
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 4
+    intermediate_size: int = 384
+    max_length: int = 256
+    """Longest prompt and completion together, in tokens."""
+    vocab_size: int = 384
+    """At most; 261 of them are bytes and special tokens."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScratchConfig":
+        if self.hidden_size % self.heads or self.heads % self.kv_heads:
+            raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads}), and heads of "
+                             f"kv_heads ({self.kv_heads})")
+        if self.vocab_size < 261:
+            raise ValueError(f"vocab_size must be at least 261 (256 bytes and 5 special tokens): got {self.vocab_size}")
+        return self
+
+
+class LoraConfig(Section):
+    """Low-rank adapters (Hu et al., 2021) through peft, instead of training all weights."""
+
+    rank: int = Field(32, ge=1)
+    alpha: int = 64
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: str | list[str] = "all-linear"
+    """Names of the modules that get adapters."""
+
+
+class ModelConfig(Section):
+    """Exactly one of `path` and `scratch`."""
+
+    path: str | None = None
+    """Hub id or folder in Hugging Face format, with a tokenizer that has a chat template."""
+    scratch: ScratchConfig | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights. bfloat16 weights with full fine-tuning lose small updates: use it with lora."""
+    autocast: Literal["none", "bfloat16"] = "none"
+    """Dtype of matrix products in the learner."""
+    lora: LoraConfig | None = None
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    compile: bool = False
+    """torch.compile the learner's model."""
+    attention: str | None = None
+    """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty leaves the choice to it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        if (self.path is None) == (self.scratch is None):
+            raise ValueError("expected exactly one of model.path (a hub id or folder) and model.scratch (a tiny new model)")
+        return self
+
+
+class TaskConfig(BaseModel):
+    """A task by name (arithmetic, gsm8k, dataset, or module:Class); every other key is a knob of that task."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _check(self) -> "TaskConfig":
+        make_task(self.name, self.knobs, seed=0)
+        return self
+
+
+class SamplingConfig(Section):
+    """How training completions are drawn."""
+
+    max_tokens: int = Field(512, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    """0 keeps all tokens."""
+
+
+class EngineConfig(Section):
+    """What writes completions."""
+
+    name: Literal["transformers", "vllm", "scripted"] = "transformers"
+    cache_tokens: int = Field(131_072, ge=1)
+    """transformers: rows x (prompt + max_tokens) computed at once; bounds memory."""
+    gpu_memory_utilization: float = Field(0.4, gt=0, le=1)
+    """vllm: share of the GPU for weights and cache; the learner lives on the rest."""
+    max_model_len: int | None = None
+    """vllm: longest prompt and completion together; empty takes the model's."""
+    enforce_eager: bool = False
+    """vllm: no CUDA graphs; slower, starts faster."""
+    logprob_tolerance: float | None = None
+    """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.1 in bfloat16."""
+    script: str | None = None
+    """scripted: `module:function` that writes a completion's text from (prompt text, seed, index)."""
+
+
+class OptimizerConfig(Section):
+    """AdamW and its schedule, counted in optimizer steps."""
+
+    lr: float = Field(1e-6, gt=0)
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """What follows the warm-up."""
+    warmup_steps: int = Field(0, ge=0)
+    final_lr_share: float = Field(0.0, ge=0, le=1)
+    """The share of `lr` that cosine and linear end at."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, ge=0)
+    """0 does not clip."""
+    microbatch_tokens: int = Field(16_384, ge=1)
+    """Tokens, padding included, in one forward and backward pass; bounds memory, never changes the result."""
+
+
+class VerifyConfig(Section):
+    """How completions are checked."""
+
+    verifier: str | None = None
+    """Name, entry point or module:name; empty takes the one that each problem names."""
+    workers: int = Field(2, ge=1)
+    timeout_seconds: float = Field(5.0, gt=0)
+    max_failed_share: float = Field(0.2, ge=0, le=1)
+    """The run stops where more than this share of a step's verdicts failed."""
+
+
+class EvalConfig(Section):
+    """Evaluation on held-out problems: one greedy completion and `samples` drawn ones of each."""
+
+    problems: int = Field(512, ge=0)
+    """0 does not evaluate."""
+    samples: int = Field(8, ge=0)
+    every: int = Field(0, ge=0)
+    """Steps between evaluations; 0: at the start and at the end only."""
+    at_start: bool = True
+    at_end: bool = True
+
+
+class CheckpointConfig(Section):
+    every: int = Field(50, ge=0)
+    """Steps between checkpoints; 0: only when the run ends or is interrupted."""
+    keep_last: int = Field(2, ge=1)
+
+
+class ColdStartConfig(Section):
+    """Supervised fine-tuning on the task's worked solutions before RL: a run of its own in `<out>/cold_start`."""
+
+    steps: int = Field(300, ge=1)
+    rows_per_step: int = Field(64, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig(lr=1e-5)
+
+
+class RunConfig(Section):
+    """What every trainer has."""
+
+    out: str = "runs/run"
+    """The run folder."""
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    """auto: CUDA where it is, else the CPU."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
+    model: ModelConfig
+    task: Annotated[TaskConfig, BeforeValidator(_named)]
+    steps: int = Field(ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    eval: EvalConfig = EvalConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    engine: Annotated[EngineConfig, BeforeValidator(_named)] = EngineConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    verify: VerifyConfig = VerifyConfig()
+
+
+class SFTConfig(RunConfig):
+    """Supervised fine-tuning on worked solutions."""
+
+    trainer: Literal["sft"]
+    rows_per_step: int = Field(64, ge=1)
+
+
+class GRPOConfig(RunConfig):
+    """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
+
+    trainer: Literal["grpo"]
+    objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
+    """A preset's name, or {preset: name, choice: value, ...}."""
+    prompts_per_step: int = Field(16, ge=1)
+    group_size: int = Field(8, ge=1)
+    """Completions of each prompt."""
+    epochs: int = Field(1, ge=1)
+    """Passes over each step's rollouts."""
+    minibatches: int = Field(1, ge=1)
+    """Optimizer steps of each pass."""
+    no_signal_patience: int = Field(10, ge=1)
+    """Steps without any learning signal before a warning says why."""
+    ledger: bool = True
+    """Write every completion of every step to <out>/rollouts."""
+    cold_start: ColdStartConfig | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "GRPOConfig":
+        if self.group_size == 1 and self.objective.baseline in GROUP_BASELINES:
+            raise ValueError(f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
+                             "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none")
+        if self.model.scratch is not None and self.cold_start is None:
+            raise ValueError("model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "
+                             "add a cold_start section, or name a trained model in model.path")
+        return self
+
+
+Config = Annotated[SFTConfig | GRPOConfig, Field(discriminator="trainer")]

@@ -1,0 +1,108 @@
+"""A YAML file and dotted overrides to a checked configuration, and back."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from rlvr.config import Config, GRPOConfig, SFTConfig
+from rlvr.errors import ConfigError
+
+TRAINERS = {"grpo": GRPOConfig, "sft": SFTConfig}
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig | SFTConfig:
+    """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
+
+    Raises `ConfigError`: one line for each mistake, with the file's line where the key stands in the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
+    try:
+        text = path.read_text()
+        tree = OmegaConf.create(text)
+        for override in overrides:
+            if "=" not in override:
+                raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
+        merged = OmegaConf.merge(tree, OmegaConf.from_dotlist(list(overrides)))
+        values = OmegaConf.to_container(merged, resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    return check_config(values, str(path), _lines(text))
+
+
+def check_config(values: dict[str, Any], where: str, lines: dict[tuple[str, ...], int] | None = None) -> Any:
+    """Turn plain values into a configuration, or raise `ConfigError` with one line for each mistake."""
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        model = TRAINERS.get(str(values.get("trainer")))
+        messages = [_message(details, where, lines or {}, model) for details in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(messages))) from None
+
+
+def dump_config(config: BaseModel) -> str:
+    """The whole configuration as YAML that `load_config` reads back to an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _message(details: Any, where: str, lines: dict[tuple[str, ...], int], model: type[BaseModel] | None) -> str:
+    # pydantic puts the discriminator's value and the class of a nested dataclass in front: they are no keys.
+    keys = tuple(str(part) for part in details["loc"])
+    keys = keys[1:] if keys and keys[0] in TRAINERS else keys
+    line = next((lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in lines), None)
+    place = f"{where}:{line}" if line else where
+    dotted = ".".join(keys)
+    if details["type"] == "extra_forbidden":
+        near = get_close_matches(keys[-1], _known_keys(model, keys[:-1]), n=1)
+        hint = f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?" if near else f"known here: {', '.join(_known_keys(model, keys[:-1]))}"
+        return f"{place}: unknown key {dotted!r}; {hint}"
+    if details["type"] == "union_tag_not_found":
+        return f"{place}: the key 'trainer' is missing; expected one of {', '.join(TRAINERS)}"
+    if details["type"] == "union_tag_invalid":
+        return f"{place}: trainer: got {details['ctx']['tag']!r}, expected one of {', '.join(TRAINERS)}"
+    if details["type"] == "missing":
+        return f"{place}: the key {dotted!r} is missing"
+    reason = details["msg"].removeprefix("Value error, ")
+    got = "" if details["type"] == "value_error" else f"got {details['input']!r}: "
+    return f"{place}: {dotted + ': ' if dotted else ''}{got}{reason}"
+
+
+def _known_keys(model: type[BaseModel] | None, keys: Sequence[str]) -> list[str]:
+    """The keys that the section at `keys` has."""
+    section: Any = model
+    for key in keys:
+        section = _section_of(section.model_fields[key].annotation) if section and key in section.model_fields else None
+    return list(section.model_fields) if section else []
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line of each key of a YAML text, by its path."""
+
+    def walk(node: yaml.Node | None, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*path, str(key.value))
+                yield here, key.start_mark.line + 1
+                yield from walk(value, here)
+
+    return dict(walk(yaml.compose(text, Loader=yaml.SafeLoader), ()))
+
+
+def _nearest_file(path: Path) -> str:
+    beside = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    near = get_close_matches(str(path), beside, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,121 @@
+"""vLLM in the trainer's own process, with a copy of the policy's weights that is exchanged after each update.
+
+Requests are added one a prompt and stepped here, so that finished groups leave at once and are verified while others
+are still being written. Log-probabilities are those of the distribution that was drawn from, temperature included.
+
+Left out: tensor parallelism and engines in other processes (they come behind the same Protocol), sleeping.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor
+
+from rlvr.errors import ConfigError, WeightSyncError
+from rlvr.types import Finish, Rollout, Sampling
+
+
+class VLLMEngine:
+    """Serves the model in `folder` (Hugging Face format, one safetensors file).
+
+    `end_ids` end a completion. `max_model_len` bounds prompt and completion together, `gpu_memory_utilization` is the
+    share of the GPU that weights and cache may take; on a CPU the cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        end_ids: Sequence[int],
+        seed: int,
+        dtype: str,
+        max_model_len: int,
+        gpu_memory_utilization: float = 0.4,
+        enforce_eager: bool = False,
+    ) -> None:
+        # The engine must live in this process: weights are handed over as tensors, not as messages.
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise ConfigError(
+                f"engine: vllm cannot be imported ({error}); install it with pip install 'rlvr[vllm]' (on a GPU), or use "
+                "engine=transformers"
+            ) from error
+        self.end_ids = list(end_ids)
+        with safe_open(folder / "model.safetensors", "pt") as weights:
+            self.weight_names = frozenset(weights.keys())
+        self.llm = LLM(
+            model=str(folder),
+            dtype=dtype,
+            seed=seed % 2**31,
+            max_model_len=max_model_len,
+            gpu_memory_utilization=gpu_memory_utilization,
+            enforce_eager=enforce_eager,
+            logprobs_mode="processed_logprobs",
+            enable_prefix_caching=True,
+            disable_log_stats=True,
+        )
+        self.version = 0
+        self.requests = 0
+
+    def load_weights(self, named_weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Exchange all weights, and forget every cached key and value, which the old ones had computed."""
+        weights = dict(named_weights)
+        if weights.keys() != self.weight_names:
+            missing = sorted(self.weight_names - weights.keys())[:3]
+            unknown = sorted(weights.keys() - self.weight_names)[:3]
+            raise WeightSyncError(
+                f"weights of version {version} are not those of the engine's model: missing {missing}, unknown {unknown}; "
+                f"expected {len(self.weight_names)} tensors, got {len(weights)}"
+            )
+        # `load_weights` of the model itself fails on CPUs once its weights were packed for the processor's instructions.
+        self.llm.collective_rpc(lambda worker: worker.model_runner.reload_weights(weights_iterator=iter(weights.items())))
+        if not self.llm.reset_prefix_cache():
+            raise WeightSyncError("vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used")
+        self.version = version
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, list[Rollout]]]:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self.llm.llm_engine
+        index_of: dict[str, int] = {}
+        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+            request_id = str(self.requests)
+            self.requests += 1
+            index_of[request_id] = index
+            params = SamplingParams(
+                n=n,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                max_tokens=sampling.max_tokens,
+                seed=seed,
+                logprobs=0,  # of the drawn token alone
+                stop_token_ids=self.end_ids,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            engine.add_request(request_id, {"prompt_token_ids": list(prompt)}, params)
+        try:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    if output.finished:
+                        index = index_of.pop(output.request_id)
+                        yield index, [self._rollout(prompts[index], completion) for completion in output.outputs]
+        finally:
+            if index_of:  # the caller stopped listening
+                engine.abort_request(list(index_of))
+
+    def _rollout(self, prompt: Sequence[int], completion: Any) -> Rollout:
+        ids = list(completion.token_ids)
+        logprobs = [float(at[token].logprob) for token, at in zip(ids, completion.logprobs, strict=True)]
+        finish: Finish = "stop" if completion.finish_reason == "stop" else "length"
+        return Rollout(prompt, ids, [True] * len(ids), logprobs, finish, self.version)

@@ -1,0 +1,114 @@
+"""Accuracy on held-out problems, with 95 % confidence intervals.
+
+    greedy      share of problems solved by the likeliest completion
+    avg@k       mean score of k drawn completions
+    pass@k      share of problems solved by at least one of k drawn completions (Chen et al., 2021, at n = k)
+    maj@k       share of problems solved by the answer that most of the k completions give (Wang et al., 2022)
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlvr.engines.base import Generator
+from rlvr.models.chat import Chat
+from rlvr.rollout import Grade, collect
+from rlvr.seeds import derive
+from rlvr.types import Group, Sampling
+from tasks import Problem
+
+Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over problems and its 95 % confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones)."""
+
+    estimates: dict[str, Estimate]
+    mean_length: float
+    truncated: float
+    failed: float
+    groups: tuple[tuple[Group, ...], tuple[Group, ...]]
+
+    def metrics(self) -> dict[str, float]:
+        flat = {"length": self.mean_length, "truncated": self.truncated, "grader_failed": self.failed}
+        for name, estimate in self.estimates.items():
+            flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        return {f"eval/{name}": value for name, value in flat.items()}
+
+
+def evaluate(
+    problems: Sequence[Problem],
+    samples: int,
+    sampling: Sampling,
+    generator: Generator,
+    chat: Chat,
+    grade: Grade,
+    seed: int,
+) -> Evaluation:
+    """One greedy completion and `samples` drawn ones of each problem.
+
+    `sampling` is that of the drawn ones. A completion whose grader failed counts as unsolved here (and in `failed`): an
+    evaluation has no rows to leave out.
+    """
+    seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
+    greedy = collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, generator, chat, grade)
+    drawn = collect(problems, samples, sampling, seeds, generator, chat, grade) if samples else []
+    estimates = {"greedy": proportion([scores(group)[0] == 1 for group in greedy])}
+    if samples:
+        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn])
+        estimates[f"pass@{samples}"] = proportion([max(scores(group)) == 1 for group in drawn])
+        estimates[f"maj@{samples}"] = proportion([majority_score(group) == 1 for group in drawn])
+    rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
+    return Evaluation(
+        estimates,
+        mean_length=sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
+        truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
+        failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
+        groups=(tuple(greedy), tuple(drawn)),
+    )
+
+
+def scores(group: Group) -> list[float]:
+    return [rollout.reward or 0.0 for rollout in group.rollouts]
+
+
+def majority_score(group: Group) -> float:
+    """The score of the answer given most often; of several, the one given first. Completions without one do not vote."""
+    votes: Counter[str] = Counter()
+    score_of: dict[str, float] = {}
+    for rollout in group.rollouts:
+        answer = rollout.verdict.extracted if rollout.verdict else None
+        if answer is not None:
+            votes[answer] += 1
+            score_of.setdefault(answer, rollout.reward or 0.0)
+    return score_of[votes.most_common(1)[0][0]] if votes else 0.0
+
+
+def proportion(solved: Sequence[bool]) -> Estimate:
+    """A share with its Wilson interval (Wilson, 1927), which stays inside [0, 1] and is right near its ends."""
+    n, p = len(solved), sum(solved) / len(solved)
+    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
+    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """A mean over problems with its normal interval: problems are the independent draws, their samples are not."""
+    n, average = len(values), sum(values) / len(values)
+    variance = sum((value - average) ** 2 for value in values) / max(1, n - 1)
+    half = Z95 * math.sqrt(variance / n)
+    return Estimate(average, max(0.0, average - half), min(1.0, average + half))

@@ -1,0 +1,67 @@
+"""The ledger: every completion of every step, with its verdict, reward and advantage, in parquet.
+
+One file a step, written beside and renamed. `datasets.load_dataset("parquet", data_files="runs/x/rollouts/*.parquet")`
+or any other reader of parquet opens all of them at once.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from rlvr.types import Group
+
+
+def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
+    """Write the rollouts of one step to `path`."""
+    rows = []
+    for index, group, rollout in ((index, group, r) for index, group in enumerate(groups) for r in group.rollouts):
+        verdict = rollout.verdict
+        rows.append(
+            {
+                "step": step,
+                "group": index,
+                "problem_id": group.problem.id,
+                "source": group.problem.source,
+                "cohort": group.problem.cohort,
+                "prompt": group.problem.prompt[-1]["content"],
+                "answer": group.problem.answer,
+                "completion": rollout.text,
+                "status": verdict.status if verdict else None,
+                "extracted": verdict.extracted if verdict else None,
+                "detail": verdict.detail if verdict else None,
+                "reward": rollout.reward,
+                "advantage": rollout.advantage,
+                "tokens": len(rollout.completion_ids),
+                "finish": rollout.finish,
+                "policy_version": rollout.policy_version,
+            }
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA), partial)
+    os.replace(partial, path)
+
+
+SCHEMA = pyarrow.schema(
+    [
+        ("step", pyarrow.int32()),
+        ("group", pyarrow.int32()),
+        ("problem_id", pyarrow.string()),
+        ("source", pyarrow.string()),
+        ("cohort", pyarrow.string()),
+        ("prompt", pyarrow.string()),
+        ("answer", pyarrow.string()),
+        ("completion", pyarrow.string()),
+        ("status", pyarrow.string()),
+        ("extracted", pyarrow.string()),
+        ("detail", pyarrow.string()),
+        ("reward", pyarrow.float32()),
+        ("advantage", pyarrow.float32()),
+        ("tokens", pyarrow.int32()),
+        ("finish", pyarrow.string()),
+        ("policy_version", pyarrow.int32()),
+    ]
+)

@@ -1,0 +1,56 @@
+"""What a run reports: one line of numbers a step in `metrics.jsonl`, and the same in TensorBoard.
+
+Keys under `time/` and `speed/` depend on the machine; all others are the same in every run of one configuration.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+MACHINE_DEPENDENT = ("time/", "speed/")
+
+
+class MetricsLog:
+    """Appends rows to `folder/metrics.jsonl`. Rows from `first_step` on, written before an interruption, are dropped:
+    the run writes them again."""
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # a second of imports
+
+        self.path = folder / "metrics.jsonl"
+        kept = [row for row in read_metrics(self.path) if row["step"] < first_step]
+        rewritten = self.path.with_suffix(".partial")
+        rewritten.write_text("".join(_line(row) for row in kept))
+        os.replace(rewritten, self.path)
+        self.file = self.path.open("a")
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step if first_step else None)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append one row; it is in the file when this returns."""
+        self.file.write(_line({"step": step, **metrics}))
+        self.file.flush()
+        for name, value in metrics.items():
+            self.board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self.file.close()
+        self.board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a `metrics.jsonl`; a last line that was cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def _line(row: Mapping[str, float]) -> str:
+    # JSON has no NaN: a number that is none is null, and stays visible as such.
+    finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+    return json.dumps(finite) + "\n"

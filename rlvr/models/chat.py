@@ -1,0 +1,58 @@
+"""Between messages and token ids: the tokenizer with its chat template, and where a completion ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from rlvr.errors import DataError, ModelError
+from tasks import Message, Problem
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A tokenizer, the tokens that end a completion, and the model's context length in tokens."""
+
+    tokenizer: PreTrainedTokenizerBase
+    end_ids: tuple[int, ...]
+    context: int
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt as the template writes it, up to where the assistant begins."""
+        return list(
+            self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)
+        )
+
+    def problem_ids(self, problem: Problem, max_tokens: int) -> list[int]:
+        """The prompt of a problem. Raises `DataError` where no room for `max_tokens` is left in the context."""
+        ids = self.prompt_ids(problem.prompt)
+        if len(ids) + max_tokens > self.context:
+            raise DataError(
+                f"problem {problem.id!r} of {problem.source!r}: its prompt has {len(ids)} tokens, and with "
+                f"sampling.max_tokens={max_tokens} that is more than the model's context of {self.context}. Lower "
+                "max_tokens, or leave the problem out"
+            )
+        return ids
+
+    def completion_ids(self, text: str) -> list[int]:
+        """The assistant's text, ended."""
+        return [*self.tokenizer.encode(text, add_special_tokens=False), self.end_ids[0]]
+
+    def text(self, completion_ids: Sequence[int]) -> str:
+        """What a completion says, without special tokens."""
+        return str(self.tokenizer.decode(list(completion_ids), skip_special_tokens=True))
+
+
+def make_chat(tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int], context: int, where: str) -> Chat:
+    """Check that the tokenizer can do what training needs. `where` names it in errors."""
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"the tokenizer of {where} has no chat template, and problems are chats; expected one in its "
+            "tokenizer_config.json or chat_template.jinja. Use an instruction-tuned model, or set "
+            "tokenizer.chat_template and save the tokenizer"
+        )
+    own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    ends = tuple(dict.fromkeys([*own, *end_ids]))
+    if not ends:
+        raise ModelError(f"the tokenizer of {where} has no end token (eos_token), so completions would never end")
+    return Chat(tokenizer, ends, context)

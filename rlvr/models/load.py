@@ -1,0 +1,91 @@
+"""From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny model from nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
+from rlvr.errors import ModelError
+from rlvr.models.chat import Chat, make_chat
+from rlvr.models.decoder import check_decomposition
+from rlvr.models.policy import Policy
+from rlvr.models.scratch import build_model, build_tokenizer
+from rlvr.seeds import derive
+
+
+def load_chat(path: str) -> Chat:
+    """The tokenizer of a model, without its weights."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model.path {path!r} has no tokenizer or configuration that transformers can load: {error}") from error
+    text_config = config.get_text_config()
+    ends = text_config.eos_token_id
+    context = getattr(text_config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return make_chat(tokenizer, ends if isinstance(ends, list) else [] if ends is None else [ends], context, repr(path))
+
+
+def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
+    """A new tokenizer trained on `texts`."""
+    tokenizer = build_tokenizer(texts, config.vocab_size)
+    return make_chat(tokenizer, [], config.max_length, "model.scratch")
+
+
+def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
+    """The policy on its device, ready to be trained. With `scratch` its weights are drawn from `seed`."""
+    if config.scratch is not None:
+        size = config.scratch
+        model: PreTrainedModel = build_model(
+            chat.tokenizer, size.hidden_size, size.layers, size.heads, size.kv_heads, size.intermediate_size,
+            size.max_length, derive(seed, "weights"),
+        )
+    else:
+        model = load_weights_of(str(config.path), config)
+    model.to(device)
+    check_decomposition(model)
+    adapters = add_adapters(model, config.lora) if config.lora else None
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if adapters is not None:
+            model.enable_input_require_grads()
+    if config.compile:
+        model.get_decoder().compile(dynamic=True)
+    return Policy(model, adapters, temperature, torch.bfloat16 if config.autocast == "bfloat16" else None)
+
+
+def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
+    attention = {"attn_implementation": config.attention} if config.attention else {}
+    try:
+        return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model.path {path!r} cannot be loaded as a causal language model: {error}") from error
+
+
+def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
+    """Put LoRA adapters into `model`, in float32, and freeze the rest."""
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
+    peft_config = PeftConfig(
+        r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=config.targets,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, peft_config)
+    except ValueError as error:
+        raise ModelError(f"model.lora.targets {config.targets!r}: {error}") from error
+
+
+def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the model in Hugging Face format, adapters merged, so that `from_pretrained(folder)` loads it."""
+    weights = {name: weight.cpu().contiguous() for name, weight in policy.named_weights()}
+    policy.model.config.save_pretrained(folder)
+    if policy.model.generation_config is not None:
+        policy.model.generation_config.save_pretrained(folder)
+    from safetensors.torch import save_file
+
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,69 @@
+"""What a person sees of a run: a bar with live figures in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINE_EVERY = 10  # steps between lines where there is no terminal
+
+# Label, metric, and how it is printed. A stage that does not have a metric does not show it.
+FIGURES = (
+    ("loss", "loss", "{:.3f}"),
+    ("reward", "reward/mean", "{:.3f}"),
+    ("accuracy", "reward/accuracy", "{:.3f}"),
+    ("length", "completion/length", "{:.0f}"),
+    ("kept", "groups/with_signal", "{:.0%}"),
+    ("sample tok/s", "speed/sample_tokens", "{:,.0f}"),
+    ("learn tok/s", "speed/learn_tokens", "{:,.0f}"),
+)
+
+
+class Display:
+    """Shows one stage of a run. A context manager; `say` prints a line above the bar."""
+
+    def __init__(self, stage: str, steps: int, first_step: int) -> None:
+        self.stage, self.steps, self.first_step = stage, steps, first_step
+        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.started = time.monotonic()
+        self.bar: Progress | None = None
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
+                       TimeElapsedColumn(), TextColumn("{task.fields[left]}\n{task.fields[figures]}"))
+            self.bar = Progress(*columns, console=self.console)
+            self.task = self.bar.add_task(stage, total=steps, completed=first_step, left="", figures="")
+
+    def __enter__(self) -> Self:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def say(self, line: str) -> None:
+        (self.bar.console if self.bar else self.console).print(line, markup=False)
+
+    def show(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Report that step `step` (from 0) is done."""
+        done = step + 1
+        figures = "  ".join(f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics)
+        left = f"{_duration(self._seconds_left(done))} left"
+        if self.bar:
+            self.bar.update(self.task, completed=done, left=left, figures=figures)
+        elif done % LINE_EVERY == 0 or done == self.steps:
+            self.say(f"{self.stage} {done}/{self.steps}  {figures}  {left}")
+
+    def _seconds_left(self, done: int) -> float:
+        return (time.monotonic() - self.started) / (done - self.first_step) * (self.steps - done)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

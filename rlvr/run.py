@@ -1,0 +1,232 @@
+"""A run: the parts that `build.open_run` put together, the folder they write to, and where the run stands.
+
+    config.yaml        the resolved configuration; loads as it is
+    metrics.jsonl      one line a step; step 0 is the evaluation before training
+    tensorboard/       the same numbers
+    rollouts/          the ledger: one parquet file a step
+    evaluations/       the same of each evaluation
+    checkpoints/       step-N, whole or not there
+    model/             the result, in Hugging Face format
+"""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import torch
+
+from rlvr.config import GRPOConfig, RunConfig
+from rlvr.engines.base import Generator
+from rlvr.engines.sync import check_gap
+from rlvr.errors import CheckpointError
+from rlvr.evaluate import Evaluation, evaluate
+from rlvr.groups import why_no_signal
+from rlvr.learner import Learner
+from rlvr.ledger import write_ledger
+from rlvr.metrics import MetricsLog
+from rlvr.models.chat import Chat
+from rlvr.models.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from rlvr.models.load import save_model
+from rlvr.progress import Display
+from rlvr.rollout import Grade, check_graders
+from rlvr.seeds import set_global_generators
+from rlvr.types import Group, Sampling
+from tasks import Problem, Task
+
+
+@dataclass
+class Run:
+    """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
+
+    `done` counts finished steps, `cursor` the problems taken from the task.
+    """
+
+    config: RunConfig
+    folder: Path
+    learner: Learner
+    generator: Generator
+    chat: Chat
+    task: Task
+    held_out: Sequence[Problem]
+    grade: Grade
+    done: int = 0
+    cursor: int = 0
+    silent_steps: int = 0
+    interrupted: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sampling(self) -> Sampling:
+        s = self.config.sampling
+        return Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k)
+
+    @property
+    def model_folder(self) -> Path:
+        return self.folder / "model"
+
+    def __enter__(self) -> Self:
+        self.restore()
+        self.log = MetricsLog(self.folder, self.done)
+        self.display = Display(self.config.trainer, self.config.steps, self.done)  # type: ignore[attr-defined]
+        self.display.__enter__()
+        self.usual_handler = signal.getsignal(signal.SIGINT)
+        if self._in_main_thread():
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._in_main_thread():
+            signal.signal(signal.SIGINT, self.usual_handler)
+        self.display.__exit__(kind, error, trace)
+        self.log.close()
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def steps(self) -> Iterator[int]:
+        """The numbers of the steps that are left, each with the global generators set for it; then the end of the run."""
+        if self.done == 0 and self.config.eval.at_start:
+            self.log.write(0, self.evaluate())
+        while self.done < self.config.steps and not self.interrupted:
+            self.seconds = {}
+            set_global_generators(self.config.seed, "step", self.done + 1)
+            yield self.done + 1
+        if self.interrupted:
+            self.display.say(f"interrupted after step {self.done}: the same command goes on from {self.checkpoint()}")
+        else:
+            self._finish()
+
+    def take_problems(self, count: int) -> range:
+        """The numbers of the next `count` training problems."""
+        numbers = range(self.cursor, self.cursor + count)
+        self.cursor = numbers.stop
+        return numbers
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Time a stage of the step."""
+        started = time.monotonic()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+
+    def sync_weights(self, metrics: Mapping[str, float]) -> None:
+        """Hand the policy's weights to the generator, if an optimizer step changed them.
+
+        Raises `WeightSyncError` where the generator's probabilities were not those of the weights it should have held.
+        """
+        if metrics:
+            check_gap(metrics, self.config)
+            self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
+
+    def finish_step(self, step: int, metrics: dict[str, float], groups: Sequence[Group] = ()) -> None:
+        """Everything after the update: ledger, warnings, evaluation, metrics, checkpoint."""
+        self.done = step
+        if groups:
+            check_graders(groups, self.config.verify.max_failed_share)
+            self._warn_without_signal(groups, metrics)
+            if isinstance(self.config, GRPOConfig) and self.config.ledger:
+                write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, groups)
+        metrics |= self._speed(groups)
+        self.display.show(step, metrics)
+        due = self.config.eval.every and step % self.config.eval.every == 0
+        last = step == self.config.steps
+        if due or (last and self.config.eval.at_end):
+            metrics |= self.evaluate()
+        self.log.write(step, metrics)
+        every = self.config.checkpoint.every
+        if last or (every and step % every == 0):
+            self.checkpoint()
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluate on the held-out problems, say and keep what was found."""
+        if not self.held_out:
+            return {}
+        started = time.monotonic()
+        found = self._evaluate()
+        name = f"step-{self.done:06d}"
+        for kind, groups in zip(("greedy", "drawn"), found.groups, strict=True):
+            if groups:
+                write_ledger(self.folder / "evaluations" / f"{name}-{kind}.parquet", self.done, groups)
+        figures = "  ".join(f"{name} {estimate}" for name, estimate in found.estimates.items())
+        self.display.say(f"evaluation after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)")
+        return found.metrics() | {"time/evaluate": time.monotonic() - started}
+
+    def _evaluate(self) -> Evaluation:
+        return evaluate(
+            self.held_out, self.config.eval.samples, self.sampling, self.generator, self.chat, self.grade, seed=0
+        )
+
+    def _finish(self) -> None:
+        partial = self.model_folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        save_model(self.learner.policy, self.chat.tokenizer, partial)
+        shutil.rmtree(self.model_folder, ignore_errors=True)
+        os.replace(partial, self.model_folder)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> Path:
+        """Keep everything that the next step needs."""
+        state = {"cursor": self.cursor, "optimizer_steps": self.learner.step, "silent_steps": self.silent_steps,
+                 "skipped_in_a_row": self.learner.skipped_in_a_row}
+        weights = self.learner.policy.trainable()
+        optimizer = self.learner.optimizer.state_dict()
+        keep = self.config.checkpoint.keep_last
+        return save_checkpoint(self.folder / "checkpoints", self.done, weights, optimizer, state, keep)
+
+    def restore(self) -> None:
+        """Go back to the newest checkpoint that is whole; without any, stand at the start."""
+        for path in reversed(checkpoints(self.folder / "checkpoints")):
+            try:
+                weights, optimizer, state = load_checkpoint(path, self.learner.policy.device)
+            except CheckpointError as error:
+                print(f"warning: {error}; trying the checkpoint before it", flush=True)
+                continue
+            with torch.no_grad():
+                for name, parameter in self.learner.policy.trainable().items():
+                    parameter.copy_(weights[name])
+            self.learner.optimizer.load_state_dict(optimizer)
+            self.learner.step = state["optimizer_steps"]
+            self.learner.skipped_in_a_row = state["skipped_in_a_row"]
+            self.done, self.cursor, self.silent_steps = state["step"], state["cursor"], state["silent_steps"]
+            self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
+            return
+
+    # -- what is said on the way -----------------------------------------------------------------------------------
+
+    def _warn_without_signal(self, groups: Sequence[Group], metrics: Mapping[str, float]) -> None:
+        self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
+        assert isinstance(self.config, GRPOConfig)
+        if self.silent_steps and self.silent_steps % self.config.no_signal_patience == 0:
+            self.display.say(
+                f"warning: {self.silent_steps} steps in a row had nothing to learn from: {why_no_signal(groups)}"
+            )
+
+    def _speed(self, groups: Sequence[Group]) -> dict[str, float]:
+        speed: dict[str, float] = {f"time/{stage}": seconds for stage, seconds in self.seconds.items()}
+        rollouts = [rollout for group in groups for rollout in group.rollouts]
+        if rollouts and "sample" in self.seconds:
+            speed["speed/sample_tokens"] = sum(len(r.completion_ids) for r in rollouts) / self.seconds["sample"]
+        if "learn" in self.seconds:
+            speed["speed/learn_tokens"] = self.learner.tokens_seen / self.seconds["learn"]
+            self.learner.tokens_seen = 0
+        return speed
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:  # the second Ctrl-C does not wait
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self.display.say("stopping after this step (Ctrl-C again: at once, going back to the last checkpoint)")
+
+    @staticmethod
+    def _in_main_thread() -> bool:
+        return threading.current_thread() is threading.main_thread()
+

@@ -1,0 +1,72 @@
+"""From `{name: ..., knob: ...}` to a task: the visible table, or `module:Class` of the user's own."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, Protocol, get_args, get_origin
+
+from tasks.problem import Problem
+
+TASKS = {
+    "arithmetic": "tasks.arithmetic:Arithmetic",
+    "dataset": "tasks.dataset:DatasetTask",
+    "gsm8k": "tasks.gsm8k:GSM8K",
+}
+
+
+class Task(Protocol):
+    """Problems to train on, by number, and problems to evaluate on, which training never sees."""
+
+    def problem(self, index: int) -> Problem:
+        """The training problem at `index` 0, 1, 2, ...: the same number is always the same problem.
+
+        Finite datasets start over, in another order, when they are through.
+        """
+        ...
+
+    def held_out(self, count: int) -> list[Problem]:
+        """The first `count` evaluation problems (fewer where there are no more)."""
+        ...
+
+
+def task_class(name: str) -> type:
+    """The dataclass called `name`; raises `ValueError` with the nearest name that is known."""
+    path = TASKS.get(name, name)
+    if ":" not in path:
+        nearest = get_close_matches(name, TASKS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(TASKS)}, or write module:Class"
+        raise ValueError(f"no task is called {name!r}: {hint}")
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"the task {name!r} cannot be loaded from {path}: {error}") from error
+    if not (inspect.isclass(found) and is_dataclass(found)):
+        raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {found!r}")
+    return found
+
+
+def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
+    """The task with its knobs set. `seed` is passed on where the task has such a knob and none was given.
+
+    Raises `ValueError` for a knob that the task does not have.
+    """
+    kind = task_class(name)
+    known = {field.name: field for field in fields(kind)}
+    for knob in knobs:
+        if knob not in known:
+            nearest = get_close_matches(knob, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(known)}"
+            raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
+    values = {knob: _as_declared(known[knob].type, value) for knob, value in knobs.items()}
+    if "seed" in known:
+        values.setdefault("seed", seed)
+    made: Task = kind(**values)
+    return made
+
+
+def _as_declared(declared: Any, value: Any) -> Any:
+    """YAML has lists only; a knob declared as a tuple gets one."""
+    return tuple(value) if get_origin(declared) is tuple and get_args(declared) and isinstance(value, list) else value

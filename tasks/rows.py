@@ -1,0 +1,60 @@
+"""Tables of rows, from the hub or from a file, read with `datasets`."""
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[dict[str, Any]]:
+    """The rows of a hub dataset (`openai/gsm8k`), of a local file, or of the `split` of a local folder.
+
+    Raises `ValueError` where there is no such file, its ending is not known, or the hub does not answer.
+    """
+    from datasets import load_dataset  # one second of imports, which `--help` must not pay
+    from datasets.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    path = Path(source).expanduser()
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    kind = FORMATS.get(suffix.removesuffix(".gz"))
+    if kind:
+        if not path.is_file():
+            raise ValueError(f"dataset {source!r}: there is no such file; expected a file ending in {', '.join(FORMATS)}, "
+                             "or a hub id such as openai/gsm8k")
+        try:
+            return load_dataset(kind, data_files=str(path), split="train")
+        except Exception as error:  # datasets wraps its parsers' errors in kinds of its own
+            raise ValueError(f"dataset {source!r} cannot be read as {kind}: {error.__cause__ or error}") from error
+    try:
+        return load_dataset(source, subset, split=split)
+    except Exception as error:  # hub errors come from five libraries
+        raise ValueError(f"dataset {source!r} (split {split!r}) was neither found on the hub nor as a folder: "
+                         f"{type(error).__name__}: {error}. For a local file give its path, ending in "
+                         f"{', '.join(FORMATS)}") from error
+
+
+def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], source: str) -> None:
+    """Raise `ValueError` naming the first of `columns` that the rows do not have, and those that they have."""
+    if not len(rows):
+        raise ValueError(f"dataset {source!r} has no rows")
+    for column in columns:
+        if column not in rows[0]:
+            raise ValueError(f"dataset {source!r} has no column {column!r}; it has: {', '.join(rows[0])}. Name the "
+                             "right one in the configuration under task:")
+
+
+def shuffled(index: int, count: int, seed: int) -> int:
+    """Which of `count` rows comes at `index` of an endless run over them: each pass has an order of its own."""
+    epoch, place = divmod(index, count)
+    return _order(count, seed, epoch)[place]
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> list[int]:
+    order = list(range(count))
+    random.Random(f"order/{seed}/{epoch}").shuffle(order)
+    return order
