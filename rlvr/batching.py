@@ -17,14 +17,20 @@ def pad(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype) -> Tens
     return out
 
 
-def token_batch(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]],
-                completion_masks: Sequence[Sequence[bool]], group_index: Sequence[int]) -> Batch:
+def token_batch(
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    completion_masks: Sequence[Sequence[bool]],
+    group_index: Sequence[int],
+) -> Batch:
     """Prompts and completions side by side: the fields that every trainer needs."""
     pairs = list(zip(prompts, completions, completion_masks, strict=True))
     width = max(len(prompt) + len(completion) for prompt, completion, _ in pairs)
     return Batch(
         input_ids=pad([[*prompt, *completion] for prompt, completion, _ in pairs], width, torch.long),
-        attention_mask=pad([[1] * (len(prompt) + len(completion)) for prompt, completion, _ in pairs], width, torch.long),
+        attention_mask=pad(
+            [[1] * (len(prompt) + len(completion)) for prompt, completion, _ in pairs], width, torch.long
+        ),
         completion_mask=pad([[False] * len(prompt) + list(mask) for prompt, _, mask in pairs], width, torch.bool),
         group_index=torch.tensor(group_index, dtype=torch.long),
     )

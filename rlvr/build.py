@@ -78,8 +78,15 @@ def pick_device(name: str) -> torch.device:
 
 def check_objective(objective: Objective) -> None:
     """Refuse a choice that names nothing. Raises `ConfigError`."""
-    tables: dict[str, Any] = {"baseline": BASELINES, "scale": SCALES, "ratio": RATIOS, "surrogate": SURROGATES,
-                              "aggregate": AGGREGATES, "kl": ESTIMATORS, "keep": KEEP}
+    tables: dict[str, Any] = {
+        "baseline": BASELINES,
+        "scale": SCALES,
+        "ratio": RATIOS,
+        "surrogate": SURROGATES,
+        "aggregate": AGGREGATES,
+        "kl": ESTIMATORS,
+        "keep": KEEP,
+    }
     for axis, table in tables.items():
         try:
             pick(table, getattr(objective, axis), f"objective.{axis}")
@@ -101,11 +108,16 @@ def claim_folder(config: RunConfig) -> Path:
     now = config.model_dump(mode="json")
     if path.exists():
         before = yaml.safe_load(path.read_text())
-        changed = [f"{key} ({old} there, {new} now)" for key, old, new in differences(before, now)
-                   if key.split(".")[0] not in MAY_CHANGE]
+        changed = [
+            f"{key} ({old} there, {new} now)"
+            for key, old, new in differences(before, now)
+            if key.split(".")[0] not in MAY_CHANGE
+        ]
         if changed:
-            raise ConfigError(f"{folder} holds a run with another configuration: {'; '.join(changed[:5])}. Choose another "
-                              f"folder (out=runs/NAME), or delete that one")
+            raise ConfigError(
+                f"{folder} holds a run with another configuration: {'; '.join(changed[:5])}. Choose another "
+                f"folder (out=runs/NAME), or delete that one"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(dump_config(config))
@@ -116,13 +128,16 @@ def claim_folder(config: RunConfig) -> Path:
 def differences(before: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
     """`(dotted key, before, now)` of every leaf in which two configurations differ."""
     if isinstance(before, dict) and isinstance(now, dict):
-        return [found for name in {**before, **now}
-                for found in differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)]
+        return [
+            found
+            for name in {**before, **now}
+            for found in differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+        ]
     return [] if before == now else [(key, before, now)]
 
 
 def first_problems(task: Task, config: RunConfig) -> list[Problem]:
-    """The held-out problems; reads the first training problem too, so that a dataset that cannot be used says so now."""
+    """The held-out problems; the first training problem is read too, so that a bad dataset says so now."""
     try:
         task.problem(0)
         return task.held_out(config.eval.problems) if config.eval.problems else []
@@ -143,8 +158,10 @@ def after_cold_start(config: GRPOConfig) -> GRPOConfig:
         optimizer=config.cold_start.optimizer,
         eval=config.eval.model_copy(update={"at_end": False, "every": 0}),
         engine=type(config.engine)(name="transformers"),
-        **{name: getattr(config, name) for name in
-           ("seed", "device", "threads", "model", "task", "sampling", "verify", "checkpoint")},
+        **{
+            name: getattr(config, name)
+            for name in ("seed", "device", "threads", "model", "task", "sampling", "verify", "checkpoint")
+        },
     )
     model = Path(first.out) / "model"
     if not model.exists():
@@ -158,8 +175,11 @@ def make_chat_for(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
         return load_chat(str(model.path))
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
-    texts = [text for problem in problems
-             for text in (*(message["content"] for message in problem.prompt), problem.solution or problem.answer)]
+    texts = [
+        text
+        for problem in problems
+        for text in (*(message["content"] for message in problem.prompt), problem.solution or problem.answer)
+    ]
     return scratch_chat(model.scratch, texts)
 
 
@@ -199,5 +219,3 @@ def make_generator(config: RunConfig, policy: Policy, chat: Chat, folder: Path) 
     from rlvr.engines.transformers_engine import TransformersEngine
 
     return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens)
-
-

@@ -43,8 +43,10 @@ class ScratchConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> "ScratchConfig":
         if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads}), and heads of "
-                             f"kv_heads ({self.kv_heads})")
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads}), and heads of "
+                f"kv_heads ({self.kv_heads})"
+            )
         if self.vocab_size < 261:
             raise ValueError(f"vocab_size must be at least 261 (256 bytes and 5 special tokens): got {self.vocab_size}")
         return self
@@ -81,7 +83,9 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
         if (self.path is None) == (self.scratch is None):
-            raise ValueError("expected exactly one of model.path (a hub id or folder) and model.scratch (a tiny new model)")
+            raise ValueError(
+                "expected exactly one of model.path (a hub id or folder) and model.scratch (a tiny new model)"
+            )
         return self
 
 
@@ -234,11 +238,15 @@ class GRPOConfig(RunConfig):
     @model_validator(mode="after")
     def _check(self) -> "GRPOConfig":
         if self.group_size == 1 and self.objective.baseline in GROUP_BASELINES:
-            raise ValueError(f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
-                             "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none")
+            raise ValueError(
+                f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
+                "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+            )
         if self.model.scratch is not None and self.cold_start is None:
-            raise ValueError("model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "
-                             "add a cold_start section, or name a trained model in model.path")
+            raise ValueError(
+                "model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "
+                "add a cold_start section, or name a trained model in model.path"
+            )
         return self
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rlvr.config import Config, GRPOConfig, SFTConfig
 from rlvr.errors import ConfigError
 
-TRAINERS = {"grpo": GRPOConfig, "sft": SFTConfig}
+TRAINERS: dict[str, type[BaseModel]] = {"grpo": GRPOConfig, "sft": SFTConfig}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig | SFTConfig:
@@ -36,7 +36,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
         raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
-    return check_config(values, str(path), _lines(text))
+    return check_config({str(key): value for key, value in values.items()}, str(path), _lines(text))
 
 
 def check_config(values: dict[str, Any], where: str, lines: dict[tuple[str, ...], int] | None = None) -> Any:
@@ -63,7 +63,11 @@ def _message(details: Any, where: str, lines: dict[tuple[str, ...], int], model:
     dotted = ".".join(keys)
     if details["type"] == "extra_forbidden":
         near = get_close_matches(keys[-1], _known_keys(model, keys[:-1]), n=1)
-        hint = f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?" if near else f"known here: {', '.join(_known_keys(model, keys[:-1]))}"
+        hint = (
+            f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?"
+            if near
+            else f"known here: {', '.join(_known_keys(model, keys[:-1]))}"
+        )
         return f"{place}: unknown key {dotted!r}; {hint}"
     if details["type"] == "union_tag_not_found":
         return f"{place}: the key 'trainer' is missing; expected one of {', '.join(TRAINERS)}"

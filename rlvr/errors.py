@@ -1,13 +1,13 @@
 """Every error that rlvr raises on purpose. Each says what came, what was expected, where, and the way out.
 
-    RlvrError
-    +-- ConfigError         the configuration cannot be run
-    +-- DataError           a dataset or a row of it cannot be used
-    +-- ModelError          a model or tokenizer cannot be used
-    +-- CheckpointError     a checkpoint cannot be written or read
-    +-- WeightSyncError     the generator does not hold the policy's weights
-    +-- GraderError         too many verdicts failed for the rewards to be believed
-    +-- DivergenceError     loss or gradients stopped being numbers
+RlvrError
++-- ConfigError         the configuration cannot be run
++-- DataError           a dataset or a row of it cannot be used
++-- ModelError          a model or tokenizer cannot be used
++-- CheckpointError     a checkpoint cannot be written or read
++-- WeightSyncError     the generator does not hold the policy's weights
++-- GraderError         too many verdicts failed for the rewards to be believed
++-- DivergenceError     loss or gradients stopped being numbers
 """
 
 

@@ -1,9 +1,9 @@
 """Accuracy on held-out problems, with 95 % confidence intervals.
 
-    greedy      share of problems solved by the likeliest completion
-    avg@k       mean score of k drawn completions
-    pass@k      share of problems solved by at least one of k drawn completions (Chen et al., 2021, at n = k)
-    maj@k       share of problems solved by the answer that most of the k completions give (Wang et al., 2022)
+greedy      share of problems solved by the likeliest completion
+avg@k       mean score of k drawn completions
+pass@k      share of problems solved by at least one of k drawn completions (Chen et al., 2021, at n = k)
+maj@k       share of problems solved by the answer that most of the k completions give (Wang et al., 2022)
 """
 
 import math
@@ -87,7 +87,7 @@ def scores(group: Group) -> list[float]:
 
 
 def majority_score(group: Group) -> float:
-    """The score of the answer given most often; of several, the one given first. Completions without one do not vote."""
+    """The score of the answer given most often; of several, the first. Completions without one do not vote."""
     votes: Counter[str] = Counter()
     score_of: dict[str, float] = {}
     for rollout in group.rollouts:

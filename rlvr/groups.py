@@ -1,4 +1,4 @@
-"""Groups after verifying: which are trained on, what their rewards say of each completion, and why they may say nothing."""
+"""Groups after verifying: which are trained on, what their rewards say of each completion, why they may say nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -92,8 +92,8 @@ class Learner:
         self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
         if self.skipped_in_a_row == MAX_SKIPPED_IN_A_ROW:
             raise DivergenceError(
-                f"loss or gradient was not a finite number in {MAX_SKIPPED_IN_A_ROW} optimizer steps in a row (last: loss "
-                f"{loss}, gradient norm {grad_norm}); expected finite numbers. Lower optimizer.lr, or set "
+                f"loss or gradient was not a finite number in {MAX_SKIPPED_IN_A_ROW} optimizer steps in a row (last: "
+                f"loss {loss}, gradient norm {grad_norm}); expected finite numbers. Lower optimizer.lr, or set "
                 "max_grad_norm; the last checkpoint is from before."
             )
         return {"grad_norm": grad_norm, "lr": lr, "skipped": float(not finite)}

@@ -17,7 +17,7 @@ from rlvr.types import Group
 def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
     """Write the rollouts of one step to `path`."""
     rows = []
-    for index, group, rollout in ((index, group, r) for index, group in enumerate(groups) for r in group.rollouts):
+    for number, group, rollout in [(i, group, rollout) for i, group in enumerate(groups) for rollout in group.rollouts]:
         verdict = rollout.verdict
         rows.append(
             {

@@ -32,8 +32,13 @@ class Display:
         self.started = time.monotonic()
         self.bar: Progress | None = None
         if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(),
-                       TimeElapsedColumn(), TextColumn("{task.fields[left]}\n{task.fields[figures]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}\n{task.fields[figures]}"),
+            )
             self.bar = Progress(*columns, console=self.console)
             self.task = self.bar.add_task(stage, total=steps, completed=first_step, left="", figures="")
 
@@ -42,7 +47,9 @@ class Display:
             self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.bar:
             self.bar.stop()
 

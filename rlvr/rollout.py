@@ -59,7 +59,9 @@ def collect(
         rollouts, verdicts = grading[index]
         graded = zip(rollouts, verdicts.result(), strict=True)
         groups.append(
-            Group(problem, tuple(replace(rollout, verdict=verdict, reward=verdict.score) for rollout, verdict in graded))
+            Group(
+                problem, tuple(replace(rollout, verdict=verdict, reward=verdict.score) for rollout, verdict in graded)
+            )
         )
     return groups
 
@@ -68,8 +70,8 @@ def check_version(rollouts: Sequence[Rollout], version: int | None) -> None:
     for rollout in rollouts:
         if version is not None and rollout.policy_version != version:
             raise WeightSyncError(
-                f"the generator wrote with weights of version {rollout.policy_version}, expected {version}: a weight sync "
-                "did not arrive. Start the same command again; the last checkpoint is from before"
+                f"the generator wrote with weights of version {rollout.policy_version}, expected {version}: a weight "
+                "sync did not arrive. Start the same command again; the last checkpoint is from before"
             )
 
 

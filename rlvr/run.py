@@ -1,12 +1,12 @@
 """A run: the parts that `build.open_run` put together, the folder they write to, and where the run stands.
 
-    config.yaml        the resolved configuration; loads as it is
-    metrics.jsonl      one line a step; step 0 is the evaluation before training
-    tensorboard/       the same numbers
-    rollouts/          the ledger: one parquet file a step
-    evaluations/       the same of each evaluation
-    checkpoints/       step-N, whole or not there
-    model/             the result, in Hugging Face format
+config.yaml        the resolved configuration; loads as it is
+metrics.jsonl      one line a step; step 0 is the evaluation before training
+tensorboard/       the same numbers
+rollouts/          the ledger: one parquet file a step
+evaluations/       the same of each evaluation
+checkpoints/       step-N, whole or not there
+model/             the result, in Hugging Face format
 """
 
 import os
@@ -82,7 +82,9 @@ class Run:
             signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._in_main_thread():
             signal.signal(signal.SIGINT, self.usual_handler)
         self.display.__exit__(kind, error, trace)
@@ -91,7 +93,7 @@ class Run:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def steps(self) -> Iterator[int]:
-        """The numbers of the steps that are left, each with the global generators set for it; then the end of the run."""
+        """The numbers of the steps that are left, each with the global generators set for it; then the run's end."""
         if self.done == 0 and self.config.eval.at_start:
             self.log.write(0, self.evaluate())
         while self.done < self.config.steps and not self.interrupted:
@@ -155,7 +157,9 @@ class Run:
             if groups:
                 write_ledger(self.folder / "evaluations" / f"{name}-{kind}.parquet", self.done, groups)
         figures = "  ".join(f"{name} {estimate}" for name, estimate in found.estimates.items())
-        self.display.say(f"evaluation after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)")
+        self.display.say(
+            f"evaluation after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
+        )
         return found.metrics() | {"time/evaluate": time.monotonic() - started}
 
     def _evaluate(self) -> Evaluation:
@@ -175,8 +179,12 @@ class Run:
 
     def checkpoint(self) -> Path:
         """Keep everything that the next step needs."""
-        state = {"cursor": self.cursor, "optimizer_steps": self.learner.step, "silent_steps": self.silent_steps,
-                 "skipped_in_a_row": self.learner.skipped_in_a_row}
+        state = {
+            "cursor": self.cursor,
+            "optimizer_steps": self.learner.step,
+            "silent_steps": self.silent_steps,
+            "skipped_in_a_row": self.learner.skipped_in_a_row,
+        }
         weights = self.learner.policy.trainable()
         optimizer = self.learner.optimizer.state_dict()
         keep = self.config.checkpoint.keep_last
@@ -229,4 +237,3 @@ class Run:
     @staticmethod
     def _in_main_thread() -> bool:
         return threading.current_thread() is threading.main_thread()
-

@@ -49,11 +49,15 @@ class Arithmetic:
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_steps <= self.max_steps:
-            raise ValueError(f"arithmetic: got min_steps={self.min_steps}, max_steps={self.max_steps}; "
-                             "expected 1 <= min_steps <= max_steps")
+            raise ValueError(
+                f"arithmetic: got min_steps={self.min_steps}, max_steps={self.max_steps}; "
+                "expected 1 <= min_steps <= max_steps"
+            )
         if self.max_number < 2 or self.max_value < self.max_number:
-            raise ValueError(f"arithmetic: got max_number={self.max_number}, max_value={self.max_value}; "
-                             "expected 2 <= max_number <= max_value")
+            raise ValueError(
+                f"arithmetic: got max_number={self.max_number}, max_value={self.max_value}; "
+                "expected 2 <= max_number <= max_value"
+            )
         if unknown := set(self.operators) - set(EVENTS):
             raise ValueError(f"arithmetic: unknown operators {sorted(unknown)}; known: {', '.join(EVENTS)}")
 
@@ -67,8 +71,10 @@ class Arithmetic:
         index = 0
         while len(problems) < count:
             if index > 100 * count + 1000:
-                raise ValueError(f"arithmetic: these knobs describe only {len(problems)} different held-out problems "
-                                 f"and {count} were asked for; raise max_number or max_steps")
+                raise ValueError(
+                    f"arithmetic: these knobs describe only {len(problems)} different held-out problems "
+                    f"and {count} were asked for; raise max_number or max_steps"
+                )
             problem = self._draw("held_out", index, held_out=True)
             problems.setdefault(problem.solution or "", problem)
             index += 1

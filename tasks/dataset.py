@@ -58,8 +58,10 @@ class DatasetTask:
     def _train_count(self) -> int:
         count = len(self._train_rows) - (0 if self.test else self.held_out_rows)
         if count < 1:
-            raise ValueError(f"dataset {self.train!r} has {len(self._train_rows)} rows and {self.held_out_rows} are held "
-                             "out; expected some to train on. Lower task.held_out_rows or name a task.test file")
+            raise ValueError(
+                f"dataset {self.train!r} has {len(self._train_rows)} rows and {self.held_out_rows} are held "
+                "out; expected some to train on. Lower task.held_out_rows or name a task.test file"
+            )
         return count
 
     def _load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
@@ -92,6 +94,7 @@ class DatasetTask:
     def _text(self, row: dict[str, Any], column: str, id: str, source: str) -> str:
         value = row[column]
         if value is None or not str(value).strip():
-            raise ValueError(f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or "
-                             "fill it in")
+            raise ValueError(
+                f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or fill it in"
+            )
         return str(value)

@@ -26,8 +26,9 @@ class GSM8K(DatasetTask):
     def ground_truth(self, answer: str, id: str, source: str) -> str:
         _, mark, number = answer.rpartition("####")
         if not mark or not number.strip():
-            raise ValueError(f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', "
-                             f"got {answer[-40:]!r}")
+            raise ValueError(
+                f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', got {answer[-40:]!r}"
+            )
         return number.strip().replace(",", "")
 
     def worked_solution(self, row: dict[str, Any]) -> str | None:

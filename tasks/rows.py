@@ -23,8 +23,10 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
     kind = FORMATS.get(suffix.removesuffix(".gz"))
     if kind:
         if not path.is_file():
-            raise ValueError(f"dataset {source!r}: there is no such file; expected a file ending in {', '.join(FORMATS)}, "
-                             "or a hub id such as openai/gsm8k")
+            raise ValueError(
+                f"dataset {source!r}: there is no such file; expected a file ending in {', '.join(FORMATS)}, "
+                "or a hub id such as openai/gsm8k"
+            )
         try:
             return load_dataset(kind, data_files=str(path), split="train")
         except Exception as error:  # datasets wraps its parsers' errors in kinds of its own
@@ -32,9 +34,11 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
     try:
         return load_dataset(source, subset, split=split)
     except Exception as error:  # hub errors come from five libraries
-        raise ValueError(f"dataset {source!r} (split {split!r}) was neither found on the hub nor as a folder: "
-                         f"{type(error).__name__}: {error}. For a local file give its path, ending in "
-                         f"{', '.join(FORMATS)}") from error
+        raise ValueError(
+            f"dataset {source!r} (split {split!r}) was neither found on the hub nor as a folder: "
+            f"{type(error).__name__}: {error}. For a local file give its path, ending in "
+            f"{', '.join(FORMATS)}"
+        ) from error
 
 
 def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], source: str) -> None:
@@ -43,8 +47,10 @@ def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], sour
         raise ValueError(f"dataset {source!r} has no rows")
     for column in columns:
         if column not in rows[0]:
-            raise ValueError(f"dataset {source!r} has no column {column!r}; it has: {', '.join(rows[0])}. Name the "
-                             "right one in the configuration under task:")
+            raise ValueError(
+                f"dataset {source!r} has no column {column!r}; it has: {', '.join(rows[0])}. Name the "
+                "right one in the configuration under task:"
+            )
 
 
 def shuffled(index: int, count: int, seed: int) -> int:

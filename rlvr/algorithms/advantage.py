@@ -82,6 +82,7 @@ SCALES: dict[str, Statistic] = {
     "batch_std": batch_std,
 }
 
+
 def advantages(rewards: Tensor, group_index: Tensor, baseline: str, scale: str) -> Tensor:
     """A_i = (r_i - baseline_i) / scale_i.
 
@@ -89,8 +90,9 @@ def advantages(rewards: Tensor, group_index: Tensor, baseline: str, scale: str) 
     Returns: (B,). A group of equal rewards comes out as exact zeros under a group baseline.
     """
     if rewards.shape != group_index.shape:
-        raise ValueError(f"rewards must match group_index: got {tuple(rewards.shape)}, "
-                         f"expected {tuple(group_index.shape)}")
+        raise ValueError(
+            f"rewards must match group_index: got {tuple(rewards.shape)}, expected {tuple(group_index.shape)}"
+        )
     difference = rewards - pick(BASELINES, baseline, "baseline")(rewards, group_index)
     # A mean of equal numbers can miss them by one rounding, and dividing by a tiny std would blow that up into signal.
     difference = torch.where(difference.abs() <= 4 * torch.finfo(rewards.dtype).eps * rewards.abs(), 0, difference)

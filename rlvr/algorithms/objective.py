@@ -64,7 +64,7 @@ GROUP_BASELINES = ("mean", "leave_one_out")
 
 
 def resolve(choices: str | Mapping[str, Any]) -> Objective:
-    """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset` the choices start from GRPO's.
+    """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset`, from GRPO's.
 
     Raises `ValueError` for a preset or a choice that does not exist, with the nearest one that does.
     """
@@ -75,7 +75,9 @@ def resolve(choices: str | Mapping[str, Any]) -> Objective:
     known = [field.name for field in fields(Objective)]
     for choice in values:
         if choice not in known:
-            raise ValueError(f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}")
+            raise ValueError(
+                f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}"
+            )
     return replace(PRESETS[name], **values)
 
 

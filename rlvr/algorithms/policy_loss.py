@@ -88,7 +88,9 @@ def policy_loss(
     }
     if objective.kl_coef:
         if ref_logprobs is None:
-            raise ValueError("ref_logprobs is missing: expected (B, T) where kl_coef > 0; set kl_coef to 0 to do without")
+            raise ValueError(
+                "ref_logprobs is missing: expected (B, T) where kl_coef > 0; set kl_coef to 0 to do without"
+            )
         stats["kl"] = kl(logprobs, torch.where(mask, ref_logprobs, logprobs.detach()), objective.kl)
         per_token = per_token + objective.kl_coef * stats["kl"]
     if objective.entropy_coef:

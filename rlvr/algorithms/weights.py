@@ -50,7 +50,9 @@ def token_weights(completion_mask: Tensor, group_index: Tensor, aggregate: str, 
     Returns: (B, T) float32, zero outside the mask.
     """
     if len(completion_mask) != len(group_index):
-        raise ValueError(f"completion_mask must have a row for each group_index: got {len(completion_mask)}, "
-                         f"expected {len(group_index)}")
+        raise ValueError(
+            f"completion_mask must have a row for each group_index: got {len(completion_mask)}, "
+            f"expected {len(group_index)}"
+        )
     weigh = pick(AGGREGATES, aggregate, "aggregate")
     return weigh(completion_mask.to(torch.float32), group_index, max_tokens)

@@ -33,7 +33,9 @@ class ScriptedEngine:
     def _write(self, prompt: Sequence[int], seed: int, number: int, max_tokens: int) -> Rollout:
         ids = self.chat.completion_ids(self.script(self.chat.text(prompt), seed, number))
         kept = ids[:max_tokens]
-        return Rollout(prompt, kept, [True] * len(kept), [0.0] * len(kept), "stop" if kept == ids else "length", self.version)
+        return Rollout(
+            prompt, kept, [True] * len(kept), [0.0] * len(kept), "stop" if kept == ids else "length", self.version
+        )
 
 
 def load_script(path: str | None) -> Script:

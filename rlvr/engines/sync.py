@@ -17,7 +17,7 @@ from rlvr.errors import WeightSyncError
 from rlvr.learner import Learner
 from rlvr.types import Sampling
 
-# Mean |difference| of log-probabilities that rounding explains, with room: float32 measures 1e-6, bfloat16 0.01 to 0.03.
+# Mean |difference| of log-probabilities that rounding explains, with room (float32 measures 1e-6).
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 PROBE_TOKENS = 16
 PROBE_NOISES = (0.05, 0.2, 0.8)
@@ -40,7 +40,7 @@ def check_gap(metrics: Mapping[str, float], config: RunConfig) -> None:
     if gap > tolerance_of(config) and not truncated and config.engine.name != "scripted":
         raise WeightSyncError(
             f"the generator's log-probabilities differ from the learner's by {gap:.2g} on average, expected at most "
-            f"{tolerance_of(config):g}: it holds other weights, or computes another model. Nothing of this step is kept; "
+            f"{tolerance_of(config):g}: it holds other weights, or computes another model. This step is not kept; "
             "start the same command again, or set engine.logprob_tolerance if the engine is known to be this coarse"
         )
 
@@ -83,7 +83,7 @@ def prove_sync(learner: Learner, generator: Generator, prompts: Sequence[Sequenc
     if max(arrived, restored) > tolerance or changed <= tolerance:
         raise WeightSyncError(
             "the generator does not take over weights: with changed weights its log-probabilities were off by "
-            f"{changed:.2g} before the sync, {arrived:.2g} after it, and {restored:.2g} after the true weights were sent "
+            f"{changed:.2g} before the sync, {arrived:.2g} after it, and {restored:.2g} after the true weights came "
             f"again; expected more than {tolerance:g} before and less after. Check that engine and model versions fit"
         )
 

@@ -150,7 +150,7 @@ def draw(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, 
         return tokens, logits.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     logprobs = truncate(logits / sampling.temperature, sampling).log_softmax(-1)
     cumulative = logprobs.exp().cumsum(-1)
-    # The last entry may miss 1 by rounding. `right` steps over tokens of probability zero, which add nothing to the sum.
+    # The last entry may miss 1 by rounding. `right` steps over tokens of probability zero, which add nothing.
     targets = uniforms.unsqueeze(-1) * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, targets, right=True).clamp(max=logits.shape[-1] - 1)
     return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
@@ -187,8 +187,11 @@ class InPlaceLayer(DynamicLayer):
         super().__init__()
         self.capacity = capacity
         self.length = 0
+        self.is_initialized: bool = False
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             rows, heads, _, _ = key_states.shape
             self.keys = key_states.new_empty(rows, heads, self.capacity, key_states.shape[-1])

@@ -43,8 +43,8 @@ class VLLMEngine:
             from vllm import LLM
         except ImportError as error:
             raise ConfigError(
-                f"engine: vllm cannot be imported ({error}); install it with pip install 'rlvr[vllm]' (on a GPU), or use "
-                "engine=transformers"
+                f"engine: vllm cannot be imported ({error}); install it with pip install 'rlvr[vllm]' (on a GPU), or "
+                "use engine=transformers"
             ) from error
         self.end_ids = list(end_ids)
         with safe_open(folder / "model.safetensors", "pt") as weights:
@@ -70,13 +70,17 @@ class VLLMEngine:
             missing = sorted(self.weight_names - weights.keys())[:3]
             unknown = sorted(weights.keys() - self.weight_names)[:3]
             raise WeightSyncError(
-                f"weights of version {version} are not those of the engine's model: missing {missing}, unknown {unknown}; "
-                f"expected {len(self.weight_names)} tensors, got {len(weights)}"
+                f"weights of version {version} are not those of the engine: missing {missing}, unknown {unknown} "
+                f"(expected {len(self.weight_names)} tensors, got {len(weights)})"
             )
-        # `load_weights` of the model itself fails on CPUs once its weights were packed for the processor's instructions.
-        self.llm.collective_rpc(lambda worker: worker.model_runner.reload_weights(weights_iterator=iter(weights.items())))
+        # `load_weights` of the model itself fails on CPUs once weights were packed for the processor.
+        self.llm.collective_rpc(
+            lambda worker: worker.model_runner.reload_weights(weights_iterator=iter(weights.items()))
+        )
         if not self.llm.reset_prefix_cache():
-            raise WeightSyncError("vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used")
+            raise WeightSyncError(
+                "vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used"
+            )
         self.version = version
 
     def generate(

@@ -19,9 +19,7 @@ class Chat:
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The prompt as the template writes it, up to where the assistant begins."""
-        return list(
-            self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)
-        )
+        return list(self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False))
 
     def problem_ids(self, problem: Problem, max_tokens: int) -> list[int]:
         """The prompt of a problem. Raises `DataError` where no room for `max_tokens` is left in the context."""

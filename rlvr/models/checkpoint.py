@@ -26,7 +26,11 @@ WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.pt", "state.json"
 
 
 def save_checkpoint(
-    folder: Path, step: int, weights: Mapping[str, Tensor], optimizer: Mapping[str, Any], state: Mapping[str, Any],
+    folder: Path,
+    step: int,
+    weights: Mapping[str, Tensor],
+    optimizer: Mapping[str, Any],
+    state: Mapping[str, Any],
     keep_last: int,
 ) -> Path:
     """Write `folder/step-N` and remove all but the newest `keep_last`.

@@ -21,7 +21,9 @@ def load_chat(path: str) -> Chat:
         tokenizer = AutoTokenizer.from_pretrained(path)
         config = AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
-        raise ModelError(f"model.path {path!r} has no tokenizer or configuration that transformers can load: {error}") from error
+        raise ModelError(
+            f"model.path {path!r} has no tokenizer or configuration that transformers can load: {error}"
+        ) from error
     text_config = config.get_text_config()
     ends = text_config.eos_token_id
     context = getattr(text_config, "max_position_embeddings", None) or tokenizer.model_max_length
@@ -39,8 +41,14 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
     if config.scratch is not None:
         size = config.scratch
         model: PreTrainedModel = build_model(
-            chat.tokenizer, size.hidden_size, size.layers, size.heads, size.kv_heads, size.intermediate_size,
-            size.max_length, derive(seed, "weights"),
+            chat.tokenizer,
+            size.hidden_size,
+            size.layers,
+            size.heads,
+            size.kv_heads,
+            size.intermediate_size,
+            size.max_length,
+            derive(seed, "weights"),
         )
     else:
         model = load_weights_of(str(config.path), config)
@@ -70,7 +78,10 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
     from peft import get_peft_model
 
     peft_config = PeftConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=config.targets,
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=config.targets,
         task_type="CAUSAL_LM",
     )
     try:

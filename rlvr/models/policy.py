@@ -79,7 +79,9 @@ class Policy:
 
             for name, module in self.model.named_modules():
                 if isinstance(module, LoraLayer):
-                    deltas[f"{name}.base_layer.weight"] = sum(module.get_delta_weight(a) for a in module.active_adapters)
+                    deltas[f"{name}.base_layer.weight"] = sum(
+                        module.get_delta_weight(a) for a in module.active_adapters
+                    )
         for name, parameter in self.model.named_parameters():
             if ".lora_" in name:
                 continue

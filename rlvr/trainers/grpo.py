@@ -72,7 +72,7 @@ def update(learner: Learner, config: GRPOConfig, groups: Sequence[Group], seed: 
             weights = token_weights(
                 piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
             )
-            # The weights count all rows of this step; only then are those left out whose loss is zero whatever they say.
+            # The weights count all rows of this step; only then are those left out whose loss is always zero.
             piece = replace(piece, loss_weights=weights)
             piece = piece.rows(signal_B(piece, objective).nonzero().squeeze(-1))
             if len(piece):
@@ -89,7 +89,7 @@ def signal_B(batch: Batch, objective: Objective) -> Tensor:
 def with_frozen_logprobs(batch: Batch, learner: Learner, objective: Objective, needs_old: bool) -> Batch:
     """Fill `old_logprobs` and `ref_logprobs`, each only where the objective reads it.
 
-    A batch that serves one optimizer step needs no old log-probabilities: they are the current ones, and the ratio is 1.
+    A batch that serves one optimizer step needs no old log-probabilities: they are the current ones, the ratio is 1.
     """
     rows = signal_B(batch, objective).nonzero().squeeze(-1)
     if needs_old:

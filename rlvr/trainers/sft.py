@@ -40,7 +40,7 @@ def solution_batch(problems: Sequence[Problem], chat: Chat) -> Batch:
     for problem in problems:
         if problem.solution is None:
             raise DataError(
-                f"problem {problem.id!r} of {problem.source!r} has no worked solution, and supervised fine-tuning learns "
+                f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns "
                 "from them; name the column in task.solution_column"
             )
         completions.append(chat.completion_ids(problem.solution))
