@@ -37,6 +37,8 @@ class ScratchConfig(Section):
     intermediate_size: int = 384
     max_length: int = 256
     """Longest prompt and completion together, in tokens."""
+    initializer_range: float = 0.05
+    """Standard deviation of new weights. transformers' 0.02 is for wide models: a narrow one learns slower with it."""
     vocab_size: int = 384
     """At most; 261 of them are bytes and special tokens."""
 

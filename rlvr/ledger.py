@@ -17,7 +17,8 @@ from rlvr.types import Group
 def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
     """Write the rollouts of one step to `path`."""
     rows = []
-    for number, group, rollout in [(i, group, rollout) for i, group in enumerate(groups) for rollout in group.rollouts]:
+    flat = [(index, group, rollout) for index, group in enumerate(groups) for rollout in group.rollouts]
+    for index, group, rollout in flat:
         verdict = rollout.verdict
         rows.append(
             {

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -58,6 +59,8 @@ class VLLMEngine:
             enforce_eager=enforce_eager,
             logprobs_mode="processed_logprobs",
             enable_prefix_caching=True,
+            # A prompt that is read in pieces makes vLLM turn back a seeded generator, which CPU generators cannot.
+            enable_chunked_prefill=torch.cuda.is_available(),
             disable_log_stats=True,
         )
         self.version = 0
@@ -73,10 +76,7 @@ class VLLMEngine:
                 f"weights of version {version} are not those of the engine: missing {missing}, unknown {unknown} "
                 f"(expected {len(self.weight_names)} tensors, got {len(weights)})"
             )
-        # `load_weights` of the model itself fails on CPUs once weights were packed for the processor.
-        self.llm.collective_rpc(
-            lambda worker: worker.model_runner.reload_weights(weights_iterator=iter(weights.items()))
-        )
+        self.llm.collective_rpc(exchange_weights, args=(weights,))
         if not self.llm.reset_prefix_cache():
             raise WeightSyncError(
                 "vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used"
@@ -123,3 +123,16 @@ class VLLMEngine:
         logprobs = [float(at[token].logprob) for token, at in zip(ids, completion.logprobs, strict=True)]
         finish: Finish = "stop" if completion.finish_reason == "stop" else "length"
         return Rollout(prompt, ids, [True] * len(ids), logprobs, finish, self.version)
+
+
+def exchange_weights(worker: Any, weights: dict[str, Tensor]) -> None:
+    """In vLLM's worker: load `weights` over the old ones.
+
+    `load_weights` of the model itself fails on CPUs, where weights are packed for the processor's instructions when the
+    engine starts; `reload_weights` packs them again. It forgets one layer: an LM head that is tied to the embedding has
+    a packed copy of its own, which stays the old one (vLLM 0.32; found by `engines.sync.prove_sync`).
+    """
+    worker.model_runner.reload_weights(weights_iterator=iter(weights.items()))
+    head = getattr(worker.model_runner.get_model(), "lm_head", None)
+    if hasattr(head, "cpu_linear"):
+        head.quant_method.process_weights_after_loading(head)

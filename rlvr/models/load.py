@@ -48,6 +48,7 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
             size.kv_heads,
             size.intermediate_size,
             size.max_length,
+            size.initializer_range,
             derive(seed, "weights"),
         )
     else:

@@ -54,10 +54,12 @@ def build_model(
     kv_heads: int,
     intermediate_size: int,
     max_length: int,
+    initializer_range: float,
     seed: int,
 ) -> Qwen3ForCausalLM:
     """A randomly initialized Qwen3 of the given size, in float32."""
     config = Qwen3Config(
+        architectures=["Qwen3ForCausalLM"],
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         num_hidden_layers=layers,
@@ -66,6 +68,7 @@ def build_model(
         head_dim=hidden_size // heads,
         intermediate_size=intermediate_size,
         max_position_embeddings=max_length,
+        initializer_range=initializer_range,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
