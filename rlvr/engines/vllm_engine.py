@@ -118,6 +118,10 @@ class VLLMEngine:
             if index_of:  # the caller stopped listening
                 engine.abort_request(list(index_of))
 
+    def close(self) -> None:
+        """Stop the engine and free its memory."""
+        self.llm.llm_engine.engine_core.shutdown()
+
     def _rollout(self, prompt: Sequence[int], completion: Any) -> Rollout:
         ids = list(completion.token_ids)
         logprobs = [float(at[token].logprob) for token, at in zip(ids, completion.logprobs, strict=True)]

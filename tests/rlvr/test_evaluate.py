@@ -1,0 +1,66 @@
+import pytest
+
+from rlvr.engines.scripted import ScriptedEngine
+from rlvr.evaluate import evaluate, majority_score, mean, proportion
+from rlvr.models.chat import Chat
+from rlvr.types import Group, Rollout, Sampling
+from tasks.arithmetic import Arithmetic
+from verifiers import Verdict
+
+
+def test_the_wilson_interval_of_8_in_10_is_the_textbooks() -> None:
+    found = proportion([True] * 8 + [False] * 2)
+    assert found.mean == 0.8
+    assert found.low == pytest.approx(0.4902, abs=1e-4)
+    assert found.high == pytest.approx(0.9433, abs=1e-4)
+
+
+def test_the_wilson_interval_stays_honest_at_the_ends() -> None:
+    assert proportion([True] * 20).low == pytest.approx(0.8389, abs=1e-4)
+    assert proportion([True] * 20).high == 1.0
+    assert proportion([False] * 20).low == 0.0
+
+
+def test_the_interval_of_a_mean_is_over_problems() -> None:
+    found = mean([0.0, 0.5, 1.0, 0.5])
+    assert found.mean == 0.5
+    half = 1.959964 * ((0.5 / 3) / 4) ** 0.5
+    assert found.high - found.mean == pytest.approx(half)
+
+
+def answered(*pairs: tuple[str | None, float]) -> Group:
+    return Group(
+        Arithmetic().problem(0),
+        tuple(
+            Rollout([1], [2], [True], [0.0], "stop", 0, verdict=Verdict(score, "wrong", extracted=answer), reward=score)
+            for answer, score in pairs
+        ),
+    )
+
+
+def test_the_majority_is_of_answers_and_silence_does_not_vote() -> None:
+    assert majority_score(answered(("7", 0.0), ("5", 1.0), ("5", 1.0), (None, 0.0), (None, 0.0), (None, 0.0))) == 1.0
+    assert majority_score(answered(("7", 0.0), ("7", 0.0), ("5", 1.0))) == 0.0
+    assert majority_score(answered((None, 0.0))) == 0.0
+
+
+def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> None:
+    task = Arithmetic()
+    problems = task.held_out(40)
+    answer_of = {chat.text(chat.prompt_ids(problem.prompt)): problem.answer for problem in problems}
+
+    def script(prompt: str, seed: int, number: int) -> str:
+        # The first two of four completions are right, the others give two different wrong answers.
+        right = answer_of[prompt]
+        return f"#### {right if number < 2 else int(right) + number}"
+
+    from rlvr.config import VerifyConfig
+    from rlvr.rollout import make_grade
+
+    found = evaluate(
+        problems, 4, Sampling(40), ScriptedEngine(script, chat), chat, make_grade(VerifyConfig(workers=1)), seed=0
+    )
+    means = {name: estimate.mean for name, estimate in found.estimates.items()}
+    assert means == {"greedy": 1.0, "avg@4": 0.5, "pass@4": 1.0, "maj@4": 1.0}
+    assert found.truncated == 0
+    assert found.metrics()["eval/avg@4"] == 0.5
