@@ -8,6 +8,8 @@ import typer
 
 from rlvr.errors import RlvrError
 
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+
 app = typer.Typer(
     name="rlvr",
     help="Train reasoning models with verifiable rewards.",
@@ -35,7 +37,8 @@ def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
     loaded = load_config(config, overrides or [])
     from rlvr.trainers import run_trainer
 
-    run_trainer(loaded)
+    if run_trainer(loaded).interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -70,3 +73,5 @@ def main() -> None:
     except RlvrError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None

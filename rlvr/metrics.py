@@ -13,19 +13,21 @@ MACHINE_DEPENDENT = ("time/", "speed/")
 
 
 class MetricsLog:
-    """Appends rows to `folder/metrics.jsonl`. Rows from `first_step` on, written before an interruption, are dropped:
-    the run writes them again."""
+    """Appends rows to `folder/metrics.jsonl`.
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    Rows after step `done`, written before an interruption, are dropped: the run writes them again.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # a second of imports
 
         self.path = folder / "metrics.jsonl"
-        kept = [row for row in read_metrics(self.path) if row["step"] < first_step]
+        kept = [row for row in read_metrics(self.path) if 0 < done and row["step"] <= done]
         rewritten = self.path.with_suffix(".partial")
         rewritten.write_text("".join(_line(row) for row in kept))
         os.replace(rewritten, self.path)
         self.file = self.path.open("a")
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step if first_step else None)
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append one row; it is in the file when this returns."""

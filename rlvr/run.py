@@ -100,7 +100,7 @@ class Run:
             self.seconds = {}
             set_global_generators(self.config.seed, "step", self.done + 1)
             yield self.done + 1
-        if self.interrupted:
+        if self.interrupted and self.done < self.config.steps:
             self.display.say(f"interrupted after step {self.done}: the same command goes on from {self.checkpoint()}")
         else:
             self._finish()

@@ -1,13 +1,15 @@
 """The trainers: one readable file each. `train(config)` runs one from its start or last checkpoint to its end."""
 
+from typing import TYPE_CHECKING
+
 from rlvr.config import GRPOConfig, SFTConfig
 
+if TYPE_CHECKING:
+    from rlvr.run import Run
 
-def run_trainer(config: GRPOConfig | SFTConfig) -> None:
+
+def run_trainer(config: GRPOConfig | SFTConfig) -> "Run":
     """Run the trainer that the configuration names."""
     from rlvr.trainers import grpo, sft
 
-    if isinstance(config, GRPOConfig):
-        grpo.train(config)
-    else:
-        sft.train(config)
+    return grpo.train(config) if isinstance(config, GRPOConfig) else sft.train(config)

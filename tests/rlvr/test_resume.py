@@ -1,0 +1,178 @@
+"""kill -9 at any moment, then the same command: the same parameters and metrics, bit for bit."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rlvr.config_file import load_config
+from rlvr.errors import CheckpointError, ConfigError
+from rlvr.metrics import MACHINE_DEPENDENT
+from rlvr.models.checkpoint import checkpoints
+from rlvr.trainers import grpo
+
+STEPS = 8
+OVERRIDES = [
+    "model.scratch={hidden_size: 32, layers: 2, heads: 2, kv_heads: 2, intermediate_size: 48}",
+    "task={name: arithmetic, min_steps: 1, max_steps: 1, max_number: 9, max_value: 20}",
+    "cold_start={steps: 12, rows_per_step: 16, optimizer: {lr: 1e-2}}",
+    f"steps={STEPS}",
+    "prompts_per_step=6",
+    "group_size=4",
+    "sampling.max_tokens=16",
+    "optimizer.lr=1e-3",
+    "minibatches=2",
+    "eval={problems: 4, samples: 2, every: 3}",
+    "checkpoint={every: 2, keep_last: 2}",
+    "threads=1",
+]
+
+
+def command(out: Path) -> list[str]:
+    return [sys.executable, "-m", "rlvr", "train", "configs/quickstart.yaml", f"out={out}", *OVERRIDES]
+
+
+def finish(out: Path) -> str:
+    done = subprocess.run(command(out), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def result(out: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], list[dict[str, float]]]:
+    def rows(path: Path) -> list[dict[str, float]]:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [{k: v for k, v in row.items() if not k.startswith(MACHINE_DEPENDENT)} for row in lines]
+
+    return load_file(out / "model/model.safetensors"), rows(out / "metrics.jsonl"), rows(out / "cold_start/metrics.jsonl")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    shutil.rmtree(out)
+    finish(out)
+    return out
+
+
+def assert_same(out: Path, expected: Path) -> None:
+    weights, metrics, cold = result(out)
+    expected_weights, expected_metrics, expected_cold = result(expected)
+    assert [row["step"] for row in metrics] == list(range(STEPS + 1))
+    assert metrics == expected_metrics
+    assert cold == expected_cold
+    for name, weight in expected_weights.items():
+        assert torch.equal(weights[name], weight), name
+    assert len(list((out / "rollouts").glob("*.parquet"))) == STEPS
+
+
+def kill_when(process: subprocess.Popen[bytes], is_time) -> None:
+    deadline = time.monotonic() + 120
+    while not is_time() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(2))
+def test_killed_at_random_moments_a_run_ends_as_if_it_had_not_been(
+    tmp_path: Path, uninterrupted: Path, attempt: int
+) -> None:
+    rng = random.Random(os.environ.get("RLVR_KILL_SEED", str(attempt)))
+    out = tmp_path / "run"
+    for _ in range(3):
+        stage = out / "cold_start" if rng.random() < 0.3 else out
+        after = rng.randrange(STEPS)
+        process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def reached() -> bool:
+            path = stage / "metrics.jsonl"  # noqa: B023
+            return path.exists() and path.read_bytes().count(b"\n") > after  # noqa: B023
+
+        kill_when(process, reached)
+        time.sleep(rng.random() * 0.01)
+    finish(out)
+    assert_same(out, uninterrupted)
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_writing_a_checkpoint_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kill_when(process, (out / "checkpoints/step-000004.partial").exists)
+    assert (out / "checkpoints/step-000004.partial").exists() or (out / "checkpoints/step-000004").exists()
+    finish(out)
+    assert_same(out, uninterrupted)
+    assert not list((out / "checkpoints").glob("*.partial"))
+
+
+def test_a_truncated_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    newest = checkpoints(out / "checkpoints")[-1]
+    assert newest.name == "step-000008"
+    whole = (newest / "weights.safetensors").read_bytes()
+    (newest / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
+    said = finish(out)
+    assert f"{newest / 'weights.safetensors'} is damaged: got {len(whole) // 2} bytes" in said.replace("\n", " ")
+    assert_same(out, uninterrupted)
+
+
+def test_old_checkpoints_are_removed(uninterrupted: Path) -> None:
+    assert [path.name for path in checkpoints(uninterrupted / "checkpoints")] == ["step-000006", "step-000008"]
+
+
+def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_the_run_goes_on(tmp_path: Path, uninterrupted: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "rollouts/step-000001.parquet").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert "interrupted after step" in said
+    assert process.returncode == 130
+    (only,) = checkpoints(out / "checkpoints")[-1:]
+    assert str(only) in said
+    assert not (out / "model").exists()
+    finish(out)
+    assert_same(out, uninterrupted)
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_what_there_was(
+    tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlvr.models import checkpoint
+
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    shutil.rmtree(checkpoints(out / "checkpoints")[-1])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    config = load_config("configs/quickstart.yaml", [f"out={out}", *OVERRIDES])
+    with pytest.raises(CheckpointError, match=r"step-000008.partial/weights.safetensors: .*No space left"):
+        grpo.train(config)
+    monkeypatch.undo()
+    assert [path.name for path in checkpoints(out / "checkpoints")] == ["step-000006"]
+    grpo.train(config)
+    assert_same(out, uninterrupted)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path: Path, uninterrupted: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    config = load_config("configs/quickstart.yaml", [f"out={out}", *OVERRIDES, "optimizer.lr=2e-3"])
+    with pytest.raises(ConfigError, match=r"optimizer.lr \(0.001 there, 0.002 now\)"):
+        grpo.train(config)
