@@ -16,7 +16,6 @@ from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import GRPOConfig, ModelConfig, RunConfig, SFTConfig
 from rlvr.config_file import dump_config
 from rlvr.engines.base import Generator
-from rlvr.engines.sync import PROBE_TOKENS, prove_sync, tolerance_of
 from rlvr.errors import ConfigError, DataError
 from rlvr.groups import KEEP
 from rlvr.learner import Learner
@@ -26,6 +25,7 @@ from rlvr.models.policy import Policy
 from rlvr.rollout import make_grade
 from rlvr.run import Run
 from rlvr.seeds import derive, set_global_generators
+from rlvr.weight_sync import PROBE_TOKENS, prove_sync, tolerance_of
 from tasks import Problem, Task, make_task
 from verifiers import get_verifier
 
@@ -37,27 +37,36 @@ PROBE_PROMPTS = 4
 MAY_CHANGE = ("out", "checkpoint")
 
 
-def open_run(config: GRPOConfig | SFTConfig) -> Run:
-    """Build every part, the cheap ones first: what is wrong is said before a model is loaded."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = pick_device(config.device)
+def prepare(config: GRPOConfig | SFTConfig) -> Path:
+    """Claim the run folder, after everything that can be known to be wrong without a model has been looked at.
+
+    Raises `ConfigError` or `DataError`.
+    """
+    pick_device(config.device)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
-    folder = claim_folder(config)
+    first_problems(make_task(config.task.name, config.task.knobs, config.seed), config)
+    return claim_folder(config)
+
+
+def open_run(config: GRPOConfig | SFTConfig, model: ModelConfig | None = None) -> Run:
+    """Build every part of a run. `model` is what to start from, where that is not `config.model`."""
+    folder = prepare(config)
+    model = model or config.model
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = pick_device(config.device)
     task = make_task(config.task.name, config.task.knobs, config.seed)
     held_out = first_problems(task, config)
-    if isinstance(config, GRPOConfig) and config.cold_start:
-        config = after_cold_start(config)
-    chat = make_chat_for(config.model, task)
+    chat = make_chat_for(model, task)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
     set_global_generators(config.seed, "build")
-    policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, chat, device))
-    generator = make_generator(config, policy, chat, folder)
+    policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
+    learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, model, chat, device))
+    generator = make_generator(config, policy, chat)
     if config.engine.name == "vllm":
         probes = [chat.problem_ids(task.problem(number), PROBE_TOKENS) for number in range(PROBE_PROMPTS)]
         prove_sync(learner, generator, probes, tolerance_of(config))
@@ -145,32 +154,6 @@ def first_problems(task: Task, config: RunConfig) -> list[Problem]:
         raise DataError(str(error)) from error
 
 
-def after_cold_start(config: GRPOConfig) -> GRPOConfig:
-    """Run the cold start where it has not been run, and go on from the model that it made."""
-    from rlvr.trainers import sft
-
-    assert config.cold_start is not None
-    first = SFTConfig(
-        trainer="sft",
-        out=str(Path(config.out) / "cold_start"),
-        steps=config.cold_start.steps,
-        rows_per_step=config.cold_start.rows_per_step,
-        optimizer=config.cold_start.optimizer,
-        eval=config.eval.model_copy(update={"at_end": False, "every": 0}),
-        engine=type(config.engine)(name="transformers"),
-        **{
-            name: getattr(config, name)
-            for name in ("seed", "device", "threads", "model", "task", "sampling", "verify", "checkpoint")
-        },
-    )
-    model = Path(first.out) / "model"
-    if not model.exists():
-        sft.train(first)
-    if not model.exists():
-        raise KeyboardInterrupt  # the cold start was interrupted, and has said so
-    return config.model_copy(update={"model": config.model.model_copy(update={"path": str(model), "scratch": None})})
-
-
 def make_chat_for(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
         return load_chat(str(model.path))
@@ -188,23 +171,25 @@ def optimizer_steps(config: GRPOConfig | SFTConfig) -> int:
     return config.steps * config.epochs * config.minibatches if isinstance(config, GRPOConfig) else config.steps
 
 
-def reference_of(config: GRPOConfig | SFTConfig, chat: Chat, device: torch.device) -> Policy | None:
+def reference_of(config: GRPOConfig | SFTConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:
     """A frozen copy of the initial model, where the KL term needs one; with adapters the model itself serves."""
-    if not isinstance(config, GRPOConfig) or not config.objective.needs_reference or config.model.lora:
+    if not isinstance(config, GRPOConfig) or not config.objective.needs_reference or model.lora:
         return None
-    reference = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    reference = load_policy(model, chat, device, config.sampling.temperature, config.seed)
     reference.model.requires_grad_(False)
     return reference
 
 
-def make_generator(config: RunConfig, policy: Policy, chat: Chat, folder: Path) -> Generator:
+def make_generator(config: RunConfig, policy: Policy, chat: Chat) -> Generator:
     engine = config.engine
     if engine.name == "vllm":
         from rlvr.engines.vllm_engine import VLLMEngine
 
-        save_model(policy, chat.tokenizer, folder / "engine")
+        folder = Path(config.out) / "engine"
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(policy, chat.tokenizer, folder)
         return VLLMEngine(
-            folder / "engine",
+            folder,
             chat.end_ids,
             derive(config.seed, "vllm"),
             config.model.dtype if config.model.autocast == "none" else config.model.autocast,

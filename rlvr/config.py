@@ -188,6 +188,8 @@ class ColdStartConfig(Section):
     steps: int = Field(300, ge=1)
     rows_per_step: int = Field(64, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig(lr=1e-5)
+    task: dict[str, Any] = {}
+    """Knobs of the task that are set otherwise for the cold start, such as its difficulty."""
 
 
 class RunConfig(Section):

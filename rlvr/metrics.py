@@ -22,7 +22,7 @@ class MetricsLog:
         from torch.utils.tensorboard import SummaryWriter  # a second of imports
 
         self.path = folder / "metrics.jsonl"
-        kept = [row for row in read_metrics(self.path) if 0 < done and row["step"] <= done]
+        kept = [row for row in read_metrics(self.path) if done > 0 and row["step"] <= done]
         rewritten = self.path.with_suffix(".partial")
         rewritten.write_text("".join(_line(row) for row in kept))
         os.replace(rewritten, self.path)

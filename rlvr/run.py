@@ -25,7 +25,6 @@ import torch
 
 from rlvr.config import GRPOConfig, RunConfig
 from rlvr.engines.base import Generator
-from rlvr.engines.sync import check_gap
 from rlvr.errors import CheckpointError
 from rlvr.evaluate import Evaluation, evaluate
 from rlvr.groups import why_no_signal
@@ -39,6 +38,7 @@ from rlvr.progress import Display
 from rlvr.rollout import Grade, check_graders
 from rlvr.seeds import set_global_generators
 from rlvr.types import Group, Sampling
+from rlvr.weight_sync import check_gap
 from tasks import Problem, Task
 
 

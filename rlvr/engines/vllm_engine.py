@@ -134,9 +134,9 @@ def exchange_weights(worker: Any, weights: dict[str, Tensor]) -> None:
 
     `load_weights` of the model itself fails on CPUs, where weights are packed for the processor's instructions when the
     engine starts; `reload_weights` packs them again. It forgets one layer: an LM head that is tied to the embedding has
-    a packed copy of its own, which stays the old one (vLLM 0.32; found by `engines.sync.prove_sync`).
+    a packed copy of its own, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
     """
     worker.model_runner.reload_weights(weights_iterator=iter(weights.items()))
-    head = getattr(worker.model_runner.get_model(), "lm_head", None)
+    head: Any = getattr(worker.model_runner.get_model(), "lm_head", None)
     if hasattr(head, "cpu_linear"):
         head.quant_method.process_weights_after_loading(head)

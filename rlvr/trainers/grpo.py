@@ -14,7 +14,7 @@ from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import policy_loss
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import minibatches, rollout_batch
-from rlvr.build import open_run
+from rlvr.build import open_run, prepare
 from rlvr.config import GRPOConfig
 from rlvr.groups import describe, with_advantages
 from rlvr.learner import Learner, Loss
@@ -22,12 +22,14 @@ from rlvr.models.policy import TokenScores
 from rlvr.rollout import collect
 from rlvr.run import Run
 from rlvr.seeds import derive
+from rlvr.trainers.cold_start import cold_started
 from rlvr.types import Batch, Group
 
 
 def train(config: GRPOConfig) -> Run:
     """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
-    with open_run(config) as run:
+    prepare(config)
+    with open_run(config, model=cold_started(config)) as run:
         for step in run.steps():
             with run.clock("sample"):
                 groups = sample(run, config)

@@ -52,7 +52,8 @@ def result(out: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], 
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         return [{k: v for k, v in row.items() if not k.startswith(MACHINE_DEPENDENT)} for row in lines]
 
-    return load_file(out / "model/model.safetensors"), rows(out / "metrics.jsonl"), rows(out / "cold_start/metrics.jsonl")
+    weights = load_file(out / "model/model.safetensors")
+    return weights, rows(out / "metrics.jsonl"), rows(out / "cold_start/metrics.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_killed_at_random_moments_a_run_ends_as_if_it_had_not_been(
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_writing_a_checkpoint_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:
+def test_killed_while_writing_a_checkpoint_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     kill_when(process, (out / "checkpoints/step-000004.partial").exists)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from rlvr.config import ModelConfig, OptimizerConfig
-from rlvr.engines.sync import add_noise, probe_gap, prove_sync
 from rlvr.engines.vllm_engine import VLLMEngine
 from rlvr.errors import WeightSyncError
 from rlvr.learner import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy, save_model
 from rlvr.types import Sampling
+from rlvr.weight_sync import add_noise, probe_gap, prove_sync
 from tasks.arithmetic import Arithmetic
 from tests.conftest import TINY
 
@@ -87,7 +87,7 @@ def test_a_partial_sync_is_refused_before_any_weight_changed(pair: Pair) -> None
     version = pair.engine.version
     with pytest.raises(WeightSyncError, match=f"missing .*{missing}"):
         pair.engine.load_weights(((n, w) for n, w in weights.items() if n != missing), version=99)
-    with pytest.raises(WeightSyncError, match="unknown .*surplus"):
+    with pytest.raises(WeightSyncError, match=r"unknown .*surplus"):
         pair.engine.load_weights({**weights, "surplus": torch.zeros(1)}.items(), version=99)
     assert pair.engine.version == version
     assert probe_gap(*pair) < TOLERANCE

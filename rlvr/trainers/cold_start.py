@@ -1,0 +1,32 @@
+"""The cold start: supervised fine-tuning on worked solutions, as a run of its own inside of an RL run's folder."""
+
+from pathlib import Path
+
+from rlvr.config import GRPOConfig, ModelConfig, SFTConfig
+from rlvr.trainers import sft
+
+# What the two runs have in common.
+SHARED = ("seed", "device", "threads", "model", "sampling", "verify", "checkpoint")
+
+
+def cold_started(config: GRPOConfig) -> ModelConfig:
+    """The model that RL starts from: `config.model` itself, or what the cold start made of it.
+
+    Runs the cold start, or goes on with it, where it is not finished. Raises `KeyboardInterrupt` where Ctrl-C ended it.
+    """
+    if config.cold_start is None:
+        return config.model
+    first = SFTConfig(
+        trainer="sft",
+        out=str(Path(config.out) / "cold_start"),
+        steps=config.cold_start.steps,
+        rows_per_step=config.cold_start.rows_per_step,
+        optimizer=config.cold_start.optimizer,
+        task=config.task.model_copy(update=config.cold_start.task),
+        eval=config.eval.model_copy(update={"every": 0, "at_end": False}),
+        **{name: getattr(config, name) for name in SHARED},
+    )
+    folder = Path(first.out) / "model"
+    if not folder.exists() and sft.train(first).interrupted:
+        raise KeyboardInterrupt
+    return config.model.model_copy(update={"path": str(folder), "scratch": None})
