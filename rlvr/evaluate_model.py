@@ -21,7 +21,7 @@ def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
     """
     if config.model.path is None:
         raise ConfigError(
-            "model.scratch has nothing to evaluate: name a trained model, model.path=runs/quickstart/model"
+            "model.scratch is not trained: name a model, such as model.path=runs/quickstart/model"
         )
     if not config.eval.problems:
         raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
