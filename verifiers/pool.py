@@ -9,6 +9,7 @@ template notices the closed socket and takes its children with it.
 """
 
 import functools
+import math
 import os
 import pickle
 import select
@@ -115,8 +116,17 @@ class WorkerPool:
                 self._template.close()
                 self._template = None
 
-    def run(self, task: str, payloads: Sequence[object], timeout_seconds: float) -> list[Outcome]:
+    def run(
+        self,
+        task: str,
+        payloads: Sequence[object],
+        timeout_seconds: float,
+        *,
+        total_seconds: float = math.inf,
+    ) -> list[Outcome]:
         """Call `task` (`module:function`) on each payload, each with its own wall-clock deadline; results in order.
+
+        After `total_seconds` no further job is begun: what is left is reported as timed out.
 
         Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
         is reported so, and the other jobs are not harmed.
@@ -124,8 +134,14 @@ class WorkerPool:
         outcomes: list[Outcome | None] = [None] * len(payloads)
         waiting = list(reversed(range(len(payloads))))
         running: dict[socket.socket, tuple[_Worker, int, float]] = {}
+        begun = time.monotonic()
         try:
             while waiting or running:
+                if waiting and time.monotonic() - begun > total_seconds:
+                    for index in waiting:
+                        outcomes[index] = Outcome(failure="timeout", detail="not begun: the batch had no time left")
+                    waiting.clear()
+                    continue
                 while waiting and (worker := self._acquire(wait=not running)) is not None:
                     index = waiting.pop()
                     started = time.monotonic()

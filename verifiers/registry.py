@@ -37,7 +37,8 @@ def get_verifier(name: str, **settings: object) -> Verifier:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
             raise ValueError(f"no verifier is called {name!r}: {hint}")
     if inspect.isclass(target):
-        made: Verifier = target(**settings)
+        factory: Any = target
+        made: Verifier = factory(**settings)
         return made
     if settings:
         raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")

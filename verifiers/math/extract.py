@@ -1,7 +1,7 @@
 r"""Which part of a completion is its answer.
 
-Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts, since
-a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
+Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
+since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
 naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
 "the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the last formula or
 number. Time is linear in the length of the text.
@@ -23,6 +23,7 @@ class Extraction:
     candidates: tuple[str, ...]
     source: str
     detail: str = ""
+    parts: tuple[str, ...] = ()  # the marks that make up one list: they may also be one answer, said several times
 
 
 MARK = re.compile(
@@ -30,7 +31,8 @@ MARK = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 BETWEEN_ADJACENT = re.compile(
-    r"(?:[\s$.,;:&*|/~_-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}|\b(?:and|or|und|et|ou)\b|[{}])*",
+    r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
+    r"|\b(?:and|or|und|et|ou)\b)*",
     re.IGNORECASE,
 )
 
@@ -52,7 +54,8 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if broken:
         return Extraction((), "box", "the last box is never closed")
     if marks:
-        return Extraction(_last_group(text, marks), "mark")
+        group = _last_group(text, marks)
+        return Extraction((_join(group),), "mark", parts=tuple(group))
     announced = _announced(text)
     if announced:
         return Extraction(announced, "announced")
@@ -129,7 +132,8 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
 
 
-def _last_group(text: str, marks: list[_Mark]) -> tuple[str, ...]:
+def _last_group(text: str, marks: list[_Mark]) -> list[str]:
+    """The contents of the last mark and of those that adjoin it."""
     group = [marks[-1]]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
@@ -145,8 +149,8 @@ def _last_group(text: str, marks: list[_Mark]) -> tuple[str, ...]:
     last = marks[-1].end
     suffix = re.match(r"\s*(\\?%|percent\b|pct\b)", text[last : last + 40].lstrip("$\\)] \t"))
     if suffix and len(contents) == 1:
-        return (contents[0] + r"\%",)
-    return (_join(contents),)
+        return [contents[0] + r"\%"]
+    return contents
 
 
 def _join(contents: list[str]) -> str:
@@ -155,7 +159,8 @@ def _join(contents: list[str]) -> str:
 
 ANNOUNCED = re.compile(
     r"(?:final\s+answer|answer|result|solution)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
-    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())",
+    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?"
+    r"|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())",
     re.IGNORECASE,
 )
 MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
@@ -168,9 +173,7 @@ def _announced(text: str) -> tuple[str, ...]:
     position = max(lowered.rfind("answer"), lowered.rfind("answer is"))
     while position >= 0:
         start = max(0, position - 7)
-        found = None
-        for found in ANNOUNCED.finditer(text, start, min(len(text), position + 200)):
-            break
+        found = ANNOUNCED.search(text, start, min(len(text), position + 200))
         if found:
             break
         position = lowered.rfind("answer", 0, position)

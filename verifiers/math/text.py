@@ -23,6 +23,7 @@ def undress(text: str) -> str:
     text = text.strip()
     for _ in range(4):
         before = text
+        text = text.removesuffix("\\").rstrip() if not text.endswith("\\\\") else text
         text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
         for left, right in WRAPPERS:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
