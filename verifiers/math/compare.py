@@ -467,7 +467,10 @@ def region(node: Node) -> list[Piece] | None:
         if left.head != "sym" and right.head == "sym" and operator in FLIPPED:
             operator, left, right = FLIPPED[operator], right, left
         if left.head != "sym" or left.args[0] in CONSTANTS or variables(right):
-            return None
+            solved = solved_for_variable(operator, left, right)
+            if solved is None:
+                return None
+            operator, right = solved
         if operator == "!=":
             return [("(", ")", MINUS_INFINITY, right), ("(", ")", right, INFINITY)]
         if operator in ("<", "<="):
@@ -486,8 +489,26 @@ def region(node: Node) -> list[Piece] | None:
     return None
 
 
+def solved_for_variable(operator: str, left: Node, right: Node) -> tuple[str, Node] | None:
+    """`-2x > 6` as `x < -3`: a relation that is linear in its only variable, with rational coefficients."""
+    names = {one.args[0] for side in (left, right) for one in walk(side) if one.head == "sym"}
+    if len(names) != 1 or names & CONSTANTS or operator not in (*FLIPPED, "!="):
+        return None
+    try:
+        difference = Algebra().difference(left, right)
+    except (Unsupported, Undefined, TooMuch):
+        return None
+    (name,) = names
+    slope = difference.pop(((name, 1),), Fraction(0))
+    constant = difference.pop((), Fraction(0))
+    if difference or not slope:
+        return None
+    bound = Node("num", (-constant / slope,))
+    return (operator if slope > 0 else FLIPPED.get(operator, operator)), bound
+
+
 def has_matrix(node: Node) -> bool:
-    return node.head in ("neg", "mul", "div") and any(one.head == "matrix" for one in walk(node))
+    return node.head in ("neg", "mul", "div", "add") and any(one.head == "matrix" for one in walk(node))
 
 
 def matrix_of(node: Node) -> Node | None:
@@ -501,6 +522,14 @@ def matrix_of(node: Node) -> Node | None:
         matrix, factor = (left, right) if left.head == "matrix" else (right, left)
         if not any(one.head == "matrix" for one in walk(factor)):
             return scaled(matrix_of(matrix), lambda entry: Node("mul", (factor, entry)))
+    if node.head == "add":
+        parts = [matrix_of(term) for term in node.args]
+        shapes = {(part.args[0], len(part.args), len(part.args[1])) for part in parts if part is not None}
+        if None in parts or len(shapes) != 1:
+            return None
+        rows = zip(*(part.args[1:] for part in parts if part is not None), strict=True)
+        summed = (tuple(Node("add", entries) for entries in zip(*row, strict=True)) for row in rows)
+        return Node("matrix", (parts[0].args[0], *summed))  # type: ignore[union-attr]
     if node.head == "div" and not any(one.head == "matrix" for one in walk(node.args[1])):
         return scaled(matrix_of(node.args[0]), lambda entry: Node("div", (entry, node.args[1])))
     return None

@@ -50,10 +50,14 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     _, closed, after = text.rpartition("</think>")
     if closed:
         text = after
+    if "\\\\boxed" in text:  # escaped twice on its way here
+        text = text.replace("\\\\boxed", "\\boxed")
     marks, broken = _marks(text)
     if broken:
         return Extraction((), "box", "the last box is never closed")
     if marks:
+        if len(text) - marks[-1].end > 12 and (final := _final_answer(text[marks[-1].end :])):
+            return Extraction(final, "announced")
         group = _last_group(text, marks)
         return Extraction((_join(group),), "mark", parts=tuple(group))
     announced = _announced(text)
@@ -61,6 +65,9 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
         return Extraction(announced, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")
+    concluded = _concluded(text)
+    if concluded:
+        return Extraction(concluded, "concluded")
     stripped = text.strip()
     if stripped and len(stripped) <= MAX_ANSWER_CHARS and _looks_bare(stripped):
         return Extraction(_bare(stripped), "bare")
@@ -191,15 +198,67 @@ def _announced(text: str) -> tuple[str, ...]:
             inside += r"\%"
         following = SENTENCE_END.search(rest, math_span.end())
         sentence = rest[: following.start()] if following else rest
-        return (_untag(sentence), inside) if sentence.strip(" .") != math_span.group() else (inside,)
+        around = sentence.strip(" .").removeprefix(math_span.group())
+        return (inside,) if _is_prose(around) else (_untag(sentence),)
     ending = SENTENCE_END.search(rest)
     if ending:
         sentence = rest[: ending.start()]
     sentence = _untag(sentence)
     if not sentence:
         return ()
-    after_is = re.split(r"\s(?:is|are|equals|be|by)\s|=", sentence)[-1].strip()
-    return (sentence, after_is) if after_is and after_is != sentence else (sentence,)
+    after_is = re.split(r"\s(?:is|are|equals|be|by)\s", sentence)[-1].strip()
+    candidates = [sentence, after_is, *_only_number(sentence)]
+    return tuple(dict.fromkeys(candidate for candidate in candidates if candidate))
+
+
+FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
+
+
+def _final_answer(text: str) -> tuple[str, ...]:
+    """A final answer that is announced in so many words behind the last mark, and replaces it."""
+    return _announced(text[-4_000:]) if FINAL_ANSWER.search(text[-4_000:]) else ()
+
+
+CONCLUDED_VALUE = re.compile(
+    r"(?:\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?|[=:])\s*\**\s*"
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
+    re.IGNORECASE,
+)
+CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
+COMPUTING = re.compile(
+    r"\b(?:sqrt|root|log|ln|sin|cos|tan|pi|or|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|thousand|million|billion|hundred|dozen)\b|\s-\s",
+    re.IGNORECASE,
+)
+
+
+def _concluded(text: str) -> tuple[str, ...]:
+    """The value at the end of a last sentence that begins with "Therefore" or the like."""
+    tail = re.split(r"<\||I hope it is correct", text[-3_000:])[0].rstrip()
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z*])|\n", tail)[-1]
+    if not CONCLUSION.search(sentence):
+        return ()
+    last = None
+    for last in CONCLUDED_VALUE.finditer(sentence):  # noqa: B007  the last one counts
+        pass
+    return (last["value"],) if last and _is_prose(sentence[last.end() :]) else ()
+
+
+def _is_prose(text: str) -> bool:
+    """Whether words around a number only name it: "18 dollars a day", but not "18 squared" or "18 + x"."""
+    return PROSE.fullmatch(text) is not None and COMPUTING.search(text) is None
+
+
+def _only_number(text: str) -> tuple[str, ...]:
+    """The one number in a sentence that is prose otherwise."""
+    numbers = list(LAST_NUMBER.finditer(text))
+    if len(numbers) != 1:
+        return ()
+    before, after = text[: numbers[0].start()], text[numbers[0].end() :]
+    if not re.search(r"[A-Za-z]{2}", before + after) or re.match(r"\w", after) or re.search(r"\w$", before):
+        return ()
+    return (numbers[0].group(),) if _is_prose(before + " " + after) else ()
 
 
 def _untag(sentence: str) -> str:
@@ -219,12 +278,12 @@ def _looks_bare(text: str) -> bool:
 
 def _bare(text: str) -> tuple[str, ...]:
     spans = list(MATH_SPAN.finditer(text))
-    if len(spans) == 1 and spans[0].group() != text:
+    if len(spans) == 1 and _is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, _inside(spans[0]))
-    return (text,)
+    return (text, *_only_number(text))
 
 
-LAST_NUMBER = re.compile(r"-?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?\\?%)?|-?\.\d+")
+LAST_NUMBER = re.compile(r"-?[$€£]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")
 
 
 def _last_value(text: str) -> str:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from verifiers.math.compare import Comparison
-from verifiers.math.limits import TooMuch
+from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
 from verifiers.math.nodes import Node
 from verifiers.math.numbers import Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
@@ -62,6 +62,8 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(True, "the same text")
     if not ours or not truth:
         return Judgement(False, "nothing to compare")
+    if len(ours) > MAX_ANSWER_CHARS or len(truth) > MAX_ANSWER_CHARS:
+        return Judgement(False, f"longer than {MAX_ANSWER_CHARS} characters and not the text of the ground truth")
     left, right = number_of(ours), number_of(truth)
     if left is not None and right is not None:
         if numbers_agree(left, right):

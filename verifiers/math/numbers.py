@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from verifiers.math.limits import MAX_DIGITS, MAX_EXPONENT
 
+MAX_NUMBER_CHARS = 160
 MIN_ROUNDED_DIGITS = 9  # a decimal of so many significant digits may stand for the endless number it is rounded from
 
 
@@ -44,7 +45,7 @@ def read_number(text: str) -> Number | None:
         return Number(Fraction(int(text)))
     if not text.isascii():
         text = text.replace("−", "-")
-    found = NUMBER.fullmatch(text)
+    found = NUMBER.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
     if found is None:
         return None
     value = _value(found)

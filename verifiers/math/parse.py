@@ -10,6 +10,7 @@ from fractions import Fraction
 from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import INFINITY, Node, number, symbol
 from verifiers.math.tokens import Token, Unreadable, tokenize
+from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
@@ -133,7 +134,7 @@ class _Parser:
         signs: list[str] = []
         while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
             signs.append(self.advance().value)
-            if len(signs) > 8:
+            if len(signs) > 1:
                 raise Unreadable("a row of signs")
         node = self.product()
         for sign in reversed(signs):
@@ -199,6 +200,14 @@ class _Parser:
 
     def with_unit(self, node: Node) -> Node:
         unit = self.advance().value
+        first = unit.lower().split()[0]
+        if first in SCALES:
+            node = self.make("mul", node, number(SCALES[first]))
+            unit = unit[len(first) :].strip()
+            if not unit and self.peek().kind != "text":
+                return node
+        elif first in COMPUTING_WORDS:
+            raise Unreadable(f"arithmetic in words: {first}")
         while True:
             if self.accept("op", "^"):
                 exponent = self.argument()

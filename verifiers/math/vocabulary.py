@@ -54,7 +54,9 @@ DROPPED = words(
     \small \large \Large \nobreak \allowbreak \middle \hspace \vspace \$ \( \) \[ \] \boxed \fbox \phantom \smash
     \mathop \mathord"""
 ) | {"\\ ", "\\\n"}
-TEXT_COMMANDS = words("text textbf textit textrm textsf mbox hbox mathrm mathbf mathit mathsf mathtt operatorname")
+TEXT_COMMANDS = words(
+    "text textnormal textbf textit textrm textsf texttt mbox hbox mathrm mathbf mathit mathsf mathtt operatorname"
+)
 ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot underline mathcal mathbb mathfrak mathscr")
 NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel therefore star N R Z Q")
 
@@ -62,6 +64,12 @@ SEPARATING = words("and or and/or , ; und et ou")
 SHORT_WORDS = words(
     """am pm cm mm km ft in mi yd hr hrs min sec mph kg mg lb lbs oz ml kmh kph gal deg rad no yes odd day yrs mod if is
     the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD"""
+)
+SCALES = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+}  # fmt: skip
+COMPUTING_WORDS = words(
+    "squared cubed factorial times plus minus over divided choose modulo mod half halves to through"
 )
 CONSTANT_WORDS = {"inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "pi": r"\pi"}
 NUMBER_WORDS = {
