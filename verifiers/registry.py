@@ -14,6 +14,11 @@ ENTRY_POINT_GROUP = "rlvr.verifiers"
 
 BUILT_IN = {
     "math": "verifiers.math:MathVerifier",
+    "numeric": "verifiers.simple:NumericVerifier",
+    "exact": "verifiers.simple:ExactVerifier",
+    "choice": "verifiers.simple:ChoiceVerifier",
+    "format": "verifiers.simple:FormatVerifier",
+    "regex": "verifiers.simple:RegexVerifier",
 }
 
 

@@ -6,12 +6,12 @@ decide and numbers do not refute is left in `pending` for sympy: the answer is t
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 from verifiers.math.algebra import Algebra, Undefined, Unsupported
 from verifiers.math.confirm import can_be_confirmed
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, walk
+from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, symbol, walk
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.units import contradict, measures
@@ -21,6 +21,8 @@ FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 MINUS_INFINITY = Node("neg", (INFINITY,))
 REAL_LINE = ("(", ")", MINUS_INFINITY, INFINITY)
 MAX_SIGNS = 4
+
+INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
 Piece = tuple[str, str, Node, Node]
 
@@ -83,6 +85,9 @@ class Comparison:
             assert items is not None
             if len(items) == 1:
                 return self.same(items[0], other)
+            if (ours if left is not None else truth).head == "seq" and other.head not in ("group", "text"):
+                # "7/2 or 3.5" is one value, said twice.
+                return all(self.same(item, other) for item in items)
             container = ours if left is not None else truth
             if other.head == "group" and container.head == "seq":
                 # A bare list against a tuple: the order counts. Two items in square brackets are an interval.
@@ -346,12 +351,10 @@ def is_label(node: Node) -> bool:
         )
     if node.head == "group":
         return all(one.head == "sym" for one in node.args[2:])
-    if node.head == "mul":
-        return (
-            node.args[0].head == "sym"
-            and node.args[0].args[0].startswith("\\")
-            and node.args[0].args[0] not in CONSTANTS
-        )
+    if node.head == "mul":  # m\\angle ABC
+        parts = [one for one in walk(node) if one.head != "mul"]
+        names = {one.args[0] for one in parts if one.head == "sym"}
+        return len(parts) == len(names) and bool(names & {r"\angle", r"\triangle"})
     return False
 
 
@@ -419,9 +422,15 @@ def plain_words(text: str) -> str:
 def listed(node: Node) -> list[Node] | None:
     r"""The items of a bare list or a set, with `a \pm b` as two items; `None` for anything else."""
     if node.head in ("seq", "set"):
-        return [variant for item in node.args for variant in signed_variants(item)]
+        items = [item for item in node.args if not is_quantifier(item)] or list(node.args)
+        return [variant for item in items for variant in signed_variants(item)]
     variants = signed_variants(node)
     return variants if len(variants) > 1 else None
+
+
+def is_quantifier(node: Node) -> bool:
+    r"""`k \in \mathbb{Z}` behind a solution only says what `k` is."""
+    return node.head == "rel" and node.args[0] == "in" and node.args[2] in INTEGERS
 
 
 def signed_variants(node: Node) -> list[Node]:
@@ -458,6 +467,8 @@ def region(node: Node) -> list[Piece] | None:
         return pieces
     if node.head == "sym" and node.args[0] in ("mathbb R", r"\R"):
         return [REAL_LINE]
+    if node.head == "minus" and node.args[1].head == "set":
+        return punctured(region(node.args[0]), node.args[1].args)
     if node.head == "seq":
         return region(Node("union", node.args)) if all(is_inequality(item) for item in node.args) else None
     if node.head == "rel":
@@ -487,6 +498,23 @@ def region(node: Node) -> list[Piece] | None:
         if set(operators) <= {"<", "<="}:
             return [("(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]", low, high)]
     return None
+
+
+def punctured(pieces: list[Piece] | None, points: tuple[Node, ...]) -> list[Piece] | None:
+    """The real line without some rational points."""
+    values = [rational(point) for point in points]
+    if pieces != [REAL_LINE] or not values or any(value is None for value in values):
+        return None
+    inner = [Node("num", (value,)) for value in sorted(value for value in values if value is not None)]
+    return [("(", ")", low, high) for low, high in pairwise([MINUS_INFINITY, *inner, INFINITY])]
+
+
+def rational(node: Node) -> Fraction | None:
+    try:
+        algebra = Algebra()
+        return algebra.rational(algebra.quotient(node))
+    except (Unsupported, Undefined, TooMuch):
+        return None
 
 
 def solved_for_variable(operator: str, left: Node, right: Node) -> tuple[str, Node] | None:

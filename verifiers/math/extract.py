@@ -30,6 +30,7 @@ MARK = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*|\\[{}\\]|[{}]|^[ \t]*#{4}(?!#)|(?<=[\s.])#{4}(?!#)|</?answer>",
     re.MULTILINE | re.IGNORECASE,
 )
+LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
     r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
     r"|\b(?:and|or|und|et|ou)\b)*",
@@ -42,6 +43,7 @@ class _Mark:
     start: int
     end: int
     content: str
+    prose: bool = False  # a line or a tag may hold a sentence, a box holds an answer
 
 
 def extract(text: str, mode: Mode = "standard") -> Extraction:
@@ -59,7 +61,9 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
         if len(text) - marks[-1].end > 12 and (final := _final_answer(text[marks[-1].end :])):
             return Extraction(final, "announced")
         group = _last_group(text, marks)
-        return Extraction((_join(group),), "mark", parts=tuple(group))
+        joined = _join(group)
+        loose = _loosely(joined) if len(group) == 1 and marks[-1].prose else ()
+        return Extraction((joined, *loose), "mark", parts=tuple(group))
     announced = _announced(text)
     if announced:
         return Extraction(announced, "announced")
@@ -114,7 +118,7 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
                     broken_after = start
                 else:
                     value = _join([mark.content for mark in inner]) if inner else content
-                    marks.append(_Mark(start, found.end(), value))
+                    marks.append(_Mark(start, found.end(), value, prose=True))
                 tag_opened = -1
         elif token.lstrip().startswith("#"):
             line_marks.append(found.end())
@@ -128,10 +132,10 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
             else:
                 broken_after = found.start()
     for start in line_marks:
-        line, _, _ = text[start : start + 2 * MAX_ANSWER_CHARS].partition("\n")
+        line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
         inner, _ = _marks(line) if "\\boxed" in line or "\\fbox" in line else ([], False)
         if not inner and line.strip():
-            marks.append(_Mark(start - 4, start + len(line), line))
+            marks.append(_Mark(start - 4, start + len(line), line, prose=True))
     if line_marks:
         marks.sort(key=lambda mark: mark.start)
     unclosed = max((box for box in stack if box >= 0), default=-1)
@@ -164,6 +168,7 @@ def _join(contents: list[str]) -> str:
     return ", ".join(contents)
 
 
+ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(
     r"(?:final\s+answer|answer|result|solution)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
     r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?"
@@ -184,7 +189,7 @@ def _announced(text: str) -> tuple[str, ...]:
         if found:
             break
         position = lowered.rfind("answer", 0, position)
-        if position >= 0 and len(text) - position > 20_000:
+        if position >= 0 and len(text) - position > ANNOUNCED_CHARS:
             return ()
     if position < 0 or not found:
         return ()
@@ -206,9 +211,7 @@ def _announced(text: str) -> tuple[str, ...]:
     sentence = _untag(sentence)
     if not sentence:
         return ()
-    after_is = re.split(r"\s(?:is|are|equals|be|by)\s", sentence)[-1].strip()
-    candidates = [sentence, after_is, *_only_number(sentence)]
-    return tuple(dict.fromkeys(candidate for candidate in candidates if candidate))
+    return tuple(dict.fromkeys((sentence, *_loosely(sentence))))
 
 
 FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
@@ -235,7 +238,8 @@ COMPUTING = re.compile(
 
 def _concluded(text: str) -> tuple[str, ...]:
     """The value at the end of a last sentence that begins with "Therefore" or the like."""
-    tail = re.split(r"<\||I hope it is correct", text[-3_000:])[0].rstrip()
+    tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
+    tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z*])|\n", tail)[-1]
     if not CONCLUSION.search(sentence):
         return ()
@@ -243,6 +247,12 @@ def _concluded(text: str) -> tuple[str, ...]:
     for last in CONCLUDED_VALUE.finditer(sentence):  # noqa: B007  the last one counts
         pass
     return (last["value"],) if last and _is_prose(sentence[last.end() :]) else ()
+
+
+def _loosely(sentence: str) -> tuple[str, ...]:
+    """What a sentence states: the words after its last "is", and its only number."""
+    after_is = re.split(r"\s(?:is|are|equals|be|by)\s", sentence)[-1].strip()
+    return ((after_is,) if after_is else ()) + _only_number(sentence)
 
 
 def _is_prose(text: str) -> bool:

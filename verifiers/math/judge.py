@@ -9,7 +9,7 @@ from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
 from verifiers.math.nodes import Node
 from verifiers.math.numbers import Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
-from verifiers.math.text import flat
+from verifiers.math.text import UNWRAPPED, flat, undress
 
 Pairs = tuple[tuple[Node, Node], ...]
 
@@ -25,6 +25,7 @@ class Judgement:
 
 CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
 CHOSEN = re.compile(r"\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:\s.*)?|([A-Za-z])", re.ASCII | re.DOTALL)
+LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
 ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
@@ -71,6 +72,9 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(False, f"another number than {truth}"[:120])
     if flat(ours) == flat(truth) != "":
         return Judgement(True, "the same text")
+    labelled = LABELLED_CHOICE.fullmatch(unwrapped(ours)) if not truth.startswith("(") else None
+    if labelled and not CHOICE.fullmatch(unwrapped(truth)):
+        return judge(undress(labelled[1]), truth, ordered=ordered)
     chosen = choice(ours, truth)
     if chosen is not None:
         return Judgement(chosen, "the same choice" if chosen else "another choice")
@@ -109,7 +113,11 @@ def numbers_agree(left: Number, right: Number) -> bool:
 
 def unwrapped(text: str) -> str:
     """Without the fonts and `\\text{}` around words."""
-    return re.sub(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}", r"\1", text).strip()
+    return (
+        re.sub(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}", r"\1", text)
+        .replace("\\ ", " ")
+        .strip()
+    )
 
 
 def choice(ours: str, truth: str) -> bool | None:

@@ -13,6 +13,7 @@ from verifiers.math.tokens import Token, Unreadable, tokenize
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 END = Token("end", "")
 
@@ -86,6 +87,8 @@ class _Parser:
         return found
 
     def relation(self) -> Node:
+        if self.peek().kind == "rel" and self.peek().value in ("=", "~"):
+            self.advance()  # "= 5", as the end of a line of work
         first = self.set_expression()
         if self.peek().kind != "rel":
             return first
@@ -112,6 +115,9 @@ class _Parser:
         found = [first]
         while self.accept("op", ":"):
             found.append(self.sum())
+        if found[-1].head == "unit":  # 3:45 p.m.
+            value, unit = found[-1].args
+            return self.make("unit", self.make("ratio", *found[:-1], value), unit)
         return self.make("ratio", *found)
 
     # Arithmetic
@@ -225,6 +231,8 @@ class _Parser:
             return base
         if self.accept("op", "circ") or self.accept("op", "degree"):
             return self.trailing(self.make("degree", base))
+        if self.ordinal():
+            return base
         if self.peek() in (Token("op", "'"), Token("op", "*")):
             return self.make("fn", self.advance().value, base)
         if self.peek().kind == "open" and self.peek().value == "{":
@@ -242,6 +250,17 @@ class _Parser:
             exponent = self.make("neg", exponent)
         self.depth -= 1
         return self.trailing(self.make("pow", base, exponent))
+
+    def ordinal(self) -> bool:
+        """Whether an exponent only says "the 21st"; then it is read over."""
+        start = self.position
+        braced = self.accept("open", "{")
+        if self.peek().kind == "text" and self.peek().value in ("st", "nd", "rd", "th"):
+            self.advance()
+            if not braced or self.accept("close", "}"):
+                return True
+        self.position = start
+        return False
 
     def trailing(self, node: Node) -> Node:
         """Marks after a power: `x^2!`, `50^\\circ`."""
@@ -271,7 +290,7 @@ class _Parser:
                 node = self.make("degree", node)
             elif token.value == "'" and node.head == "sym":
                 self.advance()
-                node = symbol(node.args[0] + "'")
+                node = self.named(node.args[0] + "'")
             elif token.value == "_":
                 self.advance()
                 node = self.subscripted(node, self.tokens[started])
@@ -326,12 +345,13 @@ class _Parser:
     def named(self, name: str) -> Node:
         node = self.make("sym", name)
         following = self.peek()
-        if len(name) == 1 and name in "fghPFGQ" and following.kind == "open" and following.value == "(":
+        if name.rstrip("'") in FUNCTION_LETTERS and following.kind == "open" and following.value == "(":
+            start = self.position
             self.advance()
             arguments = self.item_list("(")
-            if not self.accept("close", ")") or not arguments:
-                raise Unreadable("a bracket that is never closed")
-            return self.make("fn", name, *arguments)
+            if self.accept("close", ")") and arguments and all(one.head in ("sym", "num") for one in arguments):
+                return self.make("fn", name, *arguments)
+            self.position = start  # h(a+b) is a product
         return node
 
     def argument(self) -> Node:
@@ -419,7 +439,10 @@ class _Parser:
         if inverse:
             name = "arc" + name
         arguments = self.function_arguments()
-        if name == "exp" and len(arguments) == 1:
+        if name == "cis" and len(arguments) == 1:
+            sine = self.make("mul", symbol("i"), self.make("fn", "sin", arguments[0]))
+            node = self.make("add", self.make("fn", "cos", arguments[0]), sine)
+        elif name == "exp" and len(arguments) == 1:
             node = self.make("pow", symbol("e"), arguments[0])
         elif name == "ln":
             node = self.make("fn", "log", arguments[0], symbol("e"))

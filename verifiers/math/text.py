@@ -13,12 +13,12 @@ UNWRAPPED = re.compile(
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
 )
-BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)", re.ASCII)  # "4 2" is not 42
+BETWEEN_DIGITS = re.compile(r"(?<=\d)(?:\s|~|\\[,;:! ]|\\q?quad\b)+(?=\d)", re.ASCII)  # "4 2" is not 42
 SAME = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\frac(\d)(\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\(?:degree|deg)(?![A-Za-z])|\^\{?\\circ\}?|°"), ""),
-    (re.compile(r"\\?[$]|[{}]"), ""),
+    (re.compile(r"\\?[$]"), ""),
+    (re.compile(r"(?<!\\)\{([^{}\\])\}"), r"\1"),  # only around one character: \frac{1}{23} is not \frac{12}{3}
 )
 
 

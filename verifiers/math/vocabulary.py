@@ -19,7 +19,7 @@ TO_ASCII = str.maketrans(UNICODE)
 
 FUNCTIONS = words(
     """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth asin acos atan ln log lg
-    exp sqrt abs max min gcd lcm det floor ceil factorial cbrt"""
+    exp cis sqrt abs max min gcd lcm det floor ceil factorial cbrt"""
 )
 GREEK = words(
     """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau
@@ -63,13 +63,14 @@ NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel therefore star 
 SEPARATING = words("and or and/or , ; und et ou")
 SHORT_WORDS = words(
     """am pm cm mm km ft in mi yd hr hrs min sec mph kg mg lb lbs oz ml kmh kph gal deg rad no yes odd day yrs mod if is
-    the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD"""
+    the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD th st
+    nd rd"""
 )
 SCALES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
 COMPUTING_WORDS = words(
-    "squared cubed factorial times plus minus over divided choose modulo mod half halves to through"
+    "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not"
 )
 CONSTANT_WORDS = {"inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "pi": r"\pi"}
 NUMBER_WORDS = {
