@@ -3,6 +3,7 @@
 from verifiers.batch import verify_batch
 from verifiers.compose import AllOf, Gate, LengthPenalty, WeightedSum
 from verifiers.function import BatchVerifier, FunctionVerifier
+from verifiers.math import MathVerifier
 from verifiers.pool import WorkerPool
 from verifiers.registry import get_verifier
 from verifiers.verdict import Status, Verdict, Verifier
@@ -13,6 +14,7 @@ __all__ = [
     "FunctionVerifier",
     "Gate",
     "LengthPenalty",
+    "MathVerifier",
     "Status",
     "Verdict",
     "Verifier",

@@ -113,8 +113,8 @@ class ChoiceVerifier:
 class FormatVerifier:
     """The completion consists of these tags in this order, each once and not empty.
 
-    By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening tag. Text outside the tags is a violation, white space
-    is not. The ground truth is not read.
+    By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening
+    tag. Text outside the tags is a violation, white space is not. The ground truth is not read.
     """
 
     tags: tuple[str, ...] = ("think", "answer")

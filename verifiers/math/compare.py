@@ -190,6 +190,8 @@ class Comparison:
         if not set(operators) <= set(FLIPPED):
             return operators[0] == operators[1] and self.each(ours.args[1:], truth.args[1:])
         factor = self.proportion(ours, truth)
+        if factor is None:
+            return operators[0] == operators[1] and self.each(ours.args[1:], truth.args[1:])
         if not factor:
             return False
         return operators[0] == (operators[1] if factor > 0 else FLIPPED[operators[1]])
@@ -202,7 +204,9 @@ class Comparison:
             right = algebra.difference(truth.args[1], truth.args[2])
         except (Unsupported, Undefined, TooMuch):
             return None
-        if not left or not right or left.keys() != right.keys():
+        if not left or not right:
+            return None  # an identity says nothing that could be compared
+        if left.keys() != right.keys():
             return Fraction(0)
         leading = min(left)
         factor = left[leading] / right[leading]

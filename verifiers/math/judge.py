@@ -113,11 +113,7 @@ def numbers_agree(left: Number, right: Number) -> bool:
 
 def unwrapped(text: str) -> str:
     """Without the fonts and `\\text{}` around words."""
-    return (
-        re.sub(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}", r"\1", text)
-        .replace("\\ ", " ")
-        .strip()
-    )
+    return UNWRAPPED.sub(r"\1", text).replace("\\ ", " ").strip()
 
 
 def choice(ours: str, truth: str) -> bool | None:
