@@ -26,6 +26,7 @@ class Judgement:
 CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
 CHOSEN = re.compile(r"\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:\s.*)?|([A-Za-z])", re.ASCII | re.DOTALL)
 LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
+HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
 ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
@@ -126,6 +127,8 @@ def choice(ours: str, truth: str) -> bool | None:
     found = CHOSEN.fullmatch(other)
     if found is None:
         return None
+    if found[1] and HEDGED_CHOICE.search(other[found.end(1) :]):
+        return False
     return (found[1] or found[2]).upper() == letter[1]
 
 

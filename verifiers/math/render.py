@@ -1,6 +1,7 @@
 """Trees back into LaTeX, such that parsing it gives the same answer. For tests, audits and reports."""
 
 from fractions import Fraction
+from typing import Any
 
 from verifiers.math.nodes import Node
 from verifiers.math.vocabulary import words
@@ -75,7 +76,7 @@ def _written(node: Node) -> str:
     return _container(head, args)
 
 
-def _container(head: str, args: tuple) -> str:  # type: ignore[type-arg]
+def _container(head: str, args: tuple[Any, ...]) -> str:
     if head == "seq":
         return ", ".join(render(item) for item in args)
     if head == "set":
