@@ -68,9 +68,9 @@ def final_answer(text: str) -> tuple[str, ...]:
 
 
 CONCLUDED_VALUE = re.compile(
-    r"(?:\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
-    r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*="  # a name alone: "y = 5", but not "x + y = 5"
-    r"|\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*=)\s*\**\s*"  # arithmetic alone: "makes 9 * 2 = 18"
+    r"(?:\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*="  # arithmetic alone: "makes 9 * 2 = 18"
+    r"|\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
+    r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
     r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
     re.IGNORECASE | re.ASCII,
 )
