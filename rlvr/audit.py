@@ -133,15 +133,18 @@ class Audit:
 def load_items(
     source: str, *, question_column: str = "", answer_column: str = "answer", solution_column: str = "", rows: int = 0
 ) -> list[Item]:
-    """The rows of a .jsonl file, or of whatever `tasks.rows` can read. An answer that ends in `#### 18` is a solution too.
+    """The rows of a .jsonl file, or of whatever `tasks.rows` can read.
 
-    Raises `DataError` for a file or column that is not there.
+    An answer that ends in `#### 18` is a worked solution too. Raises `DataError` for a file or a column that is not
+    there.
     """
     path = Path(source)
     if path.suffix == ".jsonl":
         if not path.is_file():
             raise DataError(f"dataset {source!r}: there is no such file")
-        table: Iterable[dict[str, object]] = (json.loads(line) for line in path.read_text().splitlines() if line.strip())
+        table: Iterable[dict[str, object]] = (
+            json.loads(line) for line in path.read_text().splitlines() if line.strip()
+        )
     else:
         from tasks.rows import load_rows
 

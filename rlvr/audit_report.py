@@ -1,5 +1,6 @@
 """An audit in words for the terminal, and as one self-contained page."""
 
+from collections.abc import Sequence
 from html import escape
 
 from rlvr.audit import SHOWN_ROWS, Audit, Section, Trial
@@ -7,7 +8,8 @@ from rlvr.audit import SHOWN_ROWS, Audit, Section, Trial
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #d5dbe3; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; }
 tr:nth-child(even) { background: #f5f7fa; } code { white-space: pre-wrap; word-break: break-word; font-size: .85rem; }
 .good { color: #14713d; } .bad { color: #b3261e; } .bar { background: #e6eaf0; height: .6rem; position: relative; }
 .bar i { background: #b3261e; position: absolute; top: 0; bottom: 0; } .note { color: #5a6675; }
@@ -60,7 +62,8 @@ def as_html(audit: Audit) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>Reward audit: {escape(audit.source)}</title><style>{STYLE}</style>",
         f"<h1>Reward audit: {verdict}</h1><p>{escape(audit.source)}, {audit.items} rows; verifier "
-        f"<code>{escape(audit.verifier)}</code>; {audit.checks_per_second:,.0f} checks a second, {audit.seconds:.1f} s.</p>",
+        f"<code>{escape(audit.verifier)}</code>; {audit.checks_per_second:,.0f} checks a second, "
+        f"{audit.seconds:.1f} s.</p>",
         "<h2>Rates</h2><table><tr><th>question<th>a mistake is a<th>mistakes<th>95 % interval<th>",
     ]
     for section in audit.sections:
@@ -106,7 +109,7 @@ def trial_table(trials: list[Trial]) -> str:
     return table(("", "kind", "completion", "ground truth", "verdict"), rows)
 
 
-def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     if not rows:
         return "<p class=note>none</p>"
     head = "".join(f"<th>{escape(title)}" for title in titles)
