@@ -46,6 +46,7 @@ class Algebra:
     def __init__(self) -> None:
         self.relations: dict[str, tuple[int, Poly]] = {"i": (2, {CONSTANT: Fraction(-1)})}
         self.dependent: set[str] = set()  # generators of which independence is not known
+        self.assumed_positive = False  # whether a variable was taken as positive on the way
         self.work = 0
 
     def equal(self, left: Node, right: Node) -> bool | None:
@@ -245,6 +246,7 @@ class Algebra:
         if len(poly) == 1:
             ((monomial, coefficient),) = poly.items()
             result = self.rational_root(coefficient, index)
+            self.assumed_positive |= monomial != CONSTANT
             for generator, exponent in monomial:
                 if generator in self.relations:
                     return self.nested_root(poly, index)
@@ -386,6 +388,7 @@ class Algebra:
                 for prime, times in factorize(integer):
                     self.dependent.add(f"ln({prime})")
                     accumulate(total, ((f"ln({prime})", 1),), Fraction(direction * times))
+            self.assumed_positive |= monomial != CONSTANT
             for generator, exponent in monomial:
                 if generator == "e":
                     accumulate(total, CONSTANT, Fraction(sign * exponent))

@@ -272,7 +272,8 @@ class Comparison:
         except Undefined:
             return False
         if decided is True:
-            return not (algebra.dependent and variables(ours)) or differ(ours, truth) is not True
+            guarded = algebra.assumed_positive or algebra.dependent
+            return not (guarded and variables(ours)) or differ(ours, truth) is not True
         if decided is False:
             return approximates(ours, truth) or approximates(truth, ours)
         apart = differ(ours, truth)

@@ -73,7 +73,8 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
         return Extraction(found, "concluded")
     stripped = text.strip()
     if stripped and len(stripped) <= MAX_ANSWER_CHARS and looks_bare(stripped):
-        return Extraction(bare(stripped), "bare")
+        last = (last_value(stripped),) if mode == "lenient" else ()
+        return Extraction((*bare(stripped), *last), "bare")
     if mode == "lenient" and (last := last_value(text)):
         return Extraction((last,), "last value")
     return Extraction((), "", "no marked answer" if stripped else "an empty completion")

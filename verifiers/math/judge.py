@@ -73,9 +73,9 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(False, f"another number than {truth}"[:120])
     if flat(ours) == flat(truth) != "":
         return Judgement(True, "the same text")
-    labelled = LABELLED_CHOICE.fullmatch(unwrapped(ours)) if not truth.startswith("(") else None
-    if labelled and not CHOICE.fullmatch(unwrapped(truth)):
-        return judge(undress(labelled[1]), truth, ordered=ordered)
+    valued = without_choice(ours, truth), without_choice(truth, ours)
+    if valued != (ours, truth):
+        return judge(*valued, ordered=ordered)
     chosen = choice(ours, truth)
     if chosen is not None:
         return Judgement(chosen, "the same choice" if chosen else "another choice")
@@ -115,6 +115,14 @@ def numbers_agree(left: Number, right: Number) -> bool:
 def unwrapped(text: str) -> str:
     """Without the fonts and `\\text{}` around words."""
     return UNWRAPPED.sub(r"\1", text).replace("\\ ", " ").strip()
+
+
+def without_choice(text: str, other: str) -> str:
+    """`(B) 17` as 17, where the other answer is a value and not a letter."""
+    labelled = LABELLED_CHOICE.fullmatch(unwrapped(text))
+    if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
+        return text
+    return undress(labelled[1])
 
 
 def choice(ours: str, truth: str) -> bool | None:

@@ -13,7 +13,7 @@ UNWRAPPED = re.compile(
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
 )
-BETWEEN_DIGITS = re.compile(r"(?<=\d)(?:\s|~|\\[,;:! ]|\\q?quad\b)+(?=\d)", re.ASCII)  # "4 2" is not 42
+BETWEEN_DIGITS = re.compile(r"(?<=\d)(?:\s|~|\\[,;:! ]|\\q?quad(?![A-Za-z]))+(?=\d)", re.ASCII)  # "4 2" is not 42
 SAME = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\(?:degree|deg)(?![A-Za-z])|\^\{?\\circ\}?|°"), ""),

@@ -218,7 +218,7 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
         return
     elif lowered in FUNCTIONS and command != "text":
         tokens.append(Token("fn", lowered, spaced))
-    elif tokens and tokens[-1] == Token("op", "_") and lowered in NUMBER_WORDS:
+    elif lowered in NUMBER_WORDS and any(token.value == "_" for token in tokens[-2:]):
         tokens.append(Token("num", NUMBER_WORDS[lowered], spaced))
     elif len(words) == 1 and words.isalpha():
         tokens.append(Token("sym", words, spaced))
