@@ -303,6 +303,9 @@ class Algebra:
     def function(self, name: str, args: tuple[Node, ...]) -> Quotient:
         if name in ("sin", "cos", "tan", "cot", "sec", "csc") and len(args) == 1:
             return self.trigonometric(name, self.quotient(args[0]))
+        if name == "arccos" and len(args) == 1:
+            half_turn: Quotient = {((r"\pi", 1),): Fraction(1, 2)}, UNIT
+            return self.sum(half_turn, self.quotient(Node("neg", (Node("fn", ("arcsin", args[0])),))))
         if name == "log" and len(args) == 2:
             return self.divide(self.logarithm(self.quotient(args[0])), self.logarithm(self.quotient(args[1])))
         quotients = [self.quotient(argument) for argument in args]

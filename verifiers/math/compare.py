@@ -321,9 +321,9 @@ def approximates(decimal: Node, exact: Node) -> bool:
 
 def concluded(node: Node) -> Node:
     """What a chain of equations or an approximation says in the end."""
-    if node.head == "chain" and set(node.args[0]) <= {"=", "~"}:
+    if node.head == "chain" and set(node.args[0].split()) <= {"=", "~"}:
         sides = list(node.args[1:])
-        operators = list(node.args[0])
+        operators = node.args[0].split()
         if "~" in operators:
             cut = operators.index("~") + 1
             if cut == 1:
@@ -495,11 +495,12 @@ def region(node: Node) -> list[Piece] | None:
             return [("(" if operator == ">" else "[", ")", right, INFINITY)]
         return None
     if node.head == "chain" and len(node.args) == 4 and node.args[2].head == "sym":
-        operators, low, _, high = node.args
+        low, _, high = node.args[1:]
+        operators = node.args[0].split()
         if variables(low) or variables(high):
             return None
         if set(operators) <= {">", ">="}:
-            operators, low, high = tuple(FLIPPED[one] for one in reversed(operators)), high, low
+            operators, low, high = [FLIPPED[one] for one in reversed(operators)], high, low
         if set(operators) <= {"<", "<="}:
             return [("(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]", low, high)]
     return None

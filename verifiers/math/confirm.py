@@ -13,6 +13,8 @@ from verifiers.math.vocabulary import words
 
 MAX_CONFIRMED_NODES = 160
 CONFIRMABLE = words("num sym add mul neg div pow root fn percent degree")
+DIGITS = 400  # to which two constants are compared
+PLAIN_FUNCTIONS = words("sin cos tan cot sec csc arcsin arccos arctan log abs")
 KNOWN_FUNCTIONS = words("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log abs floor ceil max min")
 
 
@@ -47,9 +49,11 @@ def _proved(left: Node, right: Node) -> bool:
     if difference == 0:
         return True
     if not difference.free_symbols:
-        # A constant: enough digits settle that it is not zero before anything is simplified.
-        if abs(difference.evalf(60, maxn=200)) > sympy.Float(10) ** -45:
+        # A constant: sympy raises the working precision until a digit of the difference is certain, if there is one.
+        if any(has_a_certain_digit(part) for part in difference.evalf(30, maxn=DIGITS).as_real_imag()):
             return False
+        if is_plain(left) and is_plain(right):
+            return True
         denested = sympy.sqrtdenest(sympy.expand(difference))
         if sympy.expand(denested) == 0:
             return True
@@ -60,6 +64,29 @@ def _proved(left: Node, right: Node) -> bool:
     if sympy.simplify(difference) == 0:
         return True
     return bool(difference.equals(0))
+
+
+def has_a_certain_digit(value: Any) -> bool:
+    """Whether an evaluated number is certainly not zero: noise has a precision of one bit."""
+    import sympy
+
+    return isinstance(value, sympy.Float) and value._prec > 1
+
+
+def is_plain(node: Node) -> bool:
+    """Whether a constant is made of small numbers by few operations, none of them able to yield a tiny number.
+
+    Two such constants that agree to 400 digits are equal; a proof is then not waited for. With exponentials in it,
+    `42 + e^{-160000}` would agree with 42 as well.
+    """
+    for one in walk(node):
+        if one.head == "num" and max(abs(one.args[0].numerator), one.args[0].denominator) > 10**6:
+            return False
+        if one.head == "pow" and not (one.args[1].head == "num" and abs(one.args[1].args[0]) <= 12):
+            return False
+        if one.head == "fn" and one.args[0] not in PLAIN_FUNCTIONS:
+            return False
+    return sum(1 for _ in walk(node)) <= 60
 
 
 def to_sympy(node: Node) -> Any:

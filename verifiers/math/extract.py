@@ -72,10 +72,10 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if found := concluded(text):
         return Extraction(found, "concluded")
     stripped = text.strip()
+    last = last_value(text) if mode == "lenient" else ""
     if stripped and len(stripped) <= MAX_ANSWER_CHARS and looks_bare(stripped):
-        last = (last_value(stripped),) if mode == "lenient" else ()
-        return Extraction((*bare(stripped), *last), "bare")
-    if mode == "lenient" and (last := last_value(text)):
+        return Extraction((*bare(stripped), *filter(None, [last])), "bare")
+    if last:
         return Extraction((last,), "last value")
     return Extraction((), "", "no marked answer" if stripped else "an empty completion")
 
@@ -88,7 +88,7 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
     broken_after = -1  # where a box without an argument starts
     pending: tuple[int, int] | None = None  # a box command, and where its brace must open
     tag_opened = -1
-    line_marks: list[int] = []
+    after_hashes: list[int] = []
     for found in MARK.finditer(text):
         token = found.group()
         lead = token[0]
@@ -121,7 +121,7 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
                     marks.append(_Mark(start, found.end(), value, prose=True))
                 tag_opened = -1
         elif token.lstrip().startswith("#"):
-            line_marks.append(found.end())
+            after_hashes.append(found.end())
         elif len(token) > 2:
             follows = text[found.end() : found.end() + 1]
             if follows == "{":
@@ -131,16 +131,23 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
                     marks.append(_Mark(found.start(), found.end() + 1, follows))
             else:
                 broken_after = found.start()
-    for start in line_marks:
-        line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
-        inner, _ = _marks(line) if "\\boxed" in line or "\\fbox" in line else ([], False)
-        if not inner and line.strip():
-            marks.append(_Mark(start - 4, start + len(line), line, prose=True))
-    if line_marks:
+    if after_hashes:
+        marks += _line_marks(text, after_hashes)
         marks.sort(key=lambda mark: mark.start)
     unclosed = max((box for box in stack if box >= 0), default=-1)
     last_start = marks[-1].start if marks else -1
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
+
+
+def _line_marks(text: str, starts: list[int]) -> list[_Mark]:
+    """The lines behind `####`, except those that hold a box: the box is their mark."""
+    marks = []
+    for start in starts:
+        line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
+        boxed = ("\\boxed" in line or "\\fbox" in line) and _marks(line)[0]
+        if line.strip() and not boxed:
+            marks.append(_Mark(start - 4, start + len(line), line, prose=True))
+    return marks
 
 
 def _last_group(text: str, marks: list[_Mark]) -> list[str]:

@@ -19,7 +19,7 @@ r"""What an answer means: a small tree. One shape for all, so that walking it ne
 | union, cap, minus | two nodes |
 | matrix | kind of bracket, rows; a row is a tuple of nodes |
 | rel | an operator (`=`, `<`, `<=`, `in` ...), left, right |
-| chain | operators, then nodes: `1 < x <= 5` |
+| chain | operators with spaces between, then nodes: `1 < x <= 5` |
 | ratio | items: `3:2`, `10:30` |
 | mod | a node, a modulus |
 | text | words |

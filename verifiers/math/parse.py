@@ -99,7 +99,7 @@ class _Parser:
             sides.append(self.set_expression())
         if len(operators) == 1:
             return self.make("rel", operators[0], *sides)
-        return self.make("chain", tuple(operators), *sides)
+        return self.make("chain", " ".join(operators), *sides)
 
     def set_expression(self) -> Node:
         left = self.ratio()

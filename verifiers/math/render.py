@@ -93,7 +93,7 @@ def _container(head: str, args: tuple[Any, ...]) -> str:
         return f"{render(args[1])} {RELATION_NAMES.get(args[0], args[0])} {render(args[2])}"
     if head == "chain":
         sides = [render(side) for side in args[1:]]
-        names = [RELATION_NAMES.get(operator, operator) for operator in args[0]]
+        names = [RELATION_NAMES.get(operator, operator) for operator in args[0].split()]
         return sides[0] + "".join(f" {name} {side}" for name, side in zip(names, sides[1:], strict=True))
     if head == "matrix":
         name = "vmatrix" if args[0] == "|" else "pmatrix"

@@ -110,6 +110,8 @@ def tokenize(text: str) -> list[Token]:
                 tokens.append(Token("close", CLOSING[value], spaced))
         elif kind == "separator":
             tokens.append(Token("sep", value, spaced))
+        elif kind == "dollar" and text.startswith("{", position):
+            raise Unreadable("a template, not an answer")
         elif kind == "dots":
             tokens.append(Token("sym", "...", spaced))
         spaced = False

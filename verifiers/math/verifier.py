@@ -5,6 +5,7 @@ do not refute goes to sympy, in a worker process under a deadline.
 """
 
 import functools
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class MathVerifier:
         self, pairs: Sequence[tuple[str, str]], *, workers: int = 2, timeout_seconds: float = 5.0
     ) -> list[Verdict]:
         """The verdicts of `(completion, answer)` pairs, in order. What cannot be settled in time is not correct."""
+        warm_up(os.getpid())
         verdicts: list[Verdict] = []
         waiting: list[tuple[int, Judgement]] = []
         for index, (completion, answer) in enumerate(pairs):
@@ -91,9 +93,10 @@ class MathVerifier:
     ) -> None:
         """Settle by sympy what is equal if some pairs are; the smallest first."""
         waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
-        pool = confirm_pool(workers)
         jobs = [list(judgement.pending) for _, judgement in waiting]
-        outcomes = pool.run(CONFIRM_TASK, jobs, timeout_seconds, total_seconds=BATCH_CONFIRM_SECONDS)
+        outcomes = confirm_pool().run(
+            CONFIRM_TASK, jobs, timeout_seconds, workers=workers, total_seconds=BATCH_CONFIRM_SECONDS
+        )
         for (index, _), outcome in zip(waiting, outcomes, strict=True):
             verdicts[index] = settled(verdicts[index], outcome)
 
@@ -110,9 +113,15 @@ def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
     return Verdict(0.0, "wrong", verdict.extracted, f"sympy could not tell: {outcome.detail}", seconds)
 
 
-def confirm_pool(workers: int) -> WorkerPool:
+def confirm_pool() -> WorkerPool:
     """The workers of this process that ask sympy."""
-    return shared_pool(workers, WORKER_MEMORY_MB, ("sympy", "verifiers.math.confirm"))
+    return shared_pool(WORKER_MEMORY_MB, ("sympy", "verifiers.math.confirm"))
+
+
+@functools.cache
+def warm_up(process_id: int) -> None:
+    """Begin importing sympy in the background, once: the first hard answer then finds a worker that is ready."""
+    confirm_pool().start()
 
 
 @functools.lru_cache(maxsize=8_192)

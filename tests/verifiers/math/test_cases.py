@@ -39,7 +39,10 @@ def test_an_order_that_counts_can_be_asked_for() -> None:
 
 def test_the_modes_differ_in_what_they_read() -> None:
     texts = [r"\boxed{42}", "42", "there are 41 of these, and of those 42"]
-    scores = {mode: [MathVerifier(mode=mode)(text, "42").score for text in texts] for mode in ("marked", "standard", "lenient")}
+    scores = {
+        mode: [MathVerifier(mode=mode)(text, "42").score for text in texts]
+        for mode in ("marked", "standard", "lenient")
+    }
     assert scores == {"marked": [1.0, 0.0, 0.0], "standard": [1.0, 1.0, 0.0], "lenient": [1.0, 1.0, 1.0]}
 
 
