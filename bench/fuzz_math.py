@@ -19,12 +19,13 @@ from pathlib import Path
 from tests.verifiers.math.cases import DIFFERENT, SAME
 from tests.verifiers.math.hostile import VALUES
 from verifiers import MathVerifier, Verdict
+from verifiers.math.vocabulary import words
 
-PIECES = [
-    r"\frac{", "}", "{", "(", ")", "[", "]", r"\{", r"\}", "^", "_", "!", ",", r"\pm", r"\cup", r"\sqrt{", r"\sin", "|", "=",
-    "<", r"\le", r"\in", ":", "%", "$", r"\text{", " and ", " or ", "x", "1", "0", "9", ".", "-", "+", "/", r"\cdot", r"\infty",
-    r"\boxed{", "####", "&", r"\\", r"\begin{pmatrix}", r"\end{pmatrix}", "e", "i", r"\pi", "^\\circ", "²", "\x00", "é", "'",
-]  # fmt: skip
+LATEX = words(
+    r"""\frac{ } { ( ) [ ] \{ \} ^ _ ! , \pm \cup \sqrt{ \sin | = < \le \in : % $ \text{ x 1 0 9 . - + / \cdot \infty
+    \boxed{ #### & \\ \begin{pmatrix} \end{pmatrix} e i \pi ^\circ ² é '"""
+)
+PIECES = [*sorted(LATEX), " and ", " or ", "\x00"]
 
 
 def mutated(text: str, seeds: list[str], rng: random.Random) -> str:

@@ -100,10 +100,12 @@ class Comparison:
             return False
         if all(is_inequality(item) for item in left) and left and right and all(is_inequality(item) for item in right):
             return self.matched(left, right)
+        left, right = grouped_by_label(left), grouped_by_label(right)
         left, right = self.labels_settled(left, right)
         if self.ordered and ours.head == truth.head == "seq":
             return self.each(left, right)
-        if "set" in (ours.head, truth.head):
+        points = all(item.head == "group" for item in (*left, *right))  # a point named twice is one point
+        if "set" in (ours.head, truth.head) or points:
             left, right = self.distinct(left), self.distinct(right)
         return self.matched(left, right)
 
@@ -356,6 +358,8 @@ def is_label(node: Node) -> bool:
         )
     if node.head == "group":
         return all(one.head == "sym" for one in node.args[2:])
+    if node.head == "ratio":
+        return all(is_label(one) for one in node.args)
     if node.head == "mul":  # m\\angle ABC
         parts = [one for one in walk(node) if one.head != "mul"]
         names = {one.args[0] for one in parts if one.head == "sym"}
@@ -370,8 +374,8 @@ def label_of(node: Node, *, loosely: bool = False) -> Node | None:
     left: Node = node.args[1]
     if is_label(left):
         return left
-    names = all(one.head in ("sym", "add", "mul", "neg") for one in walk(left))
-    if loosely and left.head in ("add", "mul") and names and not variables(node.args[2]):
+    names = all(one.head in ("sym", "add", "mul", "neg", "div") for one in walk(left))
+    if loosely and left.head in ("add", "mul", "div") and names and not variables(node.args[2]):
         return left
     return None
 
@@ -382,6 +386,16 @@ def unlabelled(node: Node) -> Node:
 
 def variables(node: Node) -> bool:
     return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
+
+
+def grouped_by_label(items: list[Node]) -> list[Node]:
+    """`p=5, q=2; p=7, q=2` as `(5,2), (7,2)`: labels that come round again make tuples."""
+    labels = [label_of(item) for item in items]
+    size = labels.index(labels[0], 1) if labels and labels[0] is not None and labels[0] in labels[1:] else 0
+    if size < 2 or len(items) % size or labels != labels[:size] * (len(items) // size):
+        return items
+    values = [item.args[2] for item in items]
+    return [Node("group", ("(", ")", *values[at : at + size])) for at in range(0, len(values), size)]
 
 
 def is_inequality(node: Node) -> bool:
@@ -494,7 +508,7 @@ def region(node: Node) -> list[Piece] | None:
         if operator in (">", ">="):
             return [("(" if operator == ">" else "[", ")", right, INFINITY)]
         return None
-    if node.head == "chain" and len(node.args) == 4 and node.args[2].head == "sym":
+    if node.head == "chain" and len(node.args) == 4 and is_label(node.args[2]):
         low, _, high = node.args[1:]
         operators = node.args[0].split()
         if variables(low) or variables(high):

@@ -38,6 +38,13 @@ BETWEEN_ADJACENT = re.compile(
     re.IGNORECASE,
 )
 
+# "1 paper and 2 bins", "x = 1 and y = 2": marks joined by a word, where nothing takes the first one back.
+JOINED = re.compile(
+    r"(?![^\0]*\b(?:then|so|thus|wait|actually|but|not?|hence|therefore|gives?|get|instead|rather|correct\w*|wrong|sorry)\b)"
+    r"[^.!?\n=]{0,60}\b(?:and|or)\b[^.!?\n=]{0,40}(?:[A-Za-z](?:_\{?[0-9]\}?)?\s*=\s*)?",
+    re.IGNORECASE,
+)
+
 
 @dataclass
 class _Mark:
@@ -155,7 +162,7 @@ def _last_group(text: str, marks: list[_Mark]) -> list[str]:
     group = [marks[-1]]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
-        if len(gap) > 200 or not BETWEEN_ADJACENT.fullmatch(gap):
+        if len(gap) > 200 or not (BETWEEN_ADJACENT.fullmatch(gap) or JOINED.fullmatch(gap)):
             break
         group.insert(0, mark)
         if len(group) > 64:

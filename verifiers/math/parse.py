@@ -13,6 +13,7 @@ from verifiers.math.tokens import Token, Unreadable, tokenize
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 END = Token("end", "")
@@ -439,6 +440,8 @@ class _Parser:
         if inverse:
             name = "arc" + name
         arguments = self.function_arguments()
+        if len(arguments) != 1 and name not in SEVERAL_ARGUMENTS:
+            raise Unreadable(f"{name} of {len(arguments)} things")
         if name == "cis" and len(arguments) == 1:
             sine = self.make("mul", symbol("i"), self.make("fn", "sin", arguments[0]))
             node = self.make("add", self.make("fn", "cos", arguments[0]), sine)

@@ -16,6 +16,7 @@ ANNOUNCED = re.compile(
     r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*",
     re.IGNORECASE | re.MULTILINE,
 )
+LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
 FILLER = re.compile(r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*")
 MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
@@ -23,6 +24,9 @@ SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
 
 def announced(text: str) -> tuple[str, ...]:
     """What follows the last "the answer is"."""
+    last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
+    if last_line:
+        return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
     lowered = text.lower()
     position = max(lowered.rfind(word) for word in ("answer", "option is", "choice is"))
     while position >= 0:

@@ -52,6 +52,7 @@ PATTERN = re.compile(
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
+GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
 BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
@@ -178,6 +179,8 @@ def _command(
         tokens.append(Token("sym", command, spaced))
     elif command == r"\land":
         tokens.append(Token("sep", "and", spaced))
+    elif (glued := GLUED.match(command)) is not None:  # \\quadx is \\quad x
+        return position - len(command) + glued.end(), depth
     else:
         raise Unreadable(f"the command {command!r} is not known"[:80])
     return position, depth
