@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rlvr import verifier_commands
 from rlvr.errors import RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -64,6 +65,11 @@ def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> 
     from rlvr.config_file import dump_config, load_config
 
     print(dump_config(load_config(config, overrides or [])), end="")
+
+
+app.command()(verifier_commands.verify)
+app.command()(verifier_commands.audit)
+app.add_typer(verifier_commands.verifier_app, name="verifier")
 
 
 def main() -> None:

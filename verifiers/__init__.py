@@ -1,17 +1,24 @@
 """A completion and a ground truth in, a Verdict out. Knows neither torch nor rlvr."""
 
 from verifiers.batch import verify_batch
+from verifiers.compose import AllOf, Gate, LengthPenalty, WeightedSum
 from verifiers.function import BatchVerifier, FunctionVerifier
+from verifiers.math import MathVerifier
 from verifiers.pool import WorkerPool
 from verifiers.registry import get_verifier
 from verifiers.verdict import Status, Verdict, Verifier
 
 __all__ = [
+    "AllOf",
     "BatchVerifier",
     "FunctionVerifier",
+    "Gate",
+    "LengthPenalty",
+    "MathVerifier",
     "Status",
     "Verdict",
     "Verifier",
+    "WeightedSum",
     "WorkerPool",
     "get_verifier",
     "verify_batch",

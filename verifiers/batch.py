@@ -42,17 +42,21 @@ def verify_batch(
         return checker.verify_batch(
             [(pair[0], pair[1]) for pair in pairs], workers=workers, timeout_seconds=timeout_seconds
         )
-    pool = shared_pool(workers)
+    pool = shared_pool()
     shipped: object = verifier if isinstance(verifier, str) else _shippable(checker)
     if isinstance(checker, BatchVerifier):
         chunks = [pairs[start : start + checker.chunk] for start in range(0, len(pairs), checker.chunk)]
-        outcomes = pool.run("verifiers.batch:check_chunk", [(shipped, chunk) for chunk in chunks], timeout_seconds)
+        outcomes = pool.run(
+            "verifiers.batch:check_chunk", [(shipped, chunk) for chunk in chunks], timeout_seconds, workers=workers
+        )
         return [
             verdict
             for chunk, outcome in zip(chunks, outcomes, strict=True)
             for verdict in _verdicts_of(outcome, len(chunk))
         ]
-    outcomes = pool.run("verifiers.batch:check_one", [(shipped, pair) for pair in pairs], timeout_seconds)
+    outcomes = pool.run(
+        "verifiers.batch:check_one", [(shipped, pair) for pair in pairs], timeout_seconds, workers=workers
+    )
     return [_verdicts_of(outcome, 1)[0] for outcome in outcomes]
 
 

@@ -8,7 +8,9 @@ Usable from any thread; from asyncio through `asyncio.to_thread`. When the calli
 template notices the closed socket and takes its children with it.
 """
 
+import contextlib
 import functools
+import math
 import os
 import pickle
 import select
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 JOBS_PER_WORKER = 2_000  # then it is replaced: whatever caches a library fills inside it end with it
+MAX_SHARED_WORKERS = 64
 STARTUP_SECONDS = 60.0
 HEADER = struct.Struct("!I")
 MAX_MESSAGE_BYTES = 64 * 2**20
@@ -115,8 +118,19 @@ class WorkerPool:
                 self._template.close()
                 self._template = None
 
-    def run(self, task: str, payloads: Sequence[object], timeout_seconds: float) -> list[Outcome]:
+    def run(
+        self,
+        task: str,
+        payloads: Sequence[object],
+        timeout_seconds: float,
+        *,
+        workers: int | None = None,
+        total_seconds: float = math.inf,
+    ) -> list[Outcome]:
         """Call `task` (`module:function`) on each payload, each with its own wall-clock deadline; results in order.
+
+        At most `workers` of the pool's processes work for this call. After `total_seconds` no further job is begun:
+        what is left is reported as timed out.
 
         Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
         is reported so, and the other jobs are not harmed.
@@ -124,9 +138,16 @@ class WorkerPool:
         outcomes: list[Outcome | None] = [None] * len(payloads)
         waiting = list(reversed(range(len(payloads))))
         running: dict[socket.socket, tuple[_Worker, int, float]] = {}
+        at_once = min(workers or self.workers, self.workers)
+        begun = time.monotonic()
         try:
             while waiting or running:
-                while waiting and (worker := self._acquire(wait=not running)) is not None:
+                if waiting and time.monotonic() - begun > total_seconds:
+                    for index in waiting:
+                        outcomes[index] = Outcome(failure="timeout", detail="not begun: the batch had no time left")
+                    waiting.clear()
+                    continue
+                while waiting and len(running) < at_once and (worker := self._acquire(wait=not running)) is not None:
                     index = waiting.pop()
                     started = time.monotonic()
                     try:
@@ -275,15 +296,12 @@ class _Template:
     def close(self) -> None:
         if os.getpid() != self._owner:
             return
-        self._control.close()
-        try:
-            self._process.wait(timeout=2.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._control.close()  # it ends at that, as soon as its imports are done; nobody needs to wait for it
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=0.2)
 
 
 @functools.cache
-def shared_pool(workers: int, memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> WorkerPool:
-    """The pool of this process with these settings, kept from call to call."""
-    return WorkerPool(workers, memory_mb=memory_mb, preload=preload)
+def shared_pool(memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> WorkerPool:
+    """The pool of this process with these settings, kept from call to call; a call says how many workers it wants."""
+    return WorkerPool(MAX_SHARED_WORKERS, memory_mb=memory_mb, preload=preload)

@@ -14,6 +14,11 @@ ENTRY_POINT_GROUP = "rlvr.verifiers"
 
 BUILT_IN = {
     "math": "verifiers.math:MathVerifier",
+    "numeric": "verifiers.simple:NumericVerifier",
+    "exact": "verifiers.simple:ExactVerifier",
+    "choice": "verifiers.simple:ChoiceVerifier",
+    "format": "verifiers.simple:FormatVerifier",
+    "regex": "verifiers.simple:RegexVerifier",
 }
 
 
@@ -37,7 +42,8 @@ def get_verifier(name: str, **settings: object) -> Verifier:
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
             raise ValueError(f"no verifier is called {name!r}: {hint}")
     if inspect.isclass(target):
-        made: Verifier = target(**settings)
+        factory: Any = target
+        made: Verifier = factory(**settings)
         return made
     if settings:
         raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")

@@ -5,6 +5,7 @@ never kills a stranger with a reused process id.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from verifiers.pool import receive_message, send_message
 
 ORPHAN_CHECK_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
 def serve(control: socket.socket, memory_mb: int) -> None:
@@ -42,17 +44,32 @@ def serve(control: socket.socket, memory_mb: int) -> None:
             pid = os.fork()
             if pid == 0:
                 control.close()
+                die_with_parent()
+                os.setpgid(0, 0)
                 with socket.socket(fileno=descriptors[0]) as channel:
                     work(channel, memory_mb)
                 os._exit(0)
             children.add(pid)
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)  # here too: whichever of the two comes first
             os.close(descriptors[0])
             control.sendall(str(pid).encode().ljust(16))
         elif command == "kill" and int(argument) in children:
-            os.kill(int(argument), signal.SIGKILL)
+            kill_group(int(argument))
     for pid in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        kill_group(pid)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a worker and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the template is killed; only Linux can, elsewhere a worker lingers."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _reap(children: set[int]) -> None:

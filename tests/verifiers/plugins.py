@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from verifiers import BatchVerifier, Verdict
 
@@ -49,6 +51,13 @@ def hoard(payload: object) -> int:
 
 def add(payload: tuple[float, float]) -> float:
     return payload[0] + payload[1]
+
+
+def start_a_program_and_wait(payload: str) -> None:
+    """Writes the program's process id to the file `payload`."""
+    program = subprocess.Popen(["sleep", "60"])
+    Path(payload).write_text(str(program.pid))
+    program.wait()
 
 
 def sleep(payload: float) -> float:

@@ -7,6 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,19 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process runs: one that is dead but not yet reaped does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within eight seconds."""
+    deadline = time.monotonic() + 8
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(pid)
 
 
 def test_results_come_back_in_the_order_of_the_payloads(pool: WorkerPool) -> None:
@@ -56,6 +65,22 @@ def test_a_job_that_wants_too_much_memory_fails_alone(pool: WorkerPool) -> None:
     assert pool.run(f"{HERE}:add", [(2, 3)], 5.0)[0].value == 5
 
 
+def test_a_program_that_a_job_has_started_is_killed_with_it(pool: WorkerPool, tmp_path: Path) -> None:
+    (outcome,) = pool.run(f"{HERE}:start_a_program_and_wait", [str(tmp_path / "pid")], 1.0)
+    assert outcome.failure == "timeout"
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_workers_end_with_a_killed_template_and_the_pool_recovers(pool: WorkerPool) -> None:
+    (outcome,) = pool.run(f"{HERE}:process_id", [None], 5.0)
+    parent = int(Path(f"/proc/{outcome.value}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, 9)
+    assert gone(int(str(outcome.value)))
+    outcomes = pool.run(f"{HERE}:add", [(1, 2), (3, 4)], 5.0)
+    assert [outcome.value for outcome in outcomes if not outcome.failure] in ([3, 7], [7])
+    assert pool.run(f"{HERE}:add", [(1, 2)], 5.0)[0].value == 3
+
+
 def test_threads_share_a_pool(pool: WorkerPool) -> None:
     sums: dict[int, list[object]] = {}
 
@@ -73,10 +98,7 @@ def test_threads_share_a_pool(pool: WorkerPool) -> None:
 def test_closing_ends_every_process_and_a_later_call_starts_afresh(pool: WorkerPool) -> None:
     (outcome,) = pool.run(f"{HERE}:process_id", [None], 5.0)
     pool.close()
-    deadline = time.monotonic() + 5
-    while is_alive(int(str(outcome.value))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not is_alive(int(str(outcome.value)))
+    assert gone(int(str(outcome.value)))
     assert pool.run(f"{HERE}:add", [(1, 1)], 5.0)[0].value == 2
 
 
@@ -96,7 +118,4 @@ def test_workers_end_when_their_owner_is_killed() -> None:
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    deadline = time.monotonic() + 8
-    while is_alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_alive(worker)
+    assert gone(worker)

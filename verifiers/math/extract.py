@@ -1,7 +1,7 @@
 r"""Which part of a completion is its answer.
 
-Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts, since
-a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
+Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
+since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
 naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
 "the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the last formula or
 number. Time is linear in the length of the text.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
+from verifiers.math.sentences import announced, bare, concluded, final_answer, last_value, looks_bare, loosely
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -23,14 +24,24 @@ class Extraction:
     candidates: tuple[str, ...]
     source: str
     detail: str = ""
+    parts: tuple[str, ...] = ()  # the marks that make up one list: they may also be one answer, said several times
 
 
 MARK = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*|\\[{}\\]|[{}]|^[ \t]*#{4}(?!#)|(?<=[\s.])#{4}(?!#)|</?answer>",
     re.MULTILINE | re.IGNORECASE,
 )
+LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
-    r"(?:[\s$.,;:&*|/~_-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}|\b(?:and|or|und|et|ou)\b|[{}])*",
+    r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
+    r"|\b(?:and|or|und|et|ou)\b)*",
+    re.IGNORECASE,
+)
+
+# "1 paper and 2 bins", "x = 1 and y = 2": marks joined by a word, where nothing takes the first one back.
+JOINED = re.compile(
+    r"(?![^\0]*\b(?:then|so|thus|wait|actually|but|not?|hence|therefore|gives?|get|instead|rather|correct\w*|wrong|sorry)\b)"
+    r"[^.!?\n=]{0,60}\b(?:and|or)\b[^.!?\n=]{0,40}(?:[A-Za-z](?:_\{?[0-9]\}?)?\s*=\s*)?",
     re.IGNORECASE,
 )
 
@@ -40,6 +51,7 @@ class _Mark:
     start: int
     end: int
     content: str
+    prose: bool = False  # a line or a tag may hold a sentence, a box holds an answer
 
 
 def extract(text: str, mode: Mode = "standard") -> Extraction:
@@ -48,20 +60,29 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     _, closed, after = text.rpartition("</think>")
     if closed:
         text = after
+    if "\\\\boxed" in text:  # escaped twice on its way here
+        text = text.replace("\\\\boxed", "\\boxed")
     marks, broken = _marks(text)
     if broken:
         return Extraction((), "box", "the last box is never closed")
     if marks:
-        return Extraction(_last_group(text, marks), "mark")
-    announced = _announced(text)
-    if announced:
-        return Extraction(announced, "announced")
+        if len(text) - marks[-1].end > 12 and (final := final_answer(text[marks[-1].end :])):
+            return Extraction(final, "announced")
+        group = _last_group(text, marks)
+        joined = _join(group)
+        loose = loosely(joined) if len(group) == 1 and marks[-1].prose else ()
+        return Extraction((joined, *loose), "mark", parts=tuple(group))
+    if found := announced(text):
+        return Extraction(found, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")
+    if found := concluded(text):
+        return Extraction(found, "concluded")
     stripped = text.strip()
-    if stripped and len(stripped) <= MAX_ANSWER_CHARS and _looks_bare(stripped):
-        return Extraction(_bare(stripped), "bare")
-    if mode == "lenient" and (last := _last_value(text)):
+    last = last_value(text) if mode == "lenient" else ""
+    if stripped and len(stripped) <= MAX_ANSWER_CHARS and looks_bare(stripped):
+        return Extraction((*bare(stripped), *filter(None, [last])), "bare")
+    if last:
         return Extraction((last,), "last value")
     return Extraction((), "", "no marked answer" if stripped else "an empty completion")
 
@@ -74,7 +95,7 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
     broken_after = -1  # where a box without an argument starts
     pending: tuple[int, int] | None = None  # a box command, and where its brace must open
     tag_opened = -1
-    line_marks: list[int] = []
+    after_hashes: list[int] = []
     for found in MARK.finditer(text):
         token = found.group()
         lead = token[0]
@@ -104,10 +125,10 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
                     broken_after = start
                 else:
                     value = _join([mark.content for mark in inner]) if inner else content
-                    marks.append(_Mark(start, found.end(), value))
+                    marks.append(_Mark(start, found.end(), value, prose=True))
                 tag_opened = -1
         elif token.lstrip().startswith("#"):
-            line_marks.append(found.end())
+            after_hashes.append(found.end())
         elif len(token) > 2:
             follows = text[found.end() : found.end() + 1]
             if follows == "{":
@@ -117,23 +138,31 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
                     marks.append(_Mark(found.start(), found.end() + 1, follows))
             else:
                 broken_after = found.start()
-    for start in line_marks:
-        line, _, _ = text[start : start + 2 * MAX_ANSWER_CHARS].partition("\n")
-        inner, _ = _marks(line) if "\\boxed" in line or "\\fbox" in line else ([], False)
-        if not inner and line.strip():
-            marks.append(_Mark(start - 4, start + len(line), line))
-    if line_marks:
+    if after_hashes:
+        marks += _line_marks(text, after_hashes)
         marks.sort(key=lambda mark: mark.start)
     unclosed = max((box for box in stack if box >= 0), default=-1)
     last_start = marks[-1].start if marks else -1
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
 
 
-def _last_group(text: str, marks: list[_Mark]) -> tuple[str, ...]:
+def _line_marks(text: str, starts: list[int]) -> list[_Mark]:
+    """The lines behind `####`, except those that hold a box: the box is their mark."""
+    marks = []
+    for start in starts:
+        line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
+        boxed = ("\\boxed" in line or "\\fbox" in line) and _marks(line)[0]
+        if line.strip() and not boxed:
+            marks.append(_Mark(start - 4, start + len(line), line, prose=True))
+    return marks
+
+
+def _last_group(text: str, marks: list[_Mark]) -> list[str]:
+    """The contents of the last mark and of those that adjoin it."""
     group = [marks[-1]]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
-        if len(gap) > 200 or not BETWEEN_ADJACENT.fullmatch(gap):
+        if len(gap) > 200 or not (BETWEEN_ADJACENT.fullmatch(gap) or JOINED.fullmatch(gap)):
             break
         group.insert(0, mark)
         if len(group) > 64:
@@ -145,91 +174,9 @@ def _last_group(text: str, marks: list[_Mark]) -> tuple[str, ...]:
     last = marks[-1].end
     suffix = re.match(r"\s*(\\?%|percent\b|pct\b)", text[last : last + 40].lstrip("$\\)] \t"))
     if suffix and len(contents) == 1:
-        return (contents[0] + r"\%",)
-    return (_join(contents),)
+        return [contents[0] + r"\%"]
+    return contents
 
 
 def _join(contents: list[str]) -> str:
     return ", ".join(contents)
-
-
-ANNOUNCED = re.compile(
-    r"(?:final\s+answer|answer|result|solution)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
-    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())",
-    re.IGNORECASE,
-)
-MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
-SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
-
-
-def _announced(text: str) -> tuple[str, ...]:
-    """What follows the last "the answer is"."""
-    lowered = text.lower()
-    position = max(lowered.rfind("answer"), lowered.rfind("answer is"))
-    while position >= 0:
-        start = max(0, position - 7)
-        found = None
-        for found in ANNOUNCED.finditer(text, start, min(len(text), position + 200)):
-            break
-        if found:
-            break
-        position = lowered.rfind("answer", 0, position)
-        if position >= 0 and len(text) - position > 20_000:
-            return ()
-    if position < 0 or not found:
-        return ()
-    rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
-    sentence = rest
-    math_span = MATH_SPAN.match(rest)
-    if math_span:
-        tail = rest[math_span.end() : math_span.end() + 12].lstrip()
-        inside = _inside(math_span)
-        if re.match(r"(?:\\?%|percent|pct)", tail):
-            inside += r"\%"
-        following = SENTENCE_END.search(rest, math_span.end())
-        sentence = rest[: following.start()] if following else rest
-        return (_untag(sentence), inside) if sentence.strip(" .") != math_span.group() else (inside,)
-    ending = SENTENCE_END.search(rest)
-    if ending:
-        sentence = rest[: ending.start()]
-    sentence = _untag(sentence)
-    if not sentence:
-        return ()
-    after_is = re.split(r"\s(?:is|are|equals|be|by)\s|=", sentence)[-1].strip()
-    return (sentence, after_is) if after_is and after_is != sentence else (sentence,)
-
-
-def _untag(sentence: str) -> str:
-    return sentence.strip().strip('*"').strip()
-
-
-def _inside(span: re.Match[str]) -> str:
-    return next(group for group in span.groups() if group is not None).strip()
-
-
-def _looks_bare(text: str) -> bool:
-    """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
-    outside = MATH_SPAN.sub(" ", text)
-    words = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", re.sub(r"\\[a-z]+\s*\{[^{}]*\}", " ", outside))
-    return len(words) <= 12
-
-
-def _bare(text: str) -> tuple[str, ...]:
-    spans = list(MATH_SPAN.finditer(text))
-    if len(spans) == 1 and spans[0].group() != text:
-        return (text, _inside(spans[0]))
-    return (text,)
-
-
-LAST_NUMBER = re.compile(r"-?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?:\s?\\?%)?|-?\.\d+")
-
-
-def _last_value(text: str) -> str:
-    tail = text[-4_000:]
-    best = ""
-    end = -1
-    for span in MATH_SPAN.finditer(tail):
-        best, end = _inside(span), span.end()
-    for number in LAST_NUMBER.finditer(tail, max(end, 0)):
-        best = number.group().rstrip(",")
-    return best

@@ -10,6 +10,9 @@ from fractions import Fraction
 
 from verifiers.math.limits import MAX_DIGITS, MAX_EXPONENT
 
+MAX_NUMBER_CHARS = 160
+MIN_ROUNDED_DIGITS = 9  # a decimal of so many significant digits may stand for the endless number it is rounded from
+
 
 @dataclass(frozen=True)
 class Number:
@@ -20,7 +23,7 @@ class Number:
     unit: str = ""
 
 
-GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\,|,\\!\s?|\\!,|\s|\\ |\\;)\d{3})+(?!\d)"
+GROUPED = r"[1-9]\d{0,2}(?:(?:,|\{,\}|\\,|,\\!\s?|\\!,|\s|\\ |\\;)\d{3})+(?!\d)"
 UNSIGNED = rf"(?:{GROUPED}|\d+)(?:\.\d*)?|\.\d+"
 FRACTION = r"\\[dtc]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))"
 NUMBER = re.compile(
@@ -29,9 +32,10 @@ NUMBER = re.compile(
     r"|\s*(?:\\times|\\cdot|×|\*|·)\s*10\s*\^\s*(?:\{\s*(?P<power>[-+−]?\d+)\s*\}|(?P<power1>\d)(?!\d)|(?P<power2>-\d+))"
     r"|[eE](?P<exponent>[-+]?\d+))?"
     rf"|(?P<fraction>{FRACTION}))"
-    r"\s*(?P<percent>\\?%)?(?:\s*(?:\\?\$|[€£¥₹]))?"
+    r"\s*(?P<percent>\\?%|(?:\\text\s*\{)?\s*(?:percent(?:age)?|pct)\.?\s*\}?)?(?:\s*(?:\\?\$|[€£¥₹]))?",
+    re.ASCII,
 )
-DIGITS_ONLY = re.compile(r"-?\d{1,18}")
+DIGITS_ONLY = re.compile(r"-?\d{1,18}", re.ASCII)
 SEPARATORS = re.compile(r"[^\d.]")
 
 
@@ -41,9 +45,7 @@ def read_number(text: str) -> Number | None:
         return Number(Fraction(int(text)))
     if not text.isascii():
         text = text.replace("−", "-")
-        if any(character.isdigit() and not character.isascii() for character in text):
-            return None
-    found = NUMBER.fullmatch(text)
+    found = NUMBER.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
     if found is None:
         return None
     value = _value(found)
@@ -57,7 +59,6 @@ def read_number(text: str) -> Number | None:
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
-    groups = found.groups()
     if found["fraction"]:
         numerator, denominator = _fraction_of(found["fraction"])
         return Fraction(numerator, denominator) if denominator else None
@@ -78,7 +79,6 @@ def _value(found: re.Match[str]) -> Fraction | None:
         if len(power) > 4 or abs(int(power)) > MAX_EXPONENT:
             return None
         return value * Fraction(10) ** int(power)
-    assert groups
     return value
 
 
@@ -94,3 +94,27 @@ def _mixed(whole: Fraction, numerator: int, denominator: int) -> Fraction | None
     if whole.denominator != 1 or not 0 <= numerator < denominator:
         return None
     return whole + Fraction(numerator, denominator)
+
+
+def is_rounding_of(decimal: Fraction, exact: Fraction) -> bool:
+    """Whether a decimal of many digits is an endless number, correctly rounded: 0.0833333333 for 1/12."""
+    places = decimal_places(decimal)
+    if places is None or places < 3 or decimal_places(exact) is not None:
+        return False
+    return significant(decimal) >= MIN_ROUNDED_DIGITS and abs(decimal - exact) * 2 * 10**places <= 1
+
+
+def decimal_places(value: Fraction) -> int | None:
+    """How many decimals a number has; `None` if they never end, or are more than 30."""
+    places = 0
+    while 10**places % value.denominator:
+        places += 1
+        if places > 30:
+            return None
+    return places
+
+
+def significant(value: Fraction) -> int:
+    """The digits of a terminating decimal, without leading zeros."""
+    places = decimal_places(value) or 0
+    return len(str(abs(value.numerator) * 10**places // value.denominator))

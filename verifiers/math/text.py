@@ -5,24 +5,31 @@ import re
 WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
 DRESSING = re.compile(
     r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])\.?"
-    r"|\\ |[\s~​‌‍⁠﻿]"
+    r"|\\ |[\s​‌‍⁠﻿]"
 )
 UNWRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
 )
+ESCAPED_TWICE = re.compile(
+    r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
+)
+BETWEEN_DIGITS = re.compile(r"(?<=\d)(?:\s|~|\\[,;:! ]|\\q?quad(?![A-Za-z]))+(?=\d)", re.ASCII)  # "4 2" is not 42
 SAME = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\frac(\d)(\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\(?:degree|deg)(?![A-Za-z])|\^\{?\\circ\}?|°"), ""),
-    (re.compile(r"\\?[$]|[{}]"), ""),
+    (re.compile(r"\\?[$]"), ""),
+    (re.compile(r"(?<!\\)\{([^{}\\])\}"), r"\1"),  # only around one character: \frac{1}{23} is not \frac{12}{3}
 )
 
 
 def undress(text: str) -> str:
     """The answer without what surrounds it: math delimiters, emphasis, a full stop at the end."""
-    text = text.strip()
+    text = " ".join(text.split())
+    if "\\\\" in text:
+        text = ESCAPED_TWICE.sub("\\\\", text)
     for _ in range(4):
         before = text
+        text = text.removesuffix("\\").rstrip() if not text.endswith("\\\\") else text
         text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
         for left, right in WRAPPERS:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
@@ -36,7 +43,7 @@ def undress(text: str) -> str:
 
 def flat(text: str) -> str:
     """A form in which two strings are equal only if they say the same: no spacing, fonts or size commands."""
-    text = UNWRAPPED.sub(r"\1", text)
+    text = BETWEEN_DIGITS.sub("~", UNWRAPPED.sub(r"\1", text))
     text = DRESSING.sub("", text)
     for pattern, replacement in SAME:
         text = pattern.sub(replacement, text)

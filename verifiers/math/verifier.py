@@ -1,13 +1,26 @@
-"""The `math` verifier: extract, then ask ever stronger questions until one decides."""
+"""The `math` verifier: extract, then ask ever stronger questions until one decides.
 
+All but the last question run in the calling process, in bounded time. Only what exact algebra cannot prove and numbers
+do not refute goes to sympy, in a worker process under a deadline.
+"""
+
+import functools
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verifiers.math.extract import Mode, extract
-from verifiers.math.numbers import Number, read_number
-from verifiers.math.text import flat, undress
+from verifiers.math.extract import Extraction, Mode, extract
+from verifiers.math.judge import Judgement, judge
+from verifiers.math.text import undress
+from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Verdict
+
+CONFIRM_SECONDS = 0.6  # for one answer; sympy needs a few milliseconds where it can tell at all
+BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
+WORKER_MEMORY_MB = 280
+CONFIRM_TASK = "verifiers.math.confirm:confirm"
+MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too
 
 
 @dataclass(frozen=True)
@@ -15,50 +28,107 @@ class MathVerifier:
     """Checks a completion against a ground truth in LaTeX or plain text. Never raises and never hangs.
 
     `mode` says which text counts as an answer: `marked` (boxed, ####, <answer>, "the answer is"), `standard` (also a
-    completion that is nothing but an answer), `lenient` (also the last formula or number).
+    completion that is nothing but an answer), `lenient` (also the last formula or number). With `ordered_lists` the
+    order counts in bare lists too: `1, 2` is then not `2, 1`.
     """
 
     mode: Mode = "standard"
+    ordered_lists: bool = False
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=1.0)[0]
+        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=CONFIRM_SECONDS)[0]
 
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        """The verdicts of `(completion, answer)` pairs, in order."""
-        return [self._check(completion, answer) for completion, answer in pairs]
-
-    def _check(self, completion: str, answer: str) -> Verdict:
-        started = time.perf_counter()
-        truth = (
-            extract(answer, "standard").candidates
-            if len(answer) > 40 or "\\boxed" in answer or "####" in answer
-            else (answer,)
-        )
-        if not truth or not truth[0].strip():
-            return Verdict(None, "bad_gold", detail="the ground truth is empty", seconds=time.perf_counter() - started)
-        extraction = extract(completion, self.mode)
-        if not extraction.candidates:
+    def verify_batch(
+        self, pairs: Sequence[tuple[str, str]], *, workers: int = 2, timeout_seconds: float = 5.0
+    ) -> list[Verdict]:
+        """The verdicts of `(completion, answer)` pairs, in order. What cannot be settled in time is not correct."""
+        warm_up(os.getpid())
+        verdicts: list[Verdict] = []
+        waiting: list[tuple[int, Judgement]] = []
+        for index, (completion, answer) in enumerate(pairs):
+            started = time.perf_counter()
+            verdict, judgement = self._decide(completion, answer)
             seconds = time.perf_counter() - started
-            return Verdict(0.0, "no_answer", detail=extraction.detail, seconds=seconds)
-        for candidate in extraction.candidates:
-            detail = _same(undress(candidate), undress(truth[0]))
-            if detail:
-                return Verdict(1.0, "correct", candidate, detail, time.perf_counter() - started)
-        seconds = time.perf_counter() - started
-        return Verdict(0.0, "wrong", extraction.candidates[0], "not the same as the ground truth", seconds)
+            verdicts.append(Verdict(verdict.score, verdict.status, verdict.extracted, verdict.detail, seconds))
+            if judgement is not None:
+                waiting.append((index, judgement))
+        if waiting:
+            self._confirm(waiting, verdicts, workers, min(timeout_seconds, CONFIRM_SECONDS))
+        return verdicts
+
+    def _decide(self, completion: str, answer: str) -> tuple[Verdict, Judgement | None]:
+        """What can be said here and now, and the judgement that still needs sympy."""
+        if not isinstance(completion, str) or not isinstance(answer, str):
+            return Verdict(None, "error", detail=f"completion and answer are strings: got {type(completion).__name__} "
+                           f"and {type(answer).__name__}"), None  # fmt: skip
+        try:
+            truth = truth_of(answer)
+            if not truth:
+                return Verdict(None, "bad_gold", detail="the ground truth is empty"), None
+            found = extract(completion, self.mode)
+            if not found.candidates:
+                return Verdict(0.0, "no_answer", detail=found.detail), None
+            return self._compare(found, truth)
+        except Exception as problem:  # a verifier never takes a training run down; this is a bug worth a report
+            return Verdict(None, "error", detail=f"{type(problem).__name__}: {problem}"[:300]), None
+
+    def _compare(self, found: Extraction, truth: str) -> tuple[Verdict, Judgement | None]:
+        if len(found.parts) > 1:
+            judgements = [judge(undress(part), truth, ordered=self.ordered_lists) for part in found.parts]
+            if all(judgement.same for judgement in judgements):  # one answer, written several times
+                pending = tuple(pair for judgement in judgements for pair in judgement.pending)
+                merged = Judgement(True, "equal", pending)
+                return Verdict(1.0, "correct", found.candidates[0], "equal"), merged if pending else None
+        refusal = ""
+        for candidate in found.candidates:
+            judgement = judge(undress(candidate), truth, ordered=self.ordered_lists)
+            if judgement.same:
+                verdict = Verdict(1.0, "correct", candidate, judgement.detail)
+                return verdict, judgement if judgement.pending else None
+            refusal = refusal or judgement.detail
+        return Verdict(0.0, "wrong", found.candidates[0], refusal), None
+
+    def _confirm(
+        self, waiting: list[tuple[int, Judgement]], verdicts: list[Verdict], workers: int, timeout_seconds: float
+    ) -> None:
+        """Settle by sympy what is equal if some pairs are; the smallest first."""
+        waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
+        jobs = [list(judgement.pending) for _, judgement in waiting]
+        outcomes = confirm_pool().run(
+            CONFIRM_TASK, jobs, timeout_seconds, workers=workers, total_seconds=BATCH_CONFIRM_SECONDS
+        )
+        for (index, _), outcome in zip(waiting, outcomes, strict=True):
+            verdicts[index] = settled(verdicts[index], outcome)
 
 
-def _same(ours: str, truth: str) -> str:
-    if ours == truth or (flat(ours) == flat(truth) != ""):
-        return "the same text"
-    left, right = read_number(ours), read_number(truth)
-    if left is not None and right is not None and _numbers_agree(left, right):
-        return "the same number"
-    return ""
+def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """The verdict after sympy has spoken, or has not."""
+    seconds = verdict.seconds + outcome.seconds
+    if outcome.value is True:
+        return Verdict(1.0, "correct", verdict.extracted, "equal, confirmed by sympy", seconds)
+    if not outcome.failure:
+        return Verdict(0.0, "wrong", verdict.extracted, "numerically close, but not proved equal", seconds)
+    if outcome.failure == "timeout":
+        return Verdict(0.0, "timeout", verdict.extracted, f"sympy was {outcome.detail}: not proved equal", seconds)
+    return Verdict(0.0, "wrong", verdict.extracted, f"sympy could not tell: {outcome.detail}", seconds)
 
 
-def _numbers_agree(left: Number, right: Number) -> bool:
-    if left.percent == right.percent:
-        return left.value == right.value
-    plain, percent = (right, left) if left.percent else (left, right)
-    return plain.value in (percent.value, percent.value / 100)
+def confirm_pool() -> WorkerPool:
+    """The workers of this process that ask sympy."""
+    return shared_pool(WORKER_MEMORY_MB, ("sympy", "verifiers.math.confirm"))
+
+
+@functools.cache
+def warm_up(process_id: int) -> None:
+    """Begin importing sympy in the background, once: the first hard answer then finds a worker that is ready."""
+    confirm_pool().start()
+
+
+@functools.lru_cache(maxsize=8_192)
+def truth_of(answer: str) -> str:
+    """The ground truth as an answer: a whole solution is searched for its own."""
+    if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer:
+        found = extract(answer, "standard")
+        if found.candidates:
+            return undress(found.candidates[-1] if found.source == "bare" else found.candidates[0])
+    return undress(answer)

@@ -1,0 +1,159 @@
+"""For people who write verifiers: a small package to start from, and the conformance that every verifier owes.
+
+The package is plain Python with one entry point; a verifier in it is a function that returns a score. Timeouts, worker
+processes and failures are the business of `verify_batch`, and a plugin inherits them.
+"""
+
+import keyword
+import pickle
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlvr.errors import ConfigError
+from verifiers import Verdict, Verifier, get_verifier, verify_batch
+from verifiers.registry import BUILT_IN
+
+PROJECT = """[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{distribution}"
+version = "0.1.0"
+description = "A verifier for rlvr."
+requires-python = ">=3.11"
+
+[project.entry-points."rlvr.verifiers"]
+{name} = "{name}:{name}"
+
+[tool.setuptools.packages.find]
+where = ["src"]
+
+[tool.pytest.ini_options]
+pythonpath = ["src"]
+"""
+MODULE = '''"""The verifier `{name}`: what it rewards, in one sentence."""
+
+
+def {name}(completion: str, answer: str, **context: object) -> float:
+    """1.0 where the completion is right, 0.0 where it is wrong, between them for a part of it.
+
+    `answer` is the ground truth, `context` what else is known of the problem. Return a `verifiers.Verdict` to give a
+    reason. Set no timeout, the caller has a deadline; an exception becomes "no verdict", which trains nobody.
+    """
+    wanted = answer.strip().lower()
+    return float(wanted != "" and wanted in completion.lower())
+'''
+TESTS = """from {name} import {name}
+
+
+def test_a_right_answer_is_rewarded() -> None:
+    assert {name}("The capital is Paris.", "Paris") == 1.0
+
+
+def test_a_wrong_answer_is_not() -> None:
+    assert {name}("The capital is Rome.", "Paris") == 0.0
+"""
+README = """# {name}
+
+    pip install -e .
+    rlvr verifier test {name}
+    rlvr verify --verifier {name} "The capital is Paris." "Paris"
+
+In a recipe: `verify: {{verifier: {name}}}`.
+"""
+
+
+def write_package(name: str, folder: Path) -> list[Path]:
+    """Write an installable package for a verifier called `name` into `folder`; the files, in order.
+
+    Raises `ConfigError` for a name that Python cannot import or that is taken, and for a folder that is not empty.
+    """
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise ConfigError(f"a verifier is named like a Python module, such as my_verifier: got {name!r}")
+    if name in BUILT_IN:
+        raise ConfigError(f"{name!r} is a built-in verifier: choose another name")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"the folder {folder} is not empty: name another with --folder")
+    texts = {
+        "pyproject.toml": PROJECT,
+        "README.md": README,
+        f"src/{name}/__init__.py": MODULE,
+        f"tests/test_{name}.py": TESTS,
+    }
+    written = []
+    for relative, text in texts.items():
+        path = folder / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.format(name=name, distribution=name.replace("_", "-")))
+        written.append(path)
+    return written
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One duty of a verifier, whether it was kept, and what was seen."""
+
+    duty: str
+    kept: bool
+    detail: str = ""
+
+
+MEGABYTE = 10**6
+AWKWARD = {
+    "an empty completion": "",
+    "white space": " \n\t ",
+    "punctuation": "}{][)(\\\\$$##<>%&",
+    "control characters": "".join(map(chr, range(32))),
+    "unicode": "答案是 ٤٢ \N{MATHEMATICAL BOLD DIGIT FOUR} \N{ZERO WIDTH JOINER} \N{PILE OF POO} é",
+    "a lone surrogate": "\ud800 42",
+    "code": "__import__('os').abort()",
+    "open brackets": "(" * 10_000 + "\\boxed{" * 1_000,
+    "a megabyte of digits": "7" * MEGABYTE,
+    "a megabyte of words": "the answer is " * (MEGABYTE // 14),
+    "a megabyte in one box": "\\boxed{" + "1+" * (MEGABYTE // 2) + "1}",
+}
+
+
+def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) -> list[Finding]:
+    """Put the verifier called `name` through what every verifier owes; one finding for each duty.
+
+    `answer` is a ground truth of the kind that it reads. Raises `ValueError` if there is no such verifier.
+    """
+    verifier = get_verifier(name)
+    pairs = [(completion, answer) for completion in AWKWARD.values()]
+    started = time.monotonic()
+    first = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
+    seconds = time.monotonic() - started
+    second = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
+    findings = [judged(kind, verdict) for kind, verdict in zip(AWKWARD, first, strict=True)]
+    slow = [kind for kind, verdict in zip(AWKWARD, first, strict=True) if verdict.status == "timeout"]
+    findings.append(
+        Finding(
+            f"keeps its deadline of {timeout_seconds:g} s",
+            not slow,
+            f"stopped on {', '.join(slow)}" if slow else f"{seconds:.2f} s for {len(pairs)} completions",
+        )
+    )
+    rows = zip(AWKWARD, first, second, strict=True)
+    differing = ", ".join(kind for kind, one, two in rows if (one.score, one.status) != (two.score, two.status))
+    findings.append(Finding("is deterministic", not differing, f"differs on {differing}" if differing else ""))
+    findings.append(picklable(verifier))
+    odd = verify_batch([("42", "")], name, workers=1, timeout_seconds=timeout_seconds)[0]
+    findings.append(Finding("does not reward an empty ground truth", not odd.score, odd.detail))
+    return findings
+
+
+def judged(kind: str, verdict: Verdict) -> Finding:
+    kept = verdict.status not in ("error", "timeout")
+    return Finding(f"returns a verdict on {kind}", kept, f"{verdict.score}: {verdict.detail}"[:120])
+
+
+def picklable(verifier: Verifier) -> Finding:
+    try:
+        pickle.dumps(verifier)
+    except Exception as problem:  # whatever a class raises when it is pickled
+        return Finding("is picklable, or found by its name", True, f"by its name only: {problem}"[:120])
+    return Finding("is picklable, or found by its name", True, "picklable")

@@ -1,0 +1,59 @@
+"""The verifier agrees with every labelled case, in both directions where the label has none."""
+
+import pytest
+
+from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, SAME
+from verifiers import MathVerifier
+
+VERIFIER = MathVerifier()
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_equal_answers_are_correct(kind: str) -> None:
+    refused = [pair for pair in SAME[kind] if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 1.0]
+    assert refused == []
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_equal_answers_are_correct_the_other_way_round(kind: str) -> None:
+    refused = [pair for pair in SAME[kind] if VERIFIER(rf"\boxed{{{pair[1]}}}", pair[0]).score != 1.0]
+    assert refused == []
+
+
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_different_answers_are_not(kind: str) -> None:
+    rewarded = [pair for pair in DIFFERENT[kind] if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 0.0]
+    assert rewarded == []
+
+
+@pytest.mark.parametrize(("completion", "answer", "correct"), EXTRACTED)
+def test_the_right_part_of_a_completion_is_read(completion: str, answer: str, correct: bool) -> None:
+    verdict = VERIFIER(completion, answer)
+    assert (verdict.score == 1.0) == correct, verdict
+
+
+def test_an_order_that_counts_can_be_asked_for() -> None:
+    assert MathVerifier(ordered_lists=True)(r"\boxed{2, 1}", "1, 2").score == 0.0
+    assert MathVerifier(ordered_lists=True)(r"\boxed{1, 2}", "1,2").score == 1.0
+
+
+def test_the_modes_differ_in_what_they_read() -> None:
+    texts = [r"\boxed{42}", "42", "there are 41 of these, and of those 42"]
+    scores = {
+        mode: [MathVerifier(mode=mode)(text, "42").score for text in texts]
+        for mode in ("marked", "standard", "lenient")
+    }
+    assert scores == {"marked": [1.0, 0.0, 0.0], "standard": [1.0, 1.0, 0.0], "lenient": [1.0, 1.0, 1.0]}
+
+
+def test_a_verdict_gives_its_reason() -> None:
+    assert VERIFIER(r"\boxed{41}", "42").detail == "another number than 42"
+    assert VERIFIER("", "42").status == "no_answer"
+    assert VERIFIER(r"\boxed{42", "42").detail == "the last box is never closed"
+    empty = VERIFIER("42", "")
+    assert (empty.score, empty.status, empty.detail) == (None, "bad_gold", "the ground truth is empty")
+
+
+def test_what_only_sympy_can_prove_says_so() -> None:
+    verdict = VERIFIER(r"\boxed{\sqrt{7+4\sqrt3}}", r"2+\sqrt3")
+    assert (verdict.score, verdict.detail) == (1.0, "equal, confirmed by sympy")

@@ -1,0 +1,49 @@
+"""Compositions: what their parts say, added up, gated, or cut."""
+
+import pytest
+
+from verifiers import AllOf, Gate, LengthPenalty, Verdict, WeightedSum
+
+GOOD = "<think>6 * 7</think><answer>42</answer>"
+WRONG = "<think>6 * 7</think><answer>41</answer>"
+LOOSE = "The answer is 42."
+
+
+def broken(completion: str, answer: str, **context: object) -> Verdict:
+    return Verdict(None, "error", detail="out of order")
+
+
+def test_a_weighted_sum_is_an_average() -> None:
+    verifier = WeightedSum({"math": 3.0, "format": 1.0})
+    assert [verifier(text, "42").score for text in (GOOD, WRONG, LOOSE)] == [1.0, 0.25, 0.75]
+    assert verifier(WRONG, "42").parts == {"math": 0.0, "format": 1.0}
+    assert verifier(WRONG, "42").status == "partial"
+
+
+def test_weights_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        WeightedSum({"math": -1.0})
+
+
+def test_all_of_takes_the_lowest_score() -> None:
+    verifier = AllOf({"math": "math", "format": "format"})
+    assert [verifier(text, "42").score for text in (GOOD, WRONG, LOOSE)] == [1.0, 0.0, 0.0]
+
+
+def test_a_gate_lets_the_second_count_only_behind_the_first() -> None:
+    verifier = Gate("format", "math")
+    assert [verifier(text, "42").score for text in (GOOD, WRONG, LOOSE)] == [1.0, 0.0, 0.0]
+    assert verifier(LOOSE, "42").detail.startswith("gate: <think> must stand once")
+
+
+def test_a_part_that_failed_fails_the_whole() -> None:
+    verdict = WeightedSum({"math": 1.0, "judge": 1.0}, {"judge": broken})(GOOD, "42")
+    assert (verdict.score, verdict.status, verdict.detail) == (None, "error", "judge: out of order")
+
+
+def test_a_length_penalty_grows_linearly_and_spares_no_wrong_answer() -> None:
+    verifier = LengthPenalty("math", free_chars=100, max_chars=200, penalty=0.5)
+    texts = [" " * (chars - 10) + "\\boxed{42}" for chars in (100, 150, 200, 300)]
+    assert [verifier(text, "42").score for text in texts] == [1.0, 0.75, 0.5, 0.5]
+    assert verifier(texts[3], "43").score == 0.0
+    assert verifier(texts[1], "42").parts == {"before length penalty": 1.0}

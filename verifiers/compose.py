@@ -1,0 +1,147 @@
+"""Verifiers made of verifiers: a weighted sum, all of them, a gate, and a penalty for length.
+
+A part that failed (`score=None`) makes the whole fail: what is not known cannot be added up. `parts` of the verdict
+holds the score of each part by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from verifiers.batch import verify_batch
+from verifiers.function import failed
+from verifiers.registry import get_verifier
+from verifiers.verdict import Status, Verdict, Verifier
+
+Part = str | Verifier
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """`sum(weight * score) / sum(weight)`. `weights` maps verifier names (or names of `parts`) to positive weights."""
+
+    weights: Mapping[str, float]
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.weights or any(weight <= 0 for weight in self.weights.values()):
+            raise ValueError(f"the weights of a sum are positive and at least one: got {dict(self.weights)}")
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        total = sum(self.weights.values())
+
+        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            return scored(sum(self.weights[name] * score for name, score in scores.items()) / total, found)
+
+        return combined(
+            {name: self.parts.get(name, name) for name in self.weights}, pairs, combine, workers, timeout_seconds
+        )
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Correct only where every part is: the lowest score counts."""
+
+    parts: Mapping[str, Part]
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            return scored(min(scores.values()), found)
+
+        return combined(self.parts, pairs, combine, workers, timeout_seconds)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`then` counts only where `first` is fully correct; else the score is 0, with the reason of `first`."""
+
+    first: Part = "format"
+    then: Part = "math"
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            if scores["first"] < 1.0:
+                return replace(found["first"], score=0.0, status="wrong", detail=f"gate: {found['first'].detail}")
+            return found["then"]
+
+        return combined({"first": self.first, "then": self.then}, pairs, combine, workers, timeout_seconds)
+
+
+@dataclass(frozen=True)
+class LengthPenalty:
+    """The score of `verifier`, lowered linearly for completions of more than `free_chars` characters.
+
+    At `max_chars` and beyond, `penalty` (a part of the score, 0 to 1) is taken off in full. A wrong answer stays at 0.
+    """
+
+    verifier: Part = "math"
+    free_chars: int = 4_000
+    max_chars: int = 16_000
+    penalty: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.free_chars < self.max_chars or not 0 <= self.penalty <= 1:
+            raise ValueError(
+                f"expected 0 <= free_chars < max_chars and 0 <= penalty <= 1: got {self.free_chars}, {self.max_chars}, "
+                f"{self.penalty}"
+            )
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        verdicts = verify_batch(pairs, resolve(self.verifier), workers=workers, timeout_seconds=timeout_seconds)
+        return [self._shortened(verdict, len(pair[0])) for verdict, pair in zip(verdicts, pairs, strict=True)]
+
+    def _shortened(self, verdict: Verdict, chars: int) -> Verdict:
+        over = min(1.0, max(0.0, (chars - self.free_chars) / (self.max_chars - self.free_chars)))
+        if verdict.score is None or not verdict.score or not over:
+            return verdict
+        score = verdict.score * (1 - self.penalty * over)
+        parts = {**verdict.parts, "before length penalty": verdict.score}
+        return replace(verdict, score=score, status=status_of(score), detail=f"{chars} characters", parts=parts)
+
+
+def resolve(part: Part) -> Verifier:
+    return get_verifier(part) if isinstance(part, str) else part
+
+
+def combined(
+    parts: Mapping[str, Part],
+    pairs: Sequence[tuple[str, str]],
+    combine: Callable[[Mapping[str, Verdict], Mapping[str, float]], Verdict],
+    workers: int,
+    timeout_seconds: float,
+) -> list[Verdict]:
+    """Every part over the whole batch, then `combine` row by row. A failed part fails its row."""
+    columns = {
+        name: verify_batch(pairs, resolve(part), workers=workers, timeout_seconds=timeout_seconds)
+        for name, part in parts.items()
+    }
+    verdicts = []
+    for row in range(len(pairs)):
+        found = {name: column[row] for name, column in columns.items()}
+        scores = {name: verdict.score for name, verdict in found.items() if verdict.score is not None}
+        seconds = sum(verdict.seconds for verdict in found.values())
+        broken = next((name for name in found if name not in scores), None)
+        verdict = combine(found, scores) if broken is None else failed(f"{broken}: {found[broken].detail}")
+        verdicts.append(replace(verdict, seconds=seconds, parts=scores))
+    return verdicts
+
+
+def scored(score: float, found: Mapping[str, Verdict]) -> Verdict:
+    extracted = next((verdict.extracted for verdict in found.values() if verdict.extracted), None)
+    detail = "; ".join(f"{name}: {verdict.detail}" for name, verdict in found.items())
+    return Verdict(score, status_of(score), extracted, detail)
+
+
+def status_of(score: float) -> Status:
+    return "correct" if score == 1.0 else "wrong" if score == 0.0 else "partial"

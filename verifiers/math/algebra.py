@@ -1,0 +1,511 @@
+r"""Exact equality of expressions, without sympy: quotients of polynomials with rational coefficients.
+
+A polynomial is a dict from monomials to Fractions; a monomial is a sorted tuple of `(generator, exponent)`. Generators
+are variables, constants (`\pi`, `e`, `i`), roots and functions of canonical arguments. Those with a relation reduce by
+it: `i^2 = -1`, `sqrt(2)^2 = 2`, `sin(t)^2 = 1 - cos(t)^2`. Two expressions are equal where the difference of the cross
+products is the zero polynomial, which is a proof; a difference that is not zero is a proof of the contrary only where
+the generators are known to be independent. Work is bounded by the limits; beyond them `TooMuch` is raised.
+
+Variables under roots and logarithms are taken as positive; the numeric probe guards the other signs.
+"""
+
+import math
+from fractions import Fraction
+from functools import reduce
+
+from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
+from verifiers.math.nodes import Node, number
+
+Monomial = tuple[tuple[str, int], ...]
+Poly = dict[Monomial, Fraction]
+Quotient = tuple[Poly, Poly]
+
+TRIAL_LIMIT = 1_000  # of the primes that roots are factored by
+MAX_TERMS = 300
+MAX_PRODUCTS = 6_000
+MAX_EXPANDED_POWER = 24
+CONSTANT: Monomial = ()
+UNIT: Poly = {CONSTANT: Fraction(1)}
+EXACT_SINES = {
+    Fraction(0): (Fraction(0), 1), Fraction(1, 6): (Fraction(1, 2), 1), Fraction(1, 4): (Fraction(1, 2), 2),
+    Fraction(1, 3): (Fraction(1, 2), 3), Fraction(1, 2): (Fraction(1), 1),
+}  # fmt: skip
+
+
+class Unsupported(Exception):
+    """The expression has a part that this algebra does not know."""
+
+
+class Undefined(Exception):
+    """The expression has no value: a division by zero."""
+
+
+class Algebra:
+    """The generators met so far and their relations; one instance serves one comparison."""
+
+    def __init__(self) -> None:
+        self.relations: dict[str, tuple[int, Poly]] = {"i": (2, {CONSTANT: Fraction(-1)})}
+        self.dependent: set[str] = set()  # generators of which independence is not known
+        self.assumed_positive = False  # whether a variable was taken as positive on the way
+        self.work = 0
+
+    def equal(self, left: Node, right: Node) -> bool | None:
+        """Whether two expressions are equal; `None` where that is not decided here. Raises as the module says."""
+        difference = self.difference(left, right)
+        if not difference:
+            return True
+        return False if self.independent(difference) else None
+
+    def difference(self, left: Node, right: Node) -> Poly:
+        """The numerator of `left - right`."""
+        (top, bottom), (other_top, other_bottom) = self.quotient(left), self.quotient(right)
+        return add(self.multiply(top, other_bottom), self.multiply(other_top, bottom), -1)
+
+    def independent(self, poly: Poly) -> bool:
+        return not any(generator in self.dependent for monomial in poly for generator, _ in monomial)
+
+    # Polynomials
+
+    def multiply(self, left: Poly, right: Poly) -> Poly:
+        if left == UNIT:
+            return right
+        if right == UNIT:
+            return left
+        self.work += len(left) * len(right)
+        if self.work > MAX_PRODUCTS:
+            raise TooMuch("the expression expands into too many terms")
+        product: Poly = {}
+        for one, coefficient in left.items():
+            for other, factor in right.items():
+                scaled = coefficient * factor
+                if scaled.numerator.bit_length() > MAX_BITS or scaled.denominator.bit_length() > MAX_BITS:
+                    raise TooMuch(f"an integer of more than {MAX_BITS} bits")
+                merged = merge(one, other)
+                if any(exponent > 1 and generator in self.relations for generator, exponent in merged):
+                    for monomial, value in self.reduced(merged).items():
+                        accumulate(product, monomial, scaled * value)
+                else:
+                    accumulate(product, merged, scaled)
+        if len(product) > MAX_TERMS:
+            raise TooMuch("the expression expands into too many terms")
+        return product
+
+    def reduced(self, monomial: Monomial) -> Poly:
+        for position, (generator, exponent) in enumerate(monomial):
+            if generator in self.relations and exponent >= (relation := self.relations[generator])[0]:
+                degree, replacement = relation
+                rest = list(monomial)
+                times, left_over = divmod(exponent, degree)
+                if left_over:
+                    rest[position] = (generator, left_over)
+                else:
+                    del rest[position]
+                return self.multiply(self.reduced(tuple(rest)), self.poly_power(replacement, times))
+        return {monomial: Fraction(1)}
+
+    def poly_power(self, base: Poly, exponent: int) -> Poly:
+        if len(base) == 1:
+            ((monomial, coefficient),) = base.items()
+            bits = max(coefficient.numerator.bit_length(), coefficient.denominator.bit_length())
+            if bits > 1 and bits * exponent > MAX_BITS:
+                raise TooMuch(f"an integer of more than {MAX_BITS} bits")
+            raised = tuple((generator, power * exponent) for generator, power in monomial) if exponent else ()
+            if raised and raised[0][1] > 10 * MAX_EXPONENT:
+                raise TooMuch("a power of too high a degree")
+            return {m: c * coefficient**exponent for m, c in self.reduced(raised).items()}
+        if exponent > MAX_EXPANDED_POWER:
+            raise TooMuch(f"a sum to the power of {exponent}")
+        result = UNIT
+        for _ in range(exponent):
+            result = self.multiply(result, base)
+        return result
+
+    # Quotients
+
+    def quotient(self, node: Node) -> Quotient:
+        """An expression as numerator and denominator."""
+        head, args = node
+        if head == "num":
+            return {CONSTANT: args[0]} if args[0] else {}, UNIT
+        if head == "sym":
+            if args[0] in (r"\infty", "..."):
+                raise Unsupported(args[0])
+            return {((args[0], 1),): Fraction(1)}, UNIT
+        if head == "add":
+            return reduce(self.sum, (self.quotient(term) for term in args))
+        if head == "mul":
+            left, right = self.quotient(args[0]), self.quotient(args[1])
+            return self.multiply(left[0], right[0]), self.multiply(left[1], right[1])
+        if head == "neg":
+            top, bottom = self.quotient(args[0])
+            return {monomial: -value for monomial, value in top.items()}, bottom
+        if head == "div":
+            return self.divide(self.quotient(args[0]), self.quotient(args[1]))
+        if head == "pow":
+            return self.power(args[0], args[1])
+        if head == "root":
+            index = self.rational(self.quotient(args[1]))
+            if index is None or index.denominator != 1 or not 2 <= index <= 12:
+                raise Unsupported("a root of an unusual index")
+            return self.root(self.quotient(args[0]), int(index))
+        if head == "percent":
+            return self.divide(self.quotient(args[0]), ({CONSTANT: Fraction(100)}, UNIT))
+        if head == "degree":
+            top, bottom = self.quotient(args[0])
+            return self.multiply(top, {((r"\pi", 1),): Fraction(1, 180)}), bottom
+        if head == "fn":
+            return self.function(args[0], args[1:])
+        if head == "big":
+            return self.opaque("big " + args[0] + ",".join(self.key(part) for part in args[1:]))
+        raise Unsupported(head)
+
+    def sum(self, left: Quotient, right: Quotient) -> Quotient:
+        if left[1] == right[1]:
+            return add(left[0], right[0]), left[1]
+        top = add(self.multiply(left[0], right[1]), self.multiply(right[0], left[1]))
+        return top, self.multiply(left[1], right[1])
+
+    def divide(self, left: Quotient, right: Quotient) -> Quotient:
+        if not right[0]:
+            raise Undefined("a division by zero")
+        top, bottom = self.multiply(left[0], right[1]), self.multiply(left[1], right[0])
+        if len(bottom) == 1 and CONSTANT in bottom:
+            scale = bottom[CONSTANT]
+            return {monomial: value / scale for monomial, value in top.items()}, UNIT
+        return top, bottom
+
+    def rational(self, quotient: Quotient) -> Fraction | None:
+        """The value of a quotient that is a rational number."""
+        top, bottom = quotient
+        if not top:
+            return Fraction(0)
+        if len(top) == 1 and len(bottom) == 1 and CONSTANT in top and CONSTANT in bottom:
+            return top[CONSTANT] / bottom[CONSTANT]
+        return None
+
+    def integer_power(self, base: Quotient, exponent: int) -> Quotient:
+        if abs(exponent) > 10 * MAX_EXPONENT:
+            raise TooMuch(f"the power {exponent}")
+        if exponent < 0:
+            return self.divide((UNIT, UNIT), self.integer_power(base, -exponent))
+        return self.poly_power(base[0], exponent), self.poly_power(base[1], exponent)
+
+    def power(self, base_node: Node, exponent_node: Node) -> Quotient:
+        exponent = self.quotient(exponent_node)
+        value = self.rational(exponent)
+        if value is not None:
+            base = self.quotient(base_node)
+            if value.denominator == 1:
+                if value <= 0 and not base[0]:
+                    raise Undefined("zero to the power of zero or less")
+                return self.integer_power(base, int(value))
+            if value.denominator > 12:
+                raise Unsupported("a root of an unusual index")
+            return self.integer_power(self.root(base, value.denominator), value.numerator)
+        return self.exponential(base_node, exponent)
+
+    def exponential(self, base_node: Node, exponent: Quotient) -> Quotient:
+        """A power with a variable in the exponent: `2^{n+1} = 2 * 2^n`, `4^n = (2^n)^2`."""
+        top, bottom = exponent
+        if bottom != UNIT:
+            raise Unsupported("a quotient in an exponent")
+        base = self.quotient(base_node)
+        value = self.rational(base)
+        if value is not None and value > 0:
+            primes = dict(factorize(value.numerator))
+            for prime, times in factorize(value.denominator):
+                primes[prime] = primes.get(prime, 0) - times
+            bases = [(str(prime), times, number(prime)) for prime, times in primes.items()]
+        elif base_node.head == "sym" and base_node.args[0] != "i":
+            bases = [(base_node.args[0], 1, base_node)]
+        else:
+            return self.opaque(f"({self.key_of(base)})^({self.key_of(exponent)})")
+        result: Quotient = (UNIT, UNIT)
+        for name, times, one in bases:
+            for monomial, coefficient in top.items():
+                scaled = coefficient * times
+                if monomial == CONSTANT:
+                    factor = self.power(one, number(scaled))
+                else:
+                    key = f"{name}^({render_monomial(monomial)}/{scaled.denominator})"
+                    self.dependent.add(key)
+                    factor = self.integer_power(({((key, 1),): Fraction(1)}, UNIT), scaled.numerator)
+                result = self.multiply(result[0], factor[0]), self.multiply(result[1], factor[1])
+        return result
+
+    def root(self, radicand: Quotient, index: int) -> Quotient:
+        top, bottom = radicand
+        if bottom != UNIT:  # the root of a/b is the root of a*b^(k-1) over b
+            top = self.multiply(top, self.poly_power(bottom, index - 1))
+        return self.divide((self.poly_root(top, index), UNIT), (bottom, UNIT))
+
+    def poly_root(self, poly: Poly, index: int) -> Poly:
+        if not poly:
+            return {}
+        content = content_of(poly)
+        if len(poly) == 1:
+            ((monomial, coefficient),) = poly.items()
+            result = self.rational_root(coefficient, index)
+            self.assumed_positive |= monomial != CONSTANT
+            for generator, exponent in monomial:
+                if generator in self.relations:
+                    return self.nested_root(poly, index)
+                whole, rest = divmod(exponent, index)
+                factor: list[tuple[str, int]] = [(generator, whole)] if whole else []
+                result = self.multiply(result, {tuple(factor): Fraction(1)})
+                if rest:
+                    key = f"root{index}({generator})"
+                    self.relations[key] = (index, {((generator, 1),): Fraction(1)})
+                    self.dependent.add(key)
+                    result = self.multiply(result, {((key, rest),): Fraction(1)})
+            return result
+        primitive = {monomial: value / content for monomial, value in poly.items()}
+        if index % 2 and min(primitive.items())[1] < 0:
+            content, primitive = -content, {monomial: -value for monomial, value in primitive.items()}
+        return self.multiply(self.rational_root(content, index), self.nested_root(primitive, index))
+
+    def nested_root(self, poly: Poly, index: int) -> Poly:
+        key = f"root{index}({render(poly)})"
+        self.relations[key] = (index, poly)
+        self.dependent.add(key)
+        return {((key, 1),): Fraction(1)}
+
+    def rational_root(self, value: Fraction, index: int) -> Poly:
+        result: Poly = UNIT
+        if value < 0:
+            if index % 2:
+                result = {CONSTANT: Fraction(-1)}
+            elif index == 2:
+                result = {(("i", 1),): Fraction(1)}
+            else:
+                raise Unsupported("an even root of a negative number")
+            value = -value
+        radicand = value.numerator * value.denominator ** (index - 1)
+        if radicand.bit_length() > MAX_BITS:
+            raise TooMuch(f"an integer of more than {MAX_BITS} bits")
+        result = self.multiply(result, {CONSTANT: Fraction(1, value.denominator)})
+        for prime, times in factorize(radicand):
+            whole, rest = divmod(times, index)
+            if whole:
+                result = self.multiply(result, {CONSTANT: Fraction(prime) ** whole})
+            if rest:
+                common = math.gcd(rest, index)
+                degree = index // common
+                key = f"root{degree}({prime})"
+                self.relations[key] = (degree, {CONSTANT: Fraction(prime)})
+                if degree != 2 or prime > TRIAL_LIMIT**2:  # a large cofactor may be composite
+                    self.dependent.add(key)
+                result = self.multiply(result, {((key, rest // common),): Fraction(1)})
+        return result
+
+    # Functions
+
+    def function(self, name: str, args: tuple[Node, ...]) -> Quotient:
+        if name in ("sin", "cos", "tan", "cot", "sec", "csc") and len(args) == 1:
+            return self.trigonometric(name, self.quotient(args[0]))
+        if name == "arccos" and len(args) == 1:
+            half_turn: Quotient = {((r"\pi", 1),): Fraction(1, 2)}, UNIT
+            return self.sum(half_turn, self.quotient(Node("neg", (Node("fn", ("arcsin", args[0])),))))
+        if name == "log" and len(args) == 2:
+            return self.divide(self.logarithm(self.quotient(args[0])), self.logarithm(self.quotient(args[1])))
+        quotients = [self.quotient(argument) for argument in args]
+        values = [self.rational(quotient) for quotient in quotients]
+        if all(value is not None for value in values):
+            exact = exact_function(name, [value for value in values if value is not None])
+            if exact is not None:
+                return {CONSTANT: exact} if exact else {}, UNIT
+        if name == "abs" and len(args) == 1:
+            top, bottom = quotients[0]
+            if top and min(top.items())[1] < 0:
+                top = {monomial: -value for monomial, value in top.items()}
+            key = f"abs({self.key_of((top, bottom))})"
+            if bottom == UNIT:
+                self.relations.setdefault(key, (2, self.multiply(top, top)))
+            self.dependent.add(key)
+            return {((key, 1),): Fraction(1)}, UNIT
+        return self.opaque(f"{name}({','.join(self.key_of(quotient) for quotient in quotients)})")
+
+    def opaque(self, key: str) -> Quotient:
+        self.dependent.add(key)
+        return {((key, 1),): Fraction(1)}, UNIT
+
+    def trigonometric(self, name: str, angle: Quotient) -> Quotient:
+        if name in ("sec", "csc"):
+            return self.divide((UNIT, UNIT), self.trigonometric("cos" if name == "sec" else "sin", angle))
+        if name in ("tan", "cot"):
+            sine, cosine = self.trigonometric("sin", angle), self.trigonometric("cos", angle)
+            return self.divide(sine, cosine) if name == "tan" else self.divide(cosine, sine)
+        turn = self.turn(angle)
+        if turn is not None:
+            exact = self.exact_sine(turn if name == "sin" else turn + Fraction(1, 2))
+            if exact is not None:
+                return exact
+        top, bottom = angle
+        sign = 1
+        if top and min(top.items())[1] < 0:
+            top = {monomial: -value for monomial, value in top.items()}
+            sign = -1 if name == "sin" else 1
+        argument = self.key_of((top, bottom))
+        sine_key, cosine_key = f"sin({argument})", f"cos({argument})"
+        self.dependent.update((sine_key, cosine_key))
+        self.relations.setdefault(sine_key, (2, {CONSTANT: Fraction(1), ((cosine_key, 2),): Fraction(-1)}))
+        return {((sine_key if name == "sin" else cosine_key, 1),): Fraction(sign)}, UNIT
+
+    def turn(self, angle: Quotient) -> Fraction | None:
+        """The rational multiple of pi that an angle is."""
+        top, bottom = angle
+        if not top:
+            return Fraction(0)
+        if bottom == UNIT and len(top) == 1 and ((r"\pi", 1),) in top:
+            return top[((r"\pi", 1),)]
+        return None
+
+    def exact_sine(self, turn: Fraction) -> Quotient | None:
+        turn %= 2
+        sign = 1
+        if turn >= 1:
+            turn, sign = turn - 1, -1
+        found = EXACT_SINES.get(min(turn, 1 - turn))
+        if found is None:
+            return None
+        rational, radicand = found
+        if not rational:
+            return {}, UNIT
+        return self.multiply({CONSTANT: sign * rational}, self.rational_root(Fraction(radicand), 2)), UNIT
+
+    def logarithm(self, argument: Quotient) -> Quotient:
+        """The natural logarithm, of products as a sum."""
+        total: Poly = {}
+        for poly, sign in ((argument[0], 1), (argument[1], -1)):
+            if not poly:
+                raise Undefined("the logarithm of zero")
+            if len(poly) != 1:
+                key = f"ln({render(poly)})"
+                self.dependent.add(key)
+                accumulate(total, ((key, 1),), Fraction(sign))
+                continue
+            ((monomial, coefficient),) = poly.items()
+            if coefficient < 0:
+                raise Unsupported("the logarithm of a negative number")
+            for integer, direction in ((coefficient.numerator, sign), (coefficient.denominator, -sign)):
+                for prime, times in factorize(integer):
+                    self.dependent.add(f"ln({prime})")
+                    accumulate(total, ((f"ln({prime})", 1),), Fraction(direction * times))
+            self.assumed_positive |= monomial != CONSTANT
+            for generator, exponent in monomial:
+                if generator == "e":
+                    accumulate(total, CONSTANT, Fraction(sign * exponent))
+                    continue
+                scale = Fraction(sign * exponent)
+                if generator.startswith("root") and len(self.relations[generator][1]) == 1:
+                    degree, inner = self.relations[generator]
+                    for part, factor in self.logarithm((inner, UNIT))[0].items():
+                        accumulate(total, part, factor * scale / degree)
+                    continue
+                self.dependent.add(f"ln({generator})")
+                accumulate(total, ((f"ln({generator})", 1),), scale)
+        return total, UNIT
+
+    # Keys
+
+    def key(self, node: Node) -> str:
+        """A string that equal expressions share (as far as it goes)."""
+        try:
+            return self.key_of(self.quotient(node))
+        except Unsupported:
+            parts = (self.key(part) if isinstance(part, Node) else str(part) for part in node.args)
+            return f"{node.head}<{','.join(parts)}>"
+
+    def key_of(self, quotient: Quotient) -> str:
+        top, bottom = quotient
+        if bottom == UNIT:
+            return render(top)
+        scale = min(bottom.items())[1]
+        top = {monomial: value / scale for monomial, value in top.items()}
+        bottom = {monomial: value / scale for monomial, value in bottom.items()}
+        return f"{render(top)}|{render(bottom)}"
+
+
+def accumulate(poly: Poly, monomial: Monomial, value: Fraction) -> None:
+    total = poly.get(monomial, 0) + value
+    if total:
+        poly[monomial] = total
+    else:
+        poly.pop(monomial, None)
+
+
+def add(left: Poly, right: Poly, sign: int = 1) -> Poly:
+    total = dict(left)
+    for monomial, value in right.items():
+        accumulate(total, monomial, sign * value)
+    return total
+
+
+def merge(left: Monomial, right: Monomial) -> Monomial:
+    if not left:
+        return right
+    if not right:
+        return left
+    exponents = dict(left)
+    for generator, exponent in right:
+        exponents[generator] = exponents.get(generator, 0) + exponent
+    return tuple(sorted((generator, exponent) for generator, exponent in exponents.items() if exponent))
+
+
+def content_of(poly: Poly) -> Fraction:
+    """The greatest rational number that leaves integer coefficients without a common factor."""
+    tops = math.gcd(*(value.numerator for value in poly.values()))
+    bottoms = math.lcm(*(value.denominator for value in poly.values()))
+    if bottoms.bit_length() > MAX_BITS:
+        raise TooMuch(f"an integer of more than {MAX_BITS} bits")
+    return Fraction(tops, bottoms)
+
+
+def render_monomial(monomial: Monomial) -> str:
+    return "*".join(f"{generator}^{exponent}" for generator, exponent in monomial)
+
+
+def render(poly: Poly) -> str:
+    return "+".join(f"{value}*{render_monomial(monomial)}" for monomial, value in sorted(poly.items())) or "0"
+
+
+def factorize(integer: int) -> list[tuple[int, int]]:
+    """Small primes by trial division; what is left counts as a prime, or as the square of one."""
+    found: list[tuple[int, int]] = []
+    candidate = 2
+    while candidate * candidate <= integer and candidate < TRIAL_LIMIT:
+        times = 0
+        while integer % candidate == 0:
+            integer //= candidate
+            times += 1
+        if times:
+            found.append((candidate, times))
+        candidate += 1 if candidate == 2 else 2
+    if integer > 1:
+        whole = math.isqrt(integer)
+        found.append((whole, 2) if whole * whole == integer else (integer, 1))
+    return found
+
+
+def exact_function(name: str, values: list[Fraction]) -> Fraction | None:
+    """A function of rational numbers that has a rational value and is small; `None` otherwise."""
+    if name in ("max", "min"):
+        return max(values) if name == "max" else min(values)
+    integers = [int(value) for value in values if value.denominator == 1]
+    if len(values) == 1:
+        (value,) = values
+        if name in ("abs", "norm"):
+            return abs(value)
+        if name == "floor":
+            return Fraction(math.floor(value))
+        if name == "ceil":
+            return Fraction(math.ceil(value))
+        if name == "factorial" and integers and 0 <= integers[0] <= 150:
+            return Fraction(math.factorial(integers[0]))
+    if len(integers) == len(values) == 2:
+        top, bottom = integers
+        if name == "binom" and 0 <= bottom <= top <= 400:
+            return Fraction(math.comb(top, bottom))
+    if integers and len(integers) == len(values) and name in ("gcd", "lcm"):
+        return Fraction(math.gcd(*integers) if name == "gcd" else math.lcm(*integers))
+    return None

@@ -1,0 +1,90 @@
+r"""What an answer means: a small tree. One shape for all, so that walking it needs no visitor.
+
+| head | args |
+|---|---|
+| num | a Fraction |
+| sym | a name: `x`, `x_1`, `\pi`, `AB` |
+| add, mul | two or more nodes |
+| neg, pm, mp | one node |
+| div, pow | two nodes |
+| root | radicand, index |
+| fn | a name, then its arguments: `sin`, `log` (argument, base), `abs`, `factorial`, `f` applied to something |
+| big | `\sum`, `\int` ...: name, lower, upper, body. Never computed |
+| percent, degree | one node |
+| unit | a node and its unit in words |
+| based | digits, base: `4210_5` |
+| seq | items of a bare list |
+| group | opening bracket, closing bracket, items: tuples, intervals, vectors |
+| set | items |
+| union, cap, minus | two nodes |
+| matrix | kind of bracket, rows; a row is a tuple of nodes |
+| rel | an operator (`=`, `<`, `<=`, `in` ...), left, right |
+| chain | operators with spaces between, then nodes: `1 < x <= 5` |
+| ratio | items: `3:2`, `10:30` |
+| mod | a node, a modulus |
+| text | words |
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+
+class Node(NamedTuple):
+    """A head and its arguments; see the module for which goes with which."""
+
+    head: str
+    args: tuple[Any, ...]
+
+
+def number(value: int | Fraction) -> Node:
+    return Node("num", (Fraction(value),))
+
+
+def symbol(name: str) -> Node:
+    return Node("sym", (name,))
+
+
+ZERO, ONE = number(0), number(1)
+INFINITY = symbol(r"\infty")
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below."""
+    for argument in node.args:
+        if isinstance(argument, Node):
+            yield argument
+        elif isinstance(argument, tuple):  # a matrix row
+            yield from argument
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting.extend(children(one))
+
+
+def rebuild(node: Node, change: Any) -> Node:
+    """The same node over changed children."""
+    return Node(
+        node.head,
+        tuple(
+            change(argument)
+            if isinstance(argument, Node)
+            else tuple(change(one) for one in argument)
+            if isinstance(argument, tuple)
+            else argument
+            for argument in node.args
+        ),
+    )
+
+
+def symbols_of(node: Node) -> set[str]:
+    """The names of the variables: all symbols that are not constants."""
+    return {one.args[0] for one in walk(node) if one.head == "sym"} - CONSTANTS
+
+
+CONSTANTS = frozenset({r"\pi", "e", "i", r"\infty"})

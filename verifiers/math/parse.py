@@ -1,0 +1,551 @@
+r"""Tokens into a tree, by precedence climbing. Bounded in depth and size; nothing is computed here.
+
+From loose to tight: list (`,` and `or`), relation, union, sum, product (written or by juxtaposition), power, postfix.
+What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs a proper fraction), two numbers side by
+side, an unbalanced bracket.
+"""
+
+from fractions import Fraction
+
+from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
+from verifiers.math.nodes import INFINITY, Node, number, symbol
+from verifiers.math.tokens import Token, Unreadable, tokenize
+from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
+
+SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
+FUNCTION_LETTERS = frozenset("fghPFGQ")
+SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
+END = Token("end", "")
+
+
+def parse(text: str) -> Node:
+    """The tree of an answer. Raises `Unreadable` or `TooMuch`, each with the reason."""
+    parser = _Parser(tokenize(text))
+    node = parser.items(closing=None)
+    if parser.peek() is not END:
+        raise Unreadable(f"unexpected {parser.peek().value!r}")
+    return node
+
+
+class _Parser:
+    """A position in a list of tokens."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.position = 0
+        self.depth = 0
+        self.nodes = 0
+        self.inside_bars = 0
+
+    def peek(self) -> Token:
+        return self.tokens[self.position] if self.position < len(self.tokens) else END
+
+    def advance(self) -> Token:
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def accept(self, kind: str, value: str) -> bool:
+        token = self.peek()
+        if token.kind == kind and token.value == value:
+            self.position += 1
+            return True
+        return False
+
+    def make(self, head: str, *args: object) -> Node:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise TooMuch(f"more than {MAX_NODES} parts")
+        return Node(head, args)
+
+    # Lists
+
+    def items(self, closing: str | None) -> Node:
+        """One item, or a bare list of several."""
+        found = self.item_list(closing)
+        if not found:
+            raise Unreadable("nothing where an answer should be")
+        return found[0] if len(found) == 1 else self.make("seq", *found)
+
+    def item_list(self, closing: str | None) -> list[Node]:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
+        found: list[Node] = []
+        while True:
+            while self.peek().kind == "sep":
+                self.advance()
+            token = self.peek()
+            if token is END or token.kind == "close" or (token.kind == "env" and closing == "env"):
+                break
+            found.append(self.relation())
+            if len(found) > MAX_LIST_ITEMS:
+                raise TooMuch(f"more than {MAX_LIST_ITEMS} items")
+            if self.peek().kind != "sep":
+                break
+        self.depth -= 1
+        return found
+
+    def relation(self) -> Node:
+        if self.peek().kind == "rel" and self.peek().value in ("=", "~"):
+            self.advance()  # "= 5", as the end of a line of work
+        first = self.set_expression()
+        if self.peek().kind != "rel":
+            return first
+        operators: list[str] = []
+        sides = [first]
+        while self.peek().kind == "rel":
+            operators.append(self.advance().value)
+            sides.append(self.set_expression())
+        if len(operators) == 1:
+            return self.make("rel", operators[0], *sides)
+        return self.make("chain", " ".join(operators), *sides)
+
+    def set_expression(self) -> Node:
+        left = self.ratio()
+        while self.peek().kind == "op" and self.peek().value in SET_OPERATORS:
+            head = SET_OPERATORS[self.advance().value]
+            left = self.make(head, left, self.ratio())
+        return left
+
+    def ratio(self) -> Node:
+        first = self.sum()
+        if not (self.peek().kind == "op" and self.peek().value == ":"):
+            return first
+        found = [first]
+        while self.accept("op", ":"):
+            found.append(self.sum())
+        if found[-1].head == "unit":  # 3:45 p.m.
+            value, unit = found[-1].args
+            return self.make("unit", self.make("ratio", *found[:-1], value), unit)
+        return self.make("ratio", *found)
+
+    # Arithmetic
+
+    def sum(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
+        terms = [self.signed_product()]
+        while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
+            terms.append(self.signed_product())
+        self.depth -= 1
+        total = terms[0] if len(terms) == 1 else self.make("add", *terms)
+        if self.peek().kind == "op" and self.peek().value == "mod":
+            self.advance()
+            return self.make("mod", total, self.primary())
+        return total
+
+    def signed_product(self) -> Node:
+        signs: list[str] = []
+        while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
+            signs.append(self.advance().value)
+            if len(signs) > 1:
+                raise Unreadable("a row of signs")
+        node = self.product()
+        for sign in reversed(signs):
+            if sign == "-":
+                node = self.make("neg", node)
+            elif sign != "+":
+                node = self.make(sign, node)
+        return node
+
+    def product(self) -> Node:
+        node = self.power()
+        while True:
+            token = self.peek()
+            if token.kind == "op" and token.value in ("*", "/"):
+                operator = self.advance().value
+                signs = 0
+                while self.peek() in (Token("op", "-"), Token("op", "-", True)):
+                    self.advance()
+                    signs += 1
+                right = self.power()
+                if signs % 2:
+                    right = self.make("neg", right)
+                node = self.make("mul" if operator == "*" else "div", node, right)
+            elif token.kind == "text":
+                node = self.with_unit(node)
+            elif self.begins_factor(token):
+                node = self.juxtaposed(node)
+            else:
+                return node
+
+    def begins_factor(self, token: Token) -> bool:
+        return (
+            token.kind in ("num", "sym", "fn", "cmd", "open")
+            or (token.kind == "env" and token.value.startswith("begin"))
+            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars)
+        )
+
+    def juxtaposed(self, left: Node) -> Node:
+        """A factor without an operator: a product, or the fraction of a mixed number."""
+        token = self.peek()
+        before = self.tokens[self.position - 1]
+        if before.kind == "num" and left.head == "num" and "." not in before.value:
+            start = self.position
+            if token == Token("cmd", "frac") or token == Token("cmd", "frac", True):
+                right = self.power()
+                if right.head == "div" and all(part.head == "num" for part in right.args):
+                    return self.mixed(left, right)
+                return self.make("mul", left, right)
+            if token.kind == "num" and token.spaced:
+                numerator = self.advance()
+                if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:
+                    return self.mixed(left, self.make("div", literal(numerator), literal(self.advance())))
+                self.position = start
+        if token.kind == "num":
+            raise Unreadable("two numbers side by side")
+        return self.make("mul", left, self.power())
+
+    def mixed(self, whole: Node, fraction: Node) -> Node:
+        numerator, denominator = (part.args[0] for part in fraction.args)
+        if not 0 <= numerator < denominator or denominator.denominator != 1:
+            raise Unreadable("a mixed number with an improper fraction")
+        return number(whole.args[0] + Fraction(numerator, denominator))
+
+    def with_unit(self, node: Node) -> Node:
+        unit = self.advance().value
+        first = unit.lower().split()[0]
+        if first in SCALES:
+            node = self.make("mul", node, number(SCALES[first]))
+            unit = unit[len(first) :].strip()
+            if not unit and self.peek().kind != "text":
+                return node
+        elif first in COMPUTING_WORDS:
+            raise Unreadable(f"arithmetic in words: {first}")
+        while True:
+            if self.accept("op", "^"):
+                exponent = self.argument()
+                unit += f"^{exponent.args[0]}" if exponent.head == "num" else "^?"
+            elif self.peek().kind == "text":
+                unit += " " + self.advance().value
+            elif self.accept("op", "/") and self.peek().kind == "text":
+                unit += "/" + self.advance().value
+            else:
+                return self.make("unit", node, unit)
+
+    def power(self) -> Node:
+        base = self.postfix()
+        if not self.accept("op", "^"):
+            return base
+        if self.accept("op", "circ") or self.accept("op", "degree"):
+            return self.trailing(self.make("degree", base))
+        if self.ordinal():
+            return base
+        if self.peek() in (Token("op", "'"), Token("op", "*")):
+            return self.make("fn", self.advance().value, base)
+        if self.peek().kind == "open" and self.peek().value == "{":
+            start = self.position
+            self.advance()
+            if (self.accept("op", "circ") or self.accept("op", "degree")) and self.accept("close", "}"):
+                return self.trailing(self.make("degree", base))
+            self.position = start
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
+        negative = self.accept("op", "-")
+        exponent = self.power()
+        if negative:
+            exponent = self.make("neg", exponent)
+        self.depth -= 1
+        return self.trailing(self.make("pow", base, exponent))
+
+    def ordinal(self) -> bool:
+        """Whether an exponent only says "the 21st"; then it is read over."""
+        start = self.position
+        braced = self.accept("open", "{")
+        if self.peek().kind == "text" and self.peek().value in ("st", "nd", "rd", "th"):
+            self.advance()
+            if not braced or self.accept("close", "}"):
+                return True
+        self.position = start
+        return False
+
+    def trailing(self, node: Node) -> Node:
+        """Marks after a power: `x^2!`, `50^\\circ`."""
+        while True:
+            if self.accept("op", "%"):
+                node = self.make("percent", node)
+            elif self.accept("op", "!"):
+                node = self.make("fn", "factorial", node)
+            else:
+                return node
+
+    def postfix(self) -> Node:
+        started = self.position
+        node = self.primary()
+        while True:
+            token = self.peek()
+            if token.kind != "op":
+                return node
+            if token.value == "!":
+                self.advance()
+                node = self.make("fn", "factorial", node)
+            elif token.value == "%":
+                self.advance()
+                node = self.make("percent", node)
+            elif token.value in ("degree", "circ"):
+                self.advance()
+                node = self.make("degree", node)
+            elif token.value == "'" and node.head == "sym":
+                self.advance()
+                node = self.named(node.args[0] + "'")
+            elif token.value == "_":
+                self.advance()
+                node = self.subscripted(node, self.tokens[started])
+            else:
+                return node
+
+    def subscripted(self, node: Node, token: Token) -> Node:
+        before = self.position
+        index = self.argument()
+        if node.head == "num" and index.head == "num" and token.kind == "num":
+            return self.make("based", token.value, str(index.args[0]))
+        if node.head == "sym":
+            written = "".join(
+                one.value for one in self.tokens[before : self.position] if one.kind not in ("open", "close")
+            )
+            return symbol(f"{node.args[0]}_{written}")
+        raise Unreadable("a subscript that is neither a base nor an index")
+
+    # Primaries
+
+    def primary(self) -> Node:
+        token = self.advance()
+        kind, value = token.kind, token.value
+        if kind == "num":
+            return self.count(literal(token))
+        if kind == "sym":
+            return self.named(value)
+        if kind == "fn":
+            return self.function(value)
+        if kind == "open":
+            return self.bracketed(value)
+        if kind == "cmd":
+            return self.command(value)
+        if kind == "op" and value in ("|", "||"):
+            return self.bars(value)
+        if kind == "op" and value in ("-", "+"):
+            node = self.power()
+            return self.make("neg", node) if value == "-" else node
+        if kind == "env":
+            return self.environment(value)
+        if kind == "text":
+            words = value
+            while self.peek().kind == "text":
+                words += " " + self.advance().value
+            return self.make("text", words)
+        raise Unreadable(f"unexpected {value!r}" if value else "the answer breaks off")
+
+    def count(self, node: Node) -> Node:
+        self.nodes += 1
+        return node
+
+    def named(self, name: str) -> Node:
+        node = self.make("sym", name)
+        following = self.peek()
+        if name.rstrip("'") in FUNCTION_LETTERS and following.kind == "open" and following.value == "(":
+            start = self.position
+            self.advance()
+            arguments = self.item_list("(")
+            if self.accept("close", ")") and arguments and all(one.head in ("sym", "num") for one in arguments):
+                return self.make("fn", name, *arguments)
+            self.position = start  # h(a+b) is a product
+        return node
+
+    def argument(self) -> Node:
+        r"""What a command or an index takes: a braced group, or one token (one digit of a number)."""
+        token = self.peek()
+        if token.kind == "open" and token.value == "{":
+            self.advance()
+            return self.closed("{")
+        if token.kind == "num" and token.value.isdigit() and len(token.value) > 1:
+            self.tokens[self.position] = Token("num", token.value[1:])
+            return self.count(number(int(token.value[0])))
+        if token.kind == "op" and token.value == "-":
+            self.advance()
+            return self.make("neg", self.primary())
+        return self.primary()
+
+    def closed(self, opening: str) -> Node:
+        node = self.items("}" if opening == "{" else opening)
+        if self.peek().kind != "close":
+            raise Unreadable("a bracket that is never closed")
+        if self.advance().value not in (("}",) if opening == "{" else (")", "]")):
+            raise Unreadable("brackets that do not match")
+        return node
+
+    def bracketed(self, opening: str) -> Node:
+        bars, self.inside_bars = self.inside_bars, 0
+        found = self.item_list(opening)
+        self.inside_bars = bars
+        token = self.advance()
+        closing = token.value
+        if token.kind != "close":
+            if opening == "set" and token.kind == "op" and closing == "|":
+                raise Unreadable("a set given by a condition")
+            raise Unreadable("a bracket that is never closed")
+        if opening == "{":
+            if closing != "}" or not found:
+                raise Unreadable("brackets that do not match")
+            return found[0] if len(found) == 1 else self.make("seq", *found)
+        if opening == "set":
+            if closing != "set":
+                raise Unreadable("brackets that do not match")
+            return self.make("set", *found)
+        if opening in ("floor", "ceil"):
+            if closing != opening or len(found) != 1:
+                raise Unreadable("brackets that do not match")
+            return self.make("fn", opening, found[0])
+        if closing in ("floor", "ceil", "}", "set") or (opening == "<") != (closing == ">"):
+            raise Unreadable("brackets that do not match")
+        if not found:
+            raise Unreadable("empty brackets")
+        if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
+            return found[0]
+        return self.make("group", opening, closing, *found)
+
+    def bars(self, kind: str) -> Node:
+        self.inside_bars += 1
+        node = self.sum()
+        self.inside_bars -= 1
+        if not self.accept("op", kind):
+            raise Unreadable("a bar that is never closed")
+        return self.make("fn", "abs" if kind == "|" else "norm", node)
+
+    def function(self, name: str) -> Node:
+        name = SYMBOL_FUNCTIONS.get(name, name)
+        if name in ("sqrt", "cbrt"):
+            index = number(2 if name == "sqrt" else 3)
+            token = self.peek()
+            if token.kind == "open" and token.value == "[":
+                self.advance()
+                index = self.closed("[")
+            token = self.peek()
+            if token.kind == "num" or token.kind in ("sym", "fn", "cmd"):
+                return self.make("root", self.primary(), index)
+            return self.make("root", self.argument(), index)
+        base: Node | None = None
+        exponent: Node | None = None
+        inverse = False
+        while self.peek().kind == "op" and self.peek().value in ("_", "^"):
+            if self.advance().value == "_":
+                base = self.subscript_base()
+            else:
+                exponent = self.argument()
+                if exponent == Node("neg", (number(1),)):
+                    inverse, exponent = True, None
+        if inverse:
+            name = "arc" + name
+        arguments = self.function_arguments()
+        if len(arguments) != 1 and name not in SEVERAL_ARGUMENTS:
+            raise Unreadable(f"{name} of {len(arguments)} things")
+        if name == "cis" and len(arguments) == 1:
+            sine = self.make("mul", symbol("i"), self.make("fn", "sin", arguments[0]))
+            node = self.make("add", self.make("fn", "cos", arguments[0]), sine)
+        elif name == "exp" and len(arguments) == 1:
+            node = self.make("pow", symbol("e"), arguments[0])
+        elif name == "ln":
+            node = self.make("fn", "log", arguments[0], symbol("e"))
+        elif name == "log":
+            node = self.make("fn", "log", arguments[0], base if base is not None else number(10))
+        else:
+            node = self.make("fn", name, *arguments)
+        return node if exponent is None else self.make("pow", node, exponent)
+
+    def subscript_base(self) -> Node:
+        """The base of a logarithm: `\\log_28` has base 2, as TeX reads it."""
+        return self.argument()
+
+    def function_arguments(self) -> list[Node]:
+        """`\\sin(x)`, `\\sin{x}`, `\\sin 2x`: a bracket, or the product that follows, up to the next function."""
+        token = self.peek()
+        if token.kind == "open" and token.value in ("(", "[", "{"):
+            self.advance()
+            found = self.item_list(token.value)
+            if self.advance().kind != "close" or not found:
+                raise Unreadable("a bracket that is never closed")
+            if self.peek() in (Token("op", "^"), Token("op", "^", True)) and token.value == "{":
+                self.advance()
+                found[-1] = self.make("pow", found[-1], self.argument())
+            return found
+        negative = self.accept("op", "-")
+        node = self.power()
+        while (token := self.peek()).kind in ("num", "sym") or (token.kind == "cmd" and token.value == "frac"):
+            if token.kind == "num":
+                raise Unreadable("a number behind an argument")
+            node = self.make("mul", node, self.power())
+        while self.peek() in (Token("op", "/"), Token("op", "/", True)) and node.head in ("sym", "mul", "num"):
+            self.advance()
+            node = self.make("div", node, self.power())
+        return [self.make("neg", node) if negative else node]
+
+    def command(self, name: str) -> Node:
+        if name == "frac":
+            top = self.argument()
+            return self.make("div", top, self.argument())
+        if name == "binom":
+            top = self.argument()
+            return self.make("fn", "binom", top, self.argument())
+        if name == "emptyset":
+            return self.make("set")
+        # Sums, products, integrals and limits are kept as they are written and never computed.
+        lower = upper = symbol("")
+        while self.peek().kind == "op" and self.peek().value in ("_", "^"):
+            if self.advance().value == "_":
+                lower = self.argument()
+            else:
+                upper = self.argument()
+        return self.make("big", name, lower, upper, self.product())
+
+    def environment(self, value: str) -> Node:
+        action, _, name = value.partition(" ")
+        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name == "array"):
+            raise Unreadable(f"the environment {name!r} is not known"[:60])
+        if name == "array" and self.peek().kind == "open" and self.peek().value == "{":
+            while self.advance().kind not in ("close", "end"):
+                pass
+        rows: list[tuple[Node, ...]] = []
+        row: list[Node] = []
+        while True:
+            token = self.peek()
+            if token is END:
+                raise Unreadable("a matrix that is never closed")
+            if token.kind == "env":
+                self.advance()
+                break
+            if token.kind == "op" and token.value == "&":
+                self.advance()
+            elif token.kind == "op" and token.value == r"\\":
+                self.advance()
+                if row:
+                    rows.append(tuple(row))
+                row = []
+            else:
+                row.append(self.relation())
+                if self.peek().kind == "sep":
+                    self.advance()
+        if row:
+            rows.append(tuple(row))
+        if token.value != f"end {name}" or not rows or len({len(one) for one in rows}) != 1:
+            raise Unreadable("a matrix whose rows do not match")
+        return self.make("matrix", "|" if name == "vmatrix" else "(", *rows)
+
+
+def literal(token: Token) -> Node:
+    """The exact value of a number token."""
+    text = token.value
+    if "r" in text:
+        finite, _, period = text.partition("r")
+        whole, _, fixed = finite.partition(".")
+        shift = 10 ** len(fixed)
+        value = Fraction(int((whole or "0") + fixed), shift) + Fraction(int(period), shift * (10 ** len(period) - 1))
+        return number(value)
+    if "e" in text and abs(int(text.partition("e")[2])) > MAX_EXPONENT:
+        raise TooMuch(f"a power of ten beyond {MAX_EXPONENT}")
+    return number(Fraction(text.rstrip(".")))
+
+
+__all__ = ["INFINITY", "Unreadable", "parse"]

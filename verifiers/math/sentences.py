@@ -1,0 +1,160 @@
+"""Answers in prose, for completions without a mark: announced, concluded, bare, or the last value.
+
+A number is taken out of a sentence only where the words around it just name it: "18 dollars a day" is 18, but
+"x + 5", "5 squared" and "between 3 and 5" are not 5.
+"""
+
+import re
+
+from verifiers.math.limits import MAX_ANSWER_CHARS
+
+ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
+ANNOUNCED = re.compile(
+    r"(?:final\s+answer|answer|result|solution|option|choice)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
+    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?"
+    r"|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())"
+    r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*",
+    re.IGNORECASE | re.MULTILINE,
+)
+LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
+FILLER = re.compile(r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*")
+MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
+SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
+
+
+def announced(text: str) -> tuple[str, ...]:
+    """What follows the last "the answer is"."""
+    last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
+    if last_line:
+        return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
+    lowered = text.lower()
+    position = max(lowered.rfind(word) for word in ("answer", "option is", "choice is"))
+    while position >= 0:
+        start = max(0, position - 16)
+        found = ANNOUNCED.search(text, start, min(len(text), position + 200))
+        if found:
+            break
+        position = lowered.rfind("answer", 0, position)
+        if position >= 0 and len(text) - position > ANNOUNCED_CHARS:
+            return ()
+    if position < 0 or not found:
+        return ()
+    rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
+    rest = re.sub(
+        r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*", "", rest
+    )
+    sentence = rest
+    math_span = MATH_SPAN.match(rest)
+    if math_span:
+        tail = rest[math_span.end() : math_span.end() + 12].lstrip()
+        inside = _inside(math_span)
+        if re.match(r"(?:\\?%|percent|pct)", tail):
+            inside += r"\%"
+        following = SENTENCE_END.search(rest, math_span.end())
+        sentence = rest[: following.start()] if following else rest
+        around = sentence.strip(" .").removeprefix(math_span.group())
+        return (inside,) if _is_prose(around) else (_untag(sentence),)
+    ending = SENTENCE_END.search(rest)
+    if ending:
+        sentence = rest[: ending.start()]
+    sentence = _untag(sentence)
+    if not sentence:
+        return ()
+    return tuple(dict.fromkeys((sentence, *loosely(sentence))))
+
+
+FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
+
+
+def final_answer(text: str) -> tuple[str, ...]:
+    """A final answer that is announced in so many words behind the last mark, and replaces it."""
+    return announced(text[-4_000:]) if FINAL_ANSWER.search(text[-4_000:]) else ()
+
+
+CONCLUDED_VALUE = re.compile(
+    r"(?:\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*="  # arithmetic alone: "makes 9 * 2 = 18"
+    r"|\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
+    r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
+    re.IGNORECASE | re.ASCII,
+)
+CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
+COMPUTING = re.compile(
+    r"\b(?:sqrt|root|log|ln|sin|cos|tan|pi|or|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|thousand|million|billion|hundred|dozen)\b|\s-\s",
+    re.IGNORECASE,
+)
+
+
+def concluded(text: str) -> tuple[str, ...]:
+    """The value at the end of a last sentence that begins with "Therefore" or the like."""
+    tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
+    tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z*])|\n", tail)[-1]
+    if not CONCLUSION.search(sentence):
+        return ()
+    spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
+    value, end = "", 0
+    for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
+        if not any(start < found.start("value") < stop for start, stop in spans):
+            value, end = found["value"], found.end()
+    return (value,) if value and _is_prose(sentence[end:]) else ()
+
+
+def loosely(sentence: str) -> tuple[str, ...]:
+    """What a sentence states: the words after its last "is", and its only number."""
+    after_is = re.split(r"\s(?:is|are|equals|be|by)\s", sentence)[-1].strip()
+    return ((after_is,) if after_is else ()) + _only_number(sentence)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether words around a number only name it: "18 dollars a day", but not "18 squared" or "18 + x"."""
+    return PROSE.fullmatch(text) is not None and COMPUTING.search(text) is None
+
+
+def _only_number(text: str) -> tuple[str, ...]:
+    """The one number in a sentence that is prose otherwise."""
+    numbers = list(LAST_NUMBER.finditer(text))
+    if len(numbers) != 1:
+        return ()
+    before, after = text[: numbers[0].start()], text[numbers[0].end() :]
+    if not re.search(r"[A-Za-z]{2}", before + after) or re.match(r"\w", after) or re.search(r"\w$", before):
+        return ()
+    return (numbers[0].group(),) if _is_prose(before + " " + after) else ()
+
+
+def _untag(sentence: str) -> str:
+    return sentence.strip().strip('*"').strip()
+
+
+def _inside(span: re.Match[str]) -> str:
+    return next(group for group in span.groups() if group is not None).strip()
+
+
+def looks_bare(text: str) -> bool:
+    """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
+    outside = MATH_SPAN.sub(" ", text)
+    words = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", re.sub(r"\\[a-z]+\s*\{[^{}]*\}", " ", outside))
+    return len(words) <= 12
+
+
+def bare(text: str) -> tuple[str, ...]:
+    spans = list(MATH_SPAN.finditer(text))
+    if len(spans) == 1 and _is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
+        return (text, _inside(spans[0]))
+    return (text, *_only_number(text))
+
+
+LAST_NUMBER = re.compile(r"-?[$€£]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")
+
+
+def last_value(text: str) -> str:
+    tail = text[-4_000:]
+    best = ""
+    end = -1
+    for span in MATH_SPAN.finditer(tail):
+        best, end = _inside(span), span.end()
+    for number in LAST_NUMBER.finditer(tail, max(end, 0)):
+        best = number.group().rstrip(",")
+    return best

@@ -1,0 +1,237 @@
+"""LaTeX and plain text as tokens. One regular expression, linear time, no knowledge of grammar."""
+
+import re
+from typing import NamedTuple
+
+from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_DIGITS, MAX_TOKENS, TooMuch
+from verifiers.math.vocabulary import (
+    ACCENTS,
+    BIG,
+    CLOSING,
+    CONSTANT_WORDS,
+    DROPPED,
+    FUNCTIONS,
+    GREEK,
+    NAMED_SYMBOLS,
+    NUMBER_WORDS,
+    OPENING,
+    OPERATORS,
+    RELATIONS,
+    SEPARATING,
+    SHORT_WORDS,
+    TEXT_COMMANDS,
+    TO_ASCII,
+)
+
+
+class Unreadable(Exception):
+    """The text is not an answer that this grammar knows; the message says where it fails."""
+
+
+class Token(NamedTuple):
+    """`kind`: num, sym, fn, cmd, op, rel, open, close, sep, text, env. `spaced`: white space came before it."""
+
+    kind: str
+    value: str
+    spaced: bool = False
+
+
+PATTERN = re.compile(
+    r"""(?P<space>\s+|~)
+  |(?P<repeating>\d*\.(?P<fixed>\d*)\\(?:overline|bar|dot)\s*\{(?P<period>\d+)\})
+  |(?P<number>(?:[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!\s?|\\!,|\\,)\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?![\d.]))?|\.\d+)
+  |(?P<command>\\(?:[A-Za-z]+\*?|.))
+  |(?P<word>[A-Za-z]+)
+  |(?P<relation><=|>=|!=|==|=|<|>)
+  |(?P<operator>\*\*|\+-|[-+*/^_!'&:%|])
+  |(?P<bracket>[()\[\]{}])
+  |(?P<separator>[,;])
+  |(?P<dollar>\$)
+  |(?P<dots>\.\.\.|…)
+""",
+    re.VERBOSE | re.ASCII | re.DOTALL,
+)
+SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
+GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
+BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of an answer. Raises `TooMuch` beyond a limit and `Unreadable` at a character without meaning."""
+    if len(text) > MAX_ANSWER_CHARS:
+        raise TooMuch(f"the answer has {len(text)} characters: at most {MAX_ANSWER_CHARS} are read")
+    if not text.isascii():
+        text = text.translate(TO_ASCII)
+        if not text.isascii():
+            raise Unreadable("characters that are not mathematics")
+    tokens: list[Token] = []
+    depth = 0
+    position = 0
+    spaced = False
+    while position < len(text):
+        found = PATTERN.match(text, position)
+        if found is None:
+            raise Unreadable(f"what is {text[position]!r}?")
+        position = found.end()
+        kind = found.lastgroup
+        value = found.group()
+        if kind == "space":
+            spaced = True
+            continue
+        if kind == "number":
+            if depth and "," in value and not found.group("number").count("!"):
+                # Inside brackets a comma separates: (2,102) is a pair.
+                first = re.match(r"\d+(?:\.\d+)?", value)
+                assert first is not None
+                value, position = first.group(), found.start() + first.end()
+            value = re.sub(r"[^\d.]", "", value)
+            if len(value) > MAX_DIGITS:
+                raise TooMuch(f"a number of {len(value)} digits: at most {MAX_DIGITS} are read")
+            exponent = SCIENTIFIC.match(text, position)
+            if exponent:
+                value += "e" + exponent.group(1)
+                position = exponent.end()
+            tokens.append(Token("num", value, spaced))
+        elif kind in ("repeating", "fixed", "period"):
+            tokens.append(Token("num", f"{value.split(chr(92))[0]}r{found['period']}", spaced))
+        elif kind == "command":
+            position, depth = _command(text, found, position, depth, spaced, tokens)
+        elif kind == "word":
+            _word(value, spaced, tokens)
+        elif kind == "relation":
+            tokens.append(Token("rel", RELATIONS[value], spaced))
+        elif kind == "operator":
+            tokens.append(Token("op", OPERATORS[value], spaced))
+        elif kind == "bracket":
+            if value in OPENING:
+                depth += value != "{"
+                tokens.append(Token("open", OPENING[value], spaced))
+            else:
+                depth -= value != "}"
+                tokens.append(Token("close", CLOSING[value], spaced))
+        elif kind == "separator":
+            tokens.append(Token("sep", value, spaced))
+        elif kind == "dollar" and text.startswith("{", position):
+            raise Unreadable("a template, not an answer")
+        elif kind == "dots":
+            tokens.append(Token("sym", "...", spaced))
+        spaced = False
+        if len(tokens) > MAX_TOKENS:
+            raise TooMuch(f"more than {MAX_TOKENS} symbols")
+    return tokens
+
+
+def _command(
+    text: str, found: "re.Match[str]", position: int, depth: int, spaced: bool, tokens: list[Token]
+) -> tuple[int, int]:
+    """Append what a command means; the new position and bracket depth."""
+    command = found.group()
+    name = command[1:].rstrip("*")
+    if command in DROPPED:
+        if command in (r"\left", r"\right") and text[position : position + 1] == ".":
+            position += 1
+        return position, depth
+    if command in OPENING:
+        tokens.append(Token("open", OPENING[command], spaced))
+        return position, depth + 1
+    if command in CLOSING:
+        tokens.append(Token("close", CLOSING[command], spaced))
+        return position, depth - 1
+    if command in RELATIONS:
+        tokens.append(Token("rel", RELATIONS[command], spaced))
+    elif command in OPERATORS:
+        tokens.append(Token("op", OPERATORS[command], spaced))
+    elif name in ("dfrac", "tfrac", "cfrac", "frac"):
+        tokens.append(Token("cmd", "frac", spaced))
+    elif name in ("binom", "dbinom", "tbinom"):
+        tokens.append(Token("cmd", "binom", spaced))
+    elif name in TEXT_COMMANDS:
+        braced = BRACED.match(text, position)
+        if braced is None:
+            return position, depth  # \mathrm e: the font changes nothing
+        _text(braced.group(1), name, spaced, tokens)
+        return braced.end(), depth
+    elif name in ACCENTS:
+        braced = BRACED.match(text, position)
+        inside = braced.group(1).strip() if braced else ""
+        if not inside or len(inside) > 20:
+            raise Unreadable(f"{command} without an argument")
+        assert braced is not None
+        tokens.append(Token("sym", f"{name} {inside}", spaced))
+        return braced.end(), depth
+    elif name in ("begin", "end"):
+        braced = BRACED.match(text, position)
+        if braced is None:
+            raise Unreadable(f"{command} without a name")
+        tokens.append(Token("env", f"{name} {braced.group(1).strip()}", spaced))
+        return braced.end(), depth + (1 if name == "begin" else -1)
+    elif name in FUNCTIONS:
+        tokens.append(Token("fn", name, spaced))
+    elif name in BIG:
+        tokens.append(Token("cmd", name, spaced))
+    elif name in GREEK:
+        tokens.append(Token("sym", command if name != "varepsilon" else r"\epsilon", spaced))
+    elif name in ("emptyset", "varnothing"):
+        tokens.append(Token("cmd", "emptyset", spaced))
+    elif name in ("ldots", "dots", "cdots", "vdots"):
+        tokens.append(Token("sym", "...", spaced))
+    elif name in NAMED_SYMBOLS:
+        tokens.append(Token("sym", command, spaced))
+    elif command == r"\land":
+        tokens.append(Token("sep", "and", spaced))
+    elif (glued := GLUED.match(command)) is not None:  # \\quadx is \\quad x
+        return position - len(command) + glued.end(), depth
+    else:
+        raise Unreadable(f"the command {command!r} is not known"[:80])
+    return position, depth
+
+
+def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
+    """Letters without a backslash: a function, a separator, a product of variables, or words."""
+    lowered = word.lower()
+    previous = tokens[-1] if tokens else None
+    if lowered in SEPARATING and len(word) > 1:
+        tokens.append(Token("sep", "and", spaced))
+    elif word in FUNCTIONS:
+        tokens.append(Token("fn", word, spaced))
+    elif lowered in CONSTANT_WORDS:
+        tokens.append(Token("sym", CONSTANT_WORDS[lowered], spaced))
+    elif word in GREEK:
+        tokens.append(Token("sym", "\\" + word, spaced))
+    elif len(word) == 1:
+        tokens.append(Token("sym", word, spaced))
+    elif word in ("cup", "U") and previous is not None and previous.kind == "close":
+        tokens.append(Token("op", "cup", spaced))
+    elif word.isupper() and word not in SHORT_WORDS and len(word) <= 4:
+        tokens.append(Token("sym", word, spaced))
+    elif len(word) <= 3 and lowered not in SHORT_WORDS and word not in SHORT_WORDS:
+        for index, letter in enumerate(word):
+            tokens.append(Token("sym", letter, spaced and index == 0))
+    elif previous is not None and previous.kind == "text":
+        tokens[-1] = Token("text", f"{previous.value} {word}", previous.spaced)
+    else:
+        tokens.append(Token("text", word, spaced))
+
+
+def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None:
+    r"""The content of `\text{}` and its kin: a separator, a function, mathematics in an upright font, or words."""
+    words = content.replace("\\ ", " ").replace("~", " ").strip().strip("{}").strip()
+    lowered = words.lower().strip(" .,")
+    if lowered in SEPARATING or (not lowered and "," in words):
+        tokens.append(Token("sep", "and", spaced))
+    elif not words:
+        return
+    elif lowered in FUNCTIONS and command != "text":
+        tokens.append(Token("fn", lowered, spaced))
+    elif lowered in NUMBER_WORDS and any(token.value == "_" for token in tokens[-2:]):
+        tokens.append(Token("num", NUMBER_WORDS[lowered], spaced))
+    elif len(words) == 1 and words.isalpha():
+        tokens.append(Token("sym", words, spaced))
+    elif re.fullmatch(r"-?[\d.,/]+", words, re.ASCII) or (
+        command.startswith("math") and len(words) <= 3 and "\\" not in words
+    ):
+        tokens.extend(tokenize(words))
+    elif tokens and tokens[-1].kind == "text":
+        tokens[-1] = Token("text", f"{tokens[-1].value} {words}", tokens[-1].spaced)
+    else:
+        tokens.append(Token("text", words, spaced))

@@ -1,0 +1,64 @@
+"""Units of measure in words: when two of them certainly differ."""
+
+import re
+
+SAME_UNIT = {
+    "cm": "centimeter centimeters centimetre centimetres cms",
+    "mm": "millimeter millimeters millimetre millimetres",
+    "m": "meter meters metre metres",
+    "km": "kilometer kilometers kilometre kilometres kms",
+    "in": "inch inches",
+    "ft": "foot feet",
+    "yd": "yard yards yds",
+    "mi": "mile miles",
+    "s": "sec secs second seconds",
+    "min": "mins minute minutes",
+    "h": "hr hrs hour hours",
+    "day": "days",
+    "week": "weeks",
+    "month": "months",
+    "year": "years yr yrs",
+    "g": "gram grams",
+    "kg": "kilogram kilograms kgs",
+    "mg": "milligram milligrams",
+    "lb": "lbs pound pounds",
+    "oz": "ounce ounces",
+    "l": "liter liters litre litres",
+    "ml": "milliliter milliliters",
+    "gal": "gallon gallons",
+    "cent": "cents",
+    "dollar": "dollars usd bucks",
+    "euro": "euros",
+    "degree": "degrees deg",
+    "rad": "radian radians",
+    "%": "percent percentage pct",
+    "mph": "mi/h",
+    "am": "a.m.",
+    "pm": "p.m.",
+}
+CANONICAL = {alias: name for name, aliases in SAME_UNIT.items() for alias in [name, *aliases.split()]}
+POWER_WORDS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cubed": "3"}
+
+
+def measures(unit: str) -> list[str]:
+    """The known measures that a unit is made of, in a form that equal units share: `square inches` is `in^2`."""
+    found: list[str] = []
+    power = ""
+    for word in re.findall(r"[a-z.%]+(?:\^-?\d+)?", unit.lower().replace("^{", "^").replace("per ", "/")):
+        name, _, exponent = word.rstrip(".").partition("^")
+        if name in POWER_WORDS:
+            if name.endswith("d") and found:
+                found[-1] += f"^{POWER_WORDS[name]}"
+            else:
+                power = POWER_WORDS[name]
+        elif name in CANONICAL:
+            exponent = exponent or power
+            found.append(CANONICAL[name] + (f"^{exponent}" if exponent and exponent != "1" else ""))
+            power = ""
+    return sorted(found)
+
+
+def contradict(left: str, right: str) -> bool:
+    """Whether both name a measure and not the same one: 5 cm is not 5 m. Words that are no measure say nothing."""
+    ours, theirs = measures(left), measures(right)
+    return bool(ours) and bool(theirs) and ours != theirs

@@ -1,0 +1,161 @@
+"""The small verifiers, one question each: `exact`, `numeric`, `choice`, `format`, `regex`.
+
+All but `regex` decide in constant work and run in the calling process. A regular expression can take exponential time,
+so `regex` runs in a worker under the deadline like any plugin.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from verifiers.math.extract import Mode, extract
+from verifiers.math.judge import choice, number_of
+from verifiers.math.text import undress
+from verifiers.verdict import Verdict, Verifier
+
+
+def check_here(verifier: Verifier, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    """Every pair in the calling process: for verifiers that cannot take long."""
+    verdicts = []
+    for completion, answer in pairs:
+        started = time.perf_counter()
+        verdict = verifier(completion, answer)
+        verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
+    return verdicts
+
+
+def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
+    return Verdict(float(correct), "correct" if correct else "wrong", extracted, detail)
+
+
+@dataclass(frozen=True)
+class ExactVerifier:
+    """The whole completion is the ground truth, without the white space around it. `ignore_case` as it says."""
+
+    ignore_case: bool = False
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        ours, truth = completion.strip(), answer.strip()
+        same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
+        return found_or_not(same, ours[:200], "the same text" if same else "another text")
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
+
+@dataclass(frozen=True)
+class NumericVerifier:
+    """The answer of a completion is a number within a tolerance of the ground truth.
+
+    `|ours - truth| <= absolute + relative * |truth|`, in exact arithmetic. A percent sign is read over on both sides or
+    applied where only one side has it. The number is found as by the `math` verifier.
+    """
+
+    absolute: float = 0.0
+    relative: float = 1e-6
+    mode: Mode = "lenient"
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        truth = number_of(undress(answer))
+        if truth is None:
+            return Verdict(None, "bad_gold", detail=f"the ground truth is not a number: {answer!r}"[:200])
+        found = extract(completion, self.mode)
+        if not found.candidates:
+            return Verdict(0.0, "no_answer", detail=found.detail)
+        for candidate in found.candidates:
+            ours = number_of(undress(candidate))
+            if ours is not None:
+                break
+        else:
+            return Verdict(0.0, "wrong", found.candidates[0][:200], "the answer is not a number")
+        value, goal = ours.value, truth.value
+        if ours.percent != truth.percent:
+            value, goal = (value / 100, goal) if ours.percent else (value, goal / 100)
+        tolerance = Fraction(self.absolute) + Fraction(self.relative) * abs(goal)
+        near = abs(value - goal) <= tolerance
+        return found_or_not(near, candidate, "within the tolerance" if near else "outside the tolerance")
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
+
+CHOSEN_LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ChoiceVerifier:
+    """The letter of a multiple choice: boxed, in `<answer>`, announced, or the only letter of a short completion."""
+
+    letters: str = "ABCDEFGHIJ"
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        truth = undress(answer).strip("()").upper()
+        if len(truth) != 1 or truth not in self.letters:
+            return Verdict(None, "bad_gold", detail=f"the ground truth is not one of {self.letters}: {answer!r}"[:200])
+        found = extract(completion, "standard")
+        for candidate in found.candidates:
+            chosen = choice(undress(candidate), truth)
+            if chosen is not None:
+                return found_or_not(chosen, candidate[:200], "the same choice" if chosen else "another choice")
+            letters = set(CHOSEN_LETTER.findall(candidate)) & set(self.letters)
+            if len(letters) == 1:
+                (letter,) = letters
+                return found_or_not(letter == truth, letter, "the only letter of the answer")
+        return Verdict(0.0, "no_answer", detail=found.detail or "the answer names no single letter")
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
+
+@dataclass(frozen=True)
+class FormatVerifier:
+    """The completion consists of these tags in this order, each once and not empty.
+
+    By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening
+    tag. Text outside the tags is a violation, white space is not. The ground truth is not read.
+    """
+
+    tags: tuple[str, ...] = ("think", "answer")
+    prefilled: bool = False
+
+    def __call__(self, completion: str, answer: str = "", **context: object) -> Verdict:
+        text = completion.strip()
+        if self.prefilled:
+            text = f"<{self.tags[0]}>" + text
+        position = 0
+        for tag in self.tags:
+            opening, closing = f"<{tag}>", f"</{tag}>"
+            if text.count(opening) != 1 or text.count(closing) != 1:
+                counts = f"{text.count(opening)} times opened, {text.count(closing)} times closed"
+                return found_or_not(False, "", f"<{tag}> must stand once: {counts}")
+            start, end = text.index(opening), text.index(closing)
+            if text[position:start].strip():
+                return found_or_not(False, "", f"text outside the tags, before <{tag}>")
+            if not text[start + len(opening) : end].strip():
+                return found_or_not(False, "", f"<{tag}> is empty or out of order")
+            position = end + len(closing)
+        if text[position:].strip():
+            return found_or_not(False, "", "text behind the last tag")
+        return found_or_not(True, "", "all tags in order")
+
+    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
+
+@dataclass(frozen=True)
+class RegexVerifier:
+    """The ground truth is a regular expression that the completion must hold; with `full`, match from end to end."""
+
+    full: bool = False
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        try:
+            pattern = re.compile(answer, re.DOTALL)
+        except (re.error, OverflowError, RecursionError) as problem:
+            return Verdict(None, "bad_gold", detail=f"the ground truth is no regular expression: {problem}"[:200])
+        found = pattern.fullmatch(completion) if self.full else pattern.search(completion)
+        if found is None:
+            return Verdict(0.0, "wrong", detail="the pattern does not match")
+        return Verdict(1.0, "correct", found.group()[:200], "the pattern matches")
