@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -27,6 +27,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
     try:
         text = path.read_text()
         tree = OmegaConf.create(text)
+        if not isinstance(tree, DictConfig):
+            raise ConfigError(f"{path}: expected keys and values, got a list")
         for override in overrides:
             if "=" not in override:
                 raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
@@ -34,8 +36,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
         values = OmegaConf.to_container(merged, resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    assert isinstance(values, dict)
     return check_config({str(key): value for key, value in values.items()}, str(path), _lines(text))
 
 

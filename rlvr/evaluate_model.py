@@ -20,9 +20,7 @@ def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
     Raises `ConfigError` where the recipe names no trained model or evaluates nothing.
     """
     if config.model.path is None:
-        raise ConfigError(
-            "model.scratch is not trained: name a model, such as model.path=runs/quickstart/model"
-        )
+        raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
     if not config.eval.problems:
         raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
     if config.threads:

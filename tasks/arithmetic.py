@@ -13,7 +13,8 @@ Left out: fractions, units, sentences that carry no number. Those are what GSM8K
 
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.problem import Problem
@@ -37,6 +38,10 @@ class Arithmetic:
 
     `min_steps` and `max_steps` bound the operations of a problem, `max_number` the numbers that it names, `max_value`
     every intermediate result; `operators` are chosen evenly. Each problem's cohort is its number of steps.
+
+    Demonstrations can be made to hold a common mistake: in a share `slip_share` of its multiplications a solution takes
+    "3 times as many" for "3 more", and goes on from there. The ground truth stays right. A model that imitates such
+    solutions imitates the mistake; that another reading earns more is left to reinforcement learning to find out.
     """
 
     min_steps: int = 2
@@ -45,6 +50,7 @@ class Arithmetic:
     max_value: int = 99
     max_factor: int = 4
     operators: tuple[Operator, ...] = ("+", "-", "*")
+    slip_share: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -66,17 +72,17 @@ class Arithmetic:
         return self._draw("train", index, held_out=False)
 
     def held_out(self, count: int) -> list[Problem]:
-        """The first `count` problems of the evaluation split, all of different calculations."""
+        """The first `count` problems of the evaluation split, all of them different."""
         problems: dict[str, Problem] = {}
         index = 0
         while len(problems) < count:
-            if index > 100 * count + 1000:
+            if index > 20 * count + 1000:
                 raise ValueError(
                     f"arithmetic: these knobs describe only {len(problems)} different held-out problems "
                     f"and {count} were asked for; raise max_number or max_steps"
                 )
             problem = self._draw("held_out", index, held_out=True)
-            problems.setdefault(problem.solution or "", problem)
+            problems.setdefault(problem.prompt[0]["content"], problem)
             index += 1
         return list(problems.values())
 
@@ -88,7 +94,9 @@ class Arithmetic:
             start = rng.randint(2, self.max_number)
             steps = self._draw_steps(rng, start)
             if steps is not None and is_held_out(start, steps) == held_out:
-                return word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
+                problem = word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
+                told = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
+                return replace(problem, solution=worked_solution(start, told))
         raise ValueError(f"arithmetic: no {split} problem was found in 10,000 draws; raise max_number or max_value")
 
     def _draw_steps(self, rng: random.Random, value: int) -> list[Step] | None:
@@ -114,16 +122,13 @@ def is_held_out(start: int, steps: list[Step]) -> bool:
 
 
 def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> Problem:
-    """Tell the calculation as a story, and write out its solution."""
+    """Tell the calculation as a story."""
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     sentences = [f"{name} has {start} {thing}."]
-    lines = []
     value = start
     for operator, n in steps:
         sentences.append(rng.choice(EVENTS[operator]).format(name=name, n=n))
-        result = apply(value, operator, n)
-        lines.append(f"{value}{operator}{n}={result}")
-        value = result
+        value = apply(value, operator, n)
     sentences.append(f"How many {thing} does {name} have now?")
     return Problem(
         id=id,
@@ -131,5 +136,14 @@ def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> 
         answer=str(value),
         source="arithmetic",
         cohort=f"{len(steps)} steps",
-        solution="\n".join([*lines, f"#### {value}"]),
     )
+
+
+def worked_solution(value: int, steps: Sequence[Step]) -> str:
+    """Each step on a line, and the answer behind `####`."""
+    lines = []
+    for operator, n in steps:
+        result = apply(value, operator, n)
+        lines.append(f"{value}{operator}{n}={result}")
+        value = result
+    return "\n".join([*lines, f"#### {value}"])

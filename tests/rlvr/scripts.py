@@ -1,0 +1,34 @@
+"""Completions for the scripted engine, and verifiers, that tests name by `module:name`."""
+
+import random
+
+from verifiers import Verdict
+
+
+def half_right(prompt: str, seed: int, number: int) -> str:
+    """Some answers of some completions; which, depends on the seed."""
+    return f"#### {random.Random(f'{seed}/{number}').randrange(4)}"
+
+
+def always_five(prompt: str, seed: int, number: int) -> str:
+    return "#### 5"
+
+
+def rambles(prompt: str, seed: int, number: int) -> str:
+    return "well " * 200
+
+
+def coin(completion: str, answer: str, **context: object) -> Verdict:
+    """A verifier that finds the last digit even or odd: rewards on any data."""
+    right = completion[-1:] in "02468"
+    return Verdict(float(right), "correct" if right else "wrong", extracted=completion[-1:])
+
+
+def fails_on_threes(completion: str, answer: str, **context: object) -> Verdict:
+    if completion.endswith("3"):
+        raise RuntimeError("the judge is not at home")
+    return coin(completion, answer)
+
+
+def always_fails(completion: str, answer: str, **context: object) -> Verdict:
+    raise RuntimeError("the judge is not at home")

@@ -1,0 +1,90 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlvr.config import GRPOConfig
+from rlvr.config_file import check_config, dump_config, load_config
+from rlvr.errors import ConfigError
+
+QUICKSTART = Path("configs/quickstart.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_what_a_recipe_resolves_to_reads_back_as_it_is(path: Path) -> None:
+    config = load_config(path)
+    assert check_config(yaml.safe_load(dump_config(config)), "again") == config
+
+
+def test_overrides_reach_into_sections_and_short_forms_name_them() -> None:
+    config = load_config(
+        QUICKSTART, ["sampling.temperature=0.7", "objective=grpo", "engine=vllm", "cold_start.optimizer.lr=1e-4"]
+    )
+    assert isinstance(config, GRPOConfig)
+    assert config.sampling.temperature == 0.7
+    assert (config.objective.scale, config.objective.kl_coef) == ("group_std", 0.04)
+    assert config.engine.name == "vllm"
+    assert config.cold_start is not None
+    assert config.cold_start.optimizer.lr == 1e-4
+
+
+def test_a_preset_takes_overrides_of_single_choices() -> None:
+    config = load_config(QUICKSTART, ["objective={preset: grpo, kl_coef: 0, clip_high: 0.28}"])
+    assert isinstance(config, GRPOConfig)
+    assert (config.objective.scale, config.objective.kl_coef, config.objective.clip_high) == ("group_std", 0, 0.28)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("grup_size=4", "unknown key 'grup_size'; did you mean 'group_size'?"),
+        ("model.scratch.hiden_size=4", "unknown key 'model.scratch.hiden_size'; did you mean"),
+        ("optimizer.learning_rate=1", "unknown key 'optimizer.learning_rate'; known here: lr, schedule"),
+        ("objective=dr_grp", "no preset is called 'dr_grp'; did you mean 'dr_grpo'?"),
+        ("objective.clip_hih=1", "the objective has no choice 'clip_hih'; did you mean 'clip_high'?"),
+        ("task=arithmetik", "no task is called 'arithmetik': did you mean 'arithmetic'?"),
+        ("task.max_stepz=4", "the task 'arithmetic' has no knob 'max_stepz': did you mean 'max_steps'?"),
+        ("trainer=gppo", "trainer: got 'gppo', expected one of grpo, sft"),
+        ("group_size=1", "every advantage would be 0. Use group_size >= 2, or baseline: none"),
+        ("sampling.temperature=warm", "sampling.temperature: got 'warm'"),
+        ("optimizer.lr=0", "optimizer.lr: got 0"),
+        ("cold_start=null", "add a cold_start section, or name a trained model in model.path"),
+        ("model.path=somewhere", "expected exactly one of model.path"),
+        ("model.scratch.heads=5", "hidden_size (160) must be a multiple of heads (5)"),
+        ("steps", "expected key=value"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_the_way_out(override: str, said: str) -> None:
+    overrides = ["model.scratch.hidden_size=160", "model.scratch.heads=4", override]
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(QUICKSTART, overrides)
+
+
+def test_a_mistake_in_the_file_is_found_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(QUICKSTART.read_text().replace("group_size:", "grup_size:"))
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if text.startswith("grup_size"))
+    with pytest.raises(ConfigError, match=rf"mine.yaml:{line}: unknown key 'grup_size'"):
+        load_config(path)
+
+
+def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(QUICKSTART, ["grup_size=4", "optimizer.lr=-1"])
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_files_that_are_no_configuration_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no configuration file .*did you mean 'configs/quickstart.yaml'"):
+        load_config("configs/quikstart.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("trainer: [grpo")
+    with pytest.raises(ConfigError, match=r"broken.yaml: not a configuration in YAML"):
+        load_config(broken)
+    broken.write_text("- a\n- b\n")
+    with pytest.raises(ConfigError, match="expected keys and values, got a list"):
+        load_config(broken)
+    broken.write_text("steps: 3\n")
+    with pytest.raises(ConfigError, match="the key 'trainer' is missing; expected one of grpo, sft"):
+        load_config(broken)
