@@ -94,6 +94,11 @@ class Run:
 
     def steps(self) -> Iterator[int]:
         """The numbers of the steps that are left, each with the global generators set for it; then the run's end."""
+        if self.done == self.config.steps and self.model_folder.exists():
+            self.display.say(
+                f"this run is finished ({self.folder}); choose another folder to train again, out=runs/NAME"
+            )
+            return
         if self.done == 0 and self.config.eval.at_start:
             self.log.write(0, self.evaluate())
         while self.done < self.config.steps and not self.interrupted:

@@ -1,0 +1,64 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rlvr.config_file import check_config
+
+
+def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "rlvr", *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", [(), ("train",), ("eval",), ("config",), ("verify",), ("audit",)])
+def test_help_answers_with_an_example_and_without_torch(command: tuple[str, ...]) -> None:
+    done = rlvr(*command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert not command or f"Example: rlvr {command[0]}" in " ".join(done.stdout.split())
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rlvr", *command, "--help"], capture_output=True, text=True
+    ).stderr
+    assert not any(
+        line.split("|")[-1].strip() in ("torch", "transformers", "datasets") for line in imported.splitlines()
+    )
+
+
+def test_help_answers_in_under_half_a_second() -> None:
+    def seconds() -> float:
+        started = time.monotonic()
+        rlvr("--help")
+        return time.monotonic() - started
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_config_prints_what_loads_again() -> None:
+    import yaml
+
+    done = rlvr("config", "configs/quickstart.yaml", "objective=grpo", "seed=5")
+    config = check_config(yaml.safe_load(done.stdout), "printed")
+    assert (config.seed, config.objective.kl_coef) == (5, 0.04)
+
+
+def test_an_error_is_one_sentence_and_no_traceback() -> None:
+    done = rlvr("train", "configs/quickstart.yaml", "grup_size=4")
+    assert done.returncode == 1
+    assert done.stderr == "error: configs/quickstart.yaml: unknown key 'grup_size'; did you mean 'group_size'?\n"
+
+
+def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
+    from rlvr.models.load import save_model
+
+    save_model(policy, chat.tokenizer, tmp_path)
+    overrides = ["model.scratch=null", "cold_start=null", f"model.path={tmp_path}", "eval={problems: 4, samples: 2}"]
+    done = rlvr("eval", "configs/quickstart.yaml", *overrides)
+    assert done.returncode == 0, done.stderr
+    for measure in ("greedy", "avg@2", "pass@2", "maj@2", "cut off"):
+        assert measure in done.stdout
+    untrained = rlvr("eval", "configs/quickstart.yaml")
+    assert (
+        untrained.stderr
+        == "error: model.scratch is not trained: name a model, such as model.path=runs/quickstart/model\n"
+    )

@@ -1,0 +1,221 @@
+"""What a run says and does when something is wrong, driven by the scripted engine and a tiny model."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlvr.config import ModelConfig
+from rlvr.config_file import load_config
+from rlvr.errors import ConfigError, DataError, DivergenceError, GraderError, ModelError, WeightSyncError
+from rlvr.models.chat import Chat
+from rlvr.models.load import load_policy, save_model
+from rlvr.run import Run
+from rlvr.trainers import grpo, run_trainer
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def tiny(chat: Chat, tmp_path: Path) -> Path:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    save_model(load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, folder)
+    return folder
+
+
+def recipe(tiny: Path, script: str = "half_right", **overrides: Any):
+    values = {
+        "out": tiny.parent / "run",
+        "model.path": tiny,
+        "model.scratch": "null",
+        "cold_start": "null",
+        "task": "{name: arithmetic, min_steps: 1, max_steps: 1, max_number: 9, max_value: 20}",
+        "steps": 3,
+        "prompts_per_step": 2,
+        "group_size": 4,
+        "eval.problems": 0,
+        "engine": f"{{name: scripted, script: 'tests.rlvr.scripts:{script}'}}",
+        "verify.verifier": "tests.rlvr.scripts:coin",
+        **overrides,
+    }
+    return load_config("configs/quickstart.yaml", [f"{key}={value}" for key, value in values.items()])
+
+
+def metrics(run: Run) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_grader_that_raises_gives_no_reward_and_is_counted(tiny: Path) -> None:
+    grading = {"verify.verifier": "tests.rlvr.scripts:fails_on_threes", "verify.max_failed_share": 0.9}
+    run = grpo.train(recipe(tiny, prompts_per_step=8, **grading))
+    row = metrics(run)[1]
+    assert 0 < row["reward/failed_graders"] < 0.6
+    assert row["verdict/error"] == row["reward/failed_graders"]
+    import pyarrow.parquet
+
+    ledger = pyarrow.parquet.read_table(run.folder / "rollouts/step-000001.parquet").to_pylist()
+    for rollout in ledger:
+        failed = rollout["completion"].endswith("3")
+        assert (rollout["reward"] is None) == (rollout["advantage"] is None) == failed
+        assert not failed or "the judge is not at home" in rollout["detail"]
+
+
+def test_a_grader_that_always_fails_stops_the_run_with_its_reason(tiny: Path) -> None:
+    with pytest.raises(GraderError, match=r"failed on 100% .*the judge is not at home.*expected at most 20%"):
+        grpo.train(recipe(tiny, **{"verify.verifier": "tests.rlvr.scripts:always_fails"}))
+
+
+@pytest.mark.parametrize(
+    ("script", "verifier", "said"),
+    [
+        ("always_five", "tests.rlvr.scripts:coin", "100% of groups are all wrong"),
+        ("rambles", "math", "100% of completions were cut off at max_tokens; in 100% no answer was found"),
+    ],
+)
+def test_steps_without_signal_are_explained_and_change_nothing(
+    tiny: Path, script: str, verifier: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = grpo.train(recipe(tiny, script, no_signal_patience=2, steps=4, **{"verify.verifier": verifier}))
+    printed = capsys.readouterr().out
+    assert f"warning: 2 steps in a row had nothing to learn from: {said}" in printed or said in printed
+    assert printed.count("warning:") == 2
+    assert run.learner.step == 0
+    assert all("loss" not in row for row in metrics(run))
+    before = load_policy(ModelConfig(path=str(tiny)), run.chat, torch.device("cpu"), 1.0, 0)
+    for (_, now), (_, then) in zip(run.learner.named_weights(), before.named_weights(), strict=True):
+        assert (now == then).all()
+
+
+def test_a_generator_with_stale_weights_stops_the_run(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlvr.engines.scripted import ScriptedEngine
+
+    monkeypatch.setattr(ScriptedEngine, "load_weights", lambda *_, **__: None)
+    with pytest.raises(WeightSyncError, match="wrote with weights of version 0, expected 1"):
+        grpo.train(recipe(tiny))
+
+
+def test_probabilities_that_are_not_the_learners_stop_the_run(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlvr.engines import transformers_engine
+
+    honest = transformers_engine.draw
+
+    def shifted(*arguments):
+        tokens, logprobs = honest(*arguments)
+        return tokens, logprobs - 0.01
+
+    monkeypatch.setattr(transformers_engine, "draw", shifted)
+    config = recipe(tiny, engine="transformers", prompts_per_step=8, **{"sampling.max_tokens": 12})
+    with pytest.raises(WeightSyncError, match=r"differ from the learner's by 0.01 on average, expected at most 0.001"):
+        grpo.train(config)
+
+
+def test_gradients_that_are_no_numbers_stop_the_run(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = grpo.policy_loss
+
+    def broken(*arguments, **named):
+        value, stats = honest(*arguments, **named)
+        return value * float("nan"), stats
+
+    monkeypatch.setattr(grpo, "policy_loss", broken)
+    with pytest.raises(DivergenceError, match="3 optimizer steps in a row"):
+        grpo.train(recipe(tiny, steps=5, prompts_per_step=8))
+
+
+def test_a_prompt_that_leaves_no_room_is_named_before_a_model_is_loaded(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlvr import build
+
+    monkeypatch.setattr(build, "load_policy", lambda *_: pytest.fail("a model was loaded"))
+    config = recipe(tiny, **{"sampling.max_tokens": 250, "eval.problems": 2})
+    with pytest.raises(DataError, match=r"problem 'held_out-0-\d+' of 'arithmetic': its prompt has \d+ tokens.*256"):
+        grpo.train(config)
+
+
+def test_a_dataset_that_cannot_be_used_is_refused_before_a_model_is_loaded(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlvr import build
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"problem": "1+1?", "answer": "2"}\n')
+    monkeypatch.setattr(build, "load_policy", lambda *_: pytest.fail("a model was loaded"))
+    config = recipe(tiny, task=f"{{name: dataset, train: {rows}, test: {rows}}}")
+    with pytest.raises(DataError, match="has no column 'question'; it has: problem, answer"):
+        grpo.train(config)
+    assert not (tiny.parent / "run").exists()
+
+
+def test_a_model_without_a_chat_template_is_refused(tiny: Path) -> None:
+    (tiny / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="has no chat template"):
+        grpo.train(recipe(tiny))
+
+
+def test_a_model_that_is_not_there_is_refused(tiny: Path) -> None:
+    with pytest.raises(ModelError, match=r"model.path '.*nowhere' has no tokenizer or configuration"):
+        grpo.train(recipe(tiny, **{"model.path": tiny.parent / "nowhere"}))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ({"objective.surrogate": "clap"}, "objective.surrogate: got 'clap', expected one of .*did you mean 'clip'"),
+        ({"objective.baseline": "nowhere:mean"}, "objective.baseline: cannot load 'nowhere:mean'"),
+        ({"verify.verifier": "maths"}, "verify.verifier: .*did you mean 'math'"),
+        ({"device": "tpu9"}, "device: got 'tpu9', expected auto, cpu, cuda"),
+    ],
+)
+def test_choices_that_name_nothing_are_refused_before_the_run_folder_is_claimed(
+    tiny: Path, override: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        grpo.train(recipe(tiny, **override))
+    assert not (tiny.parent / "run").exists()
+
+
+def test_minibatches_and_epochs_take_as_many_optimizer_steps_with_exact_ratios(tiny: Path) -> None:
+    run = grpo.train(recipe(tiny, epochs=2, minibatches=2, steps=1, prompts_per_step=8))
+    assert run.learner.step == 4
+    assert metrics(run)[1]["policy_kl"] > 0  # the later steps have moved away from the policy that sampled
+    single = grpo.train(recipe(tiny, out=tiny.parent / "single", steps=1, prompts_per_step=8))
+    assert metrics(single)[1]["ratio"] == 1.0
+    assert metrics(single)[1]["policy_kl"] == 0.0
+
+
+def test_a_kl_term_pulls_towards_the_initial_model_and_is_logged(tiny: Path) -> None:
+    run = grpo.train(recipe(tiny, objective="grpo", steps=3, prompts_per_step=8, **{"optimizer.lr": 1e-2}))
+    rows = metrics(run)
+    assert rows[1]["kl"] == pytest.approx(0.0, abs=1e-6)  # the first step starts at the reference
+    assert rows[3]["kl"] > 1e-3
+    assert run.learner.reference is not None
+
+
+def test_with_adapters_only_they_are_trained_and_the_result_is_a_plain_model(tiny: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    run = grpo.train(
+        recipe(tiny, objective="grpo", engine="transformers", prompts_per_step=8,
+               **{"model.lora": "{rank: 4, alpha: 8}", "optimizer.lr": 1e-2, "sampling.max_tokens": 12})
+    )  # fmt: skip
+    assert run.learner.reference is None  # the model with its adapters off serves
+    assert metrics(run)[3]["kl"] > 0
+    assert all(".lora_" in name for name in run.learner.policy.trainable())
+    loaded = dict(AutoModelForCausalLM.from_pretrained(run.model_folder).named_parameters())
+    before = dict(AutoModelForCausalLM.from_pretrained(tiny).named_parameters())
+    assert loaded.keys() == before.keys()
+    assert any((loaded[name] != before[name]).any() for name in before if "q_proj" in name)
+    assert (loaded["model.embed_tokens.weight"] == before["model.embed_tokens.weight"]).all()
+
+
+def test_a_finished_run_says_so_and_does_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = recipe(tiny)
+    run_trainer(config)
+    written = (tiny.parent / "run/model/model.safetensors").stat().st_mtime_ns
+    capsys.readouterr()
+    run_trainer(config)
+    assert re.search(r"run is finished .*out=runs/NAME", capsys.readouterr().out)
+    assert (tiny.parent / "run/model/model.safetensors").stat().st_mtime_ns == written
