@@ -19,6 +19,8 @@ TRAINERS: dict[str, type[BaseModel]] = {"grpo": GRPOConfig, "sft": SFTConfig}
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig | SFTConfig:
     """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
 
+    `task.max_steps=4` changes one key; `task={name: gsm8k}` takes the place of the whole section.
+
     Raises `ConfigError`: one line for each mistake, with the file's line where the key stands in the file.
     """
     path = Path(path)
@@ -30,10 +32,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
         if not isinstance(tree, DictConfig):
             raise ConfigError(f"{path}: expected keys and values, got a list")
         for override in overrides:
-            if "=" not in override:
+            key, equals, _ = override.partition("=")
+            if not equals:
                 raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
-        merged = OmegaConf.merge(tree, OmegaConf.from_dotlist(list(overrides)))
-        values = OmegaConf.to_container(merged, resolve=True)
+            value = OmegaConf.select(OmegaConf.from_dotlist([override]), key)
+            OmegaConf.update(tree, key, value, merge=False, force_add=True)
+        values = OmegaConf.to_container(tree, resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
     assert isinstance(values, dict)

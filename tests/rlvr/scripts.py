@@ -1,6 +1,7 @@
 """Completions for the scripted engine, and verifiers, that tests name by `module:name`."""
 
 import random
+import zlib
 
 from verifiers import Verdict
 
@@ -15,13 +16,23 @@ def always_five(prompt: str, seed: int, number: int) -> str:
 
 
 def rambles(prompt: str, seed: int, number: int) -> str:
-    return "well " * 200
+    return "Let me see. I do not know yet. " * 40
 
 
 def coin(completion: str, answer: str, **context: object) -> Verdict:
     """A verifier that finds the last digit even or odd: rewards on any data."""
     right = completion[-1:] in "02468"
     return Verdict(float(right), "correct" if right else "wrong", extracted=completion[-1:])
+
+
+def by_text(completion: str, answer: str, **context: object) -> Verdict:
+    """Rewards about half of all texts, whatever they are."""
+    right = zlib.crc32(completion.encode()) % 2
+    return Verdict(float(right), "correct" if right else "wrong")
+
+
+def wants_a_mark(completion: str, answer: str, **context: object) -> Verdict:
+    return Verdict(0.0, "wrong" if "####" in completion else "no_answer")
 
 
 def fails_on_threes(completion: str, answer: str, **context: object) -> Verdict:

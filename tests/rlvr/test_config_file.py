@@ -29,6 +29,12 @@ def test_overrides_reach_into_sections_and_short_forms_name_them() -> None:
     assert config.cold_start.optimizer.lr == 1e-4
 
 
+def test_a_section_given_whole_takes_the_place_of_the_files() -> None:
+    config = load_config(QUICKSTART, ["task={name: gsm8k, system: Think.}"])
+    assert config.task.knobs == {"system": "Think."}
+    assert load_config(QUICKSTART, ["task=gsm8k"]).task.knobs == {}
+
+
 def test_a_preset_takes_overrides_of_single_choices() -> None:
     config = load_config(QUICKSTART, ["objective={preset: grpo, kl_coef: 0, clip_high: 0.28}"])
     assert isinstance(config, GRPOConfig)
@@ -56,7 +62,7 @@ def test_a_preset_takes_overrides_of_single_choices() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_the_way_out(override: str, said: str) -> None:
-    overrides = ["model.scratch.hidden_size=160", "model.scratch.heads=4", override]
+    overrides = ["model.scratch={hidden_size: 160, heads: 4, kv_heads: 4}", override]
     with pytest.raises(ConfigError, match=re.escape(said)):
         load_config(QUICKSTART, overrides)
 
