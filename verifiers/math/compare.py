@@ -13,6 +13,7 @@ from verifiers.math.confirm import can_be_confirmed
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
 from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, symbol, walk
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
+from verifiers.math.parse import FUNCTION_LETTERS
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.units import contradict, measures
 
@@ -21,6 +22,7 @@ FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 MINUS_INFINITY = Node("neg", (INFINITY,))
 REAL_LINE = ("(", ")", MINUS_INFINITY, INFINITY)
 MAX_SIGNS = 4
+NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
 
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
@@ -353,9 +355,8 @@ def is_label(node: Node) -> bool:
     if node.head == "text":
         return True
     if node.head == "fn":
-        return node.args[0] in ("abs", "f", "g", "h", "P", "F", "G", "Q") and all(
-            one.head in ("sym", "num", "mul") for one in node.args[1:]
-        )
+        named = node.args[0] == "abs" or node.args[0].rstrip("'") in FUNCTION_LETTERS
+        return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
     if node.head == "group":
         return all(one.head == "sym" for one in node.args[2:])
     if node.head == "ratio":
@@ -374,10 +375,17 @@ def label_of(node: Node, *, loosely: bool = False) -> Node | None:
     left: Node = node.args[1]
     if is_label(left):
         return left
-    names = all(one.head in ("sym", "add", "mul", "neg", "div") for one in walk(left))
-    if loosely and left.head in ("add", "mul", "div") and names and not variables(node.args[2]):
+    nameable = all(one.head in NAMING for one in walk(left))
+    if loosely and nameable and variables(left) and (not variables(node.args[2]) or is_derivative(left)):
         return left
     return None
+
+
+def is_derivative(node: Node) -> bool:
+    """`dy/dx`, read as a quotient of products."""
+    return node.head == "div" and all(
+        part.head == "mul" and part.args[0] == symbol("d") and part.args[1].head == "sym" for part in node.args
+    )
 
 
 def unlabelled(node: Node) -> Node:

@@ -44,7 +44,7 @@ SYNONYMS = {
 
 @functools.lru_cache(maxsize=8_192)
 def number_of(text: str) -> Number | None:
-    return read_number(text)
+    return read_number(unwrapped(text) if text.startswith("\\") else text)
 
 
 @functools.lru_cache(maxsize=8_192)
@@ -121,6 +121,8 @@ def without_choice(text: str, other: str) -> str:
     """`(B) 17` as 17, where the other answer is a value and not a letter."""
     labelled = LABELLED_CHOICE.fullmatch(unwrapped(text))
     if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
+        return text
+    if HEDGED_CHOICE.search(labelled[1]):
         return text
     return undress(labelled[1])
 

@@ -13,6 +13,7 @@ from verifiers.math.tokens import Token, Unreadable, tokenize
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
@@ -37,6 +38,7 @@ class _Parser:
         self.depth = 0
         self.nodes = 0
         self.inside_bars = 0
+        self.in_set = False
 
     def peek(self) -> Token:
         return self.tokens[self.position] if self.position < len(self.tokens) else END
@@ -176,7 +178,7 @@ class _Parser:
         return (
             token.kind in ("num", "sym", "fn", "cmd", "open")
             or (token.kind == "env" and token.value.startswith("begin"))
-            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars)
+            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars and not self.in_set)
         )
 
     def juxtaposed(self, left: Node) -> Node:
@@ -350,7 +352,7 @@ class _Parser:
             start = self.position
             self.advance()
             arguments = self.item_list("(")
-            if self.accept("close", ")") and arguments and all(one.head in ("sym", "num") for one in arguments):
+            if self.accept("close", ")") and arguments and all(one.head in NAMES for one in arguments):
                 return self.make("fn", name, *arguments)
             self.position = start  # h(a+b) is a product
         return node
@@ -378,14 +380,15 @@ class _Parser:
         return node
 
     def bracketed(self, opening: str) -> Node:
-        bars, self.inside_bars = self.inside_bars, 0
+        outside = self.inside_bars, self.in_set
+        self.inside_bars, self.in_set = 0, opening == "set"
         found = self.item_list(opening)
-        self.inside_bars = bars
+        self.inside_bars, self.in_set = outside
         token = self.advance()
         closing = token.value
         if token.kind != "close":
-            if opening == "set" and token.kind == "op" and closing == "|":
-                raise Unreadable("a set given by a condition")
+            if opening == "set" and token.kind == "op" and closing in ("|", "mid"):
+                return self.condition(found)
             raise Unreadable("a bracket that is never closed")
         if opening == "{":
             if closing != "}" or not found:
@@ -406,6 +409,13 @@ class _Parser:
         if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
             return found[0]
         return self.make("group", opening, closing, *found)
+
+    def condition(self, variable: list[Node]) -> Node:
+        """What holds of the elements of `{x | x > 3}`: the set is that region."""
+        conditions = self.item_list("set")
+        if len(variable) != 1 or len(conditions) != 1 or not self.accept("close", "set"):
+            raise Unreadable("a set given by several conditions")
+        return conditions[0]
 
     def bars(self, kind: str) -> Node:
         self.inside_bars += 1
@@ -502,7 +512,7 @@ class _Parser:
 
     def environment(self, value: str) -> Node:
         action, _, name = value.partition(" ")
-        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name == "array"):
+        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name in ("array", "cases", "aligned")):
             raise Unreadable(f"the environment {name!r} is not known"[:60])
         if name == "array" and self.peek().kind == "open" and self.peek().value == "{":
             while self.advance().kind not in ("close", "end"):
@@ -531,7 +541,10 @@ class _Parser:
             rows.append(tuple(row))
         if token.value != f"end {name}" or not rows or len({len(one) for one in rows}) != 1:
             raise Unreadable("a matrix whose rows do not match")
-        return self.make("matrix", "|" if name == "vmatrix" else "(", *rows)
+        if name in ("cases", "aligned") and len(rows[0]) == 1:  # a system of equations is a list
+            return self.make("seq", *(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
+        kind = {"vmatrix": "|", "cases": "{", "aligned": "{"}.get(name, "(")
+        return self.make("matrix", kind, *rows)
 
 
 def literal(token: Token) -> Node:

@@ -36,7 +36,7 @@ RELATIONS = {
 OPERATORS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "^": "^", "**": "^", "_": "_", "!": "!", "'": "'", "&": "&", ":": ":",
     r"\\": r"\\", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\pm": "pm", r"\mp": "mp", "%": "%",
-    r"\%": "%", "|": "|", r"\mid": "|", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
+    r"\%": "%", "|": "|", r"\mid": "mid", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
     r"\cup": "cup", r"\cap": "cap", r"\setminus": "setminus", r"\backslash": "setminus", r"\circ": "circ",
     r"\prime": "'", r"\colon": ":", "+-": "pm", r"\degree": "degree", r"\bmod": "mod", r"\mod": "mod", r"\pmod": "mod",
 }  # fmt: skip

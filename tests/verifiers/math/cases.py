@@ -191,6 +191,17 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\textbf{(B)}\ 17", "17"),
         ("B) 17", r"\text{(B)}"),
     ],
+    "written out": [
+        (r"\text{five}", "5"),
+        (r"\begin{cases} a=1 \\ b=2 \end{cases}", "a=1, b=2"),
+        (r"\{t \mid t>4\}", r"(4,\infty)"),
+        (r"\{t \in \mathbb{R} \mid t \ne 4\}", r"(-\infty,4)\cup(4,\infty)"),
+        (r"\frac{dy}{dx}=6x", "6x"),
+        ("P(X=2)=0.3", "0.3"),
+        (r"\sin\theta=\frac35", "0.6"),
+        ("A, C", "(A), (C)"),
+        (r"n\equiv 3 \pmod{5}", r"n \equiv 3 \pmod 5"),
+    ],
     "words": [
         ("tuesday", r"\text{Tuesday}"),
         (r"\text{Ann Lee}", "Ann Lee"),
