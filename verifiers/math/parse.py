@@ -442,7 +442,9 @@ class _Parser:
         inverse = False
         while self.peek().kind == "op" and self.peek().value in ("_", "^"):
             if self.advance().value == "_":
-                base = self.subscript_base()
+                base = self.argument()  # \log_28 has base 2, as TeX reads it
+            elif exponent is not None or inverse:
+                raise Unreadable("an exponent of an exponent")
             else:
                 exponent = self.argument()
                 if exponent == Node("neg", (number(1),)):
@@ -464,10 +466,6 @@ class _Parser:
         else:
             node = self.make("fn", name, *arguments)
         return node if exponent is None else self.make("pow", node, exponent)
-
-    def subscript_base(self) -> Node:
-        """The base of a logarithm: `\\log_28` has base 2, as TeX reads it."""
-        return self.argument()
 
     def function_arguments(self) -> list[Node]:
         """`\\sin(x)`, `\\sin{x}`, `\\sin 2x`: a bracket, or the product that follows, up to the next function."""
