@@ -2,7 +2,7 @@ r"""What stands before an equals sign only to name what stands behind it: `x = 5
 
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
 from verifiers.math.parse import FUNCTION_LETTERS
-from verifiers.math.probe import differ
+from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.shapes import variables
 
 NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
@@ -20,9 +20,9 @@ def concluded(node: Node) -> Node:
             sides, operators = sides[:cut], operators[: cut - 1]
         if len(sides) == 1:
             return sides[0]
-        values = [side for side in sides if not variables(side)]
-        if any(differ(values[0], value) for value in values[1:]):
-            return node  # x = 41 = 42 says nothing
+        others = [side for side in sides[:-1] if not variables(side)]
+        if others and not variables(sides[-1]) and all(differ(side, sides[-1]) for side in others):
+            return node  # x = 41 = 42 says nothing: no side is worth what the last one says
         if len(sides) == 2:
             node = Node("rel", (operators[0], *sides))
         elif is_label(sides[0]):
@@ -30,10 +30,20 @@ def concluded(node: Node) -> Node:
         else:
             return Node("rel", ("=", sides[-2], sides[-1]))
     if node.head == "rel" and node.args[0] == "~":
-        return node.args[2] if is_label(node.args[1]) else node.args[1]
+        _, left, right = node.args
+        return right if is_label(left) else left if is_near(left, right) else node
     if node.head == "rel" and node.args[0] == "=" and is_label(node.args[2]) and not is_label(node.args[1]):
         return Node("rel", ("=", node.args[2], node.args[1]))
     return node
+
+
+def is_near(left: Node, right: Node) -> bool:
+    """Whether `left ~ right` can be meant: two constants within five percent of each other, or anything else."""
+    try:
+        ours, theirs = evaluate(left, {}), evaluate(right, {})
+    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
+        return True
+    return abs(ours - theirs) <= 0.05 * max(abs(ours), abs(theirs))
 
 
 def is_label(node: Node) -> bool:

@@ -5,14 +5,16 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
+import re
 from fractions import Fraction
 
 from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import INFINITY, Node, number, symbol
 from verifiers.math.tokens import Token, Unreadable, tokenize
-from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
+from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
@@ -184,6 +186,8 @@ class _Parser:
     def juxtaposed(self, left: Node) -> Node:
         """A factor without an operator: a product, or the fraction of a mixed number."""
         token = self.peek()
+        if left.head == "text":
+            raise Unreadable("words before a formula")
         before = self.tokens[self.position - 1]
         if before.kind == "num" and left.head == "num" and "." not in before.value:
             start = self.position
@@ -226,7 +230,10 @@ class _Parser:
             elif self.accept("op", "/") and self.peek().kind == "text":
                 unit += "/" + self.advance().value
             else:
-                return self.make("unit", node, unit)
+                break
+        if TAKEN_BACK & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
+            raise Unreadable(f"words that are no unit: {unit}"[:60])
+        return self.make("unit", node, unit)
 
     def power(self) -> Node:
         base = self.postfix()

@@ -69,6 +69,7 @@ SHORT_WORDS = words(
 SCALES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
+TAKEN_BACK = words("not no wrong incorrect false never or maybe perhaps except unless isn't")
 COMPUTING_WORDS = words(
     "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not"
 )
