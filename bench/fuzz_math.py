@@ -70,6 +70,7 @@ def fuzz(count: int, seed: int, seeds: list[str]) -> Counter[str]:
             back = verifier(rf"\boxed{{{truth}}}", ours).score
             if there == 1.0 and back == 0.0 and ours.count("{") == ours.count("}"):
                 statuses["one way only"] += 1
+                print(f"one way only: {ours!r} against {truth!r}")
     return statuses
 
 

@@ -80,7 +80,8 @@ class _Worker:
 class WorkerPool:
     """At most `workers` processes, started when first needed, each limited to `memory_mb` of address space.
 
-    `preload` names modules which the template imports once for all its children. Use it as a context manager, or let
+    `preload` names modules (`module`) which the template imports, and functions (`module:function`) which it calls,
+    once for all its children. Use it as a context manager, or let
     it be collected: its processes end with it.
     """
 

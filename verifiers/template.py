@@ -113,10 +113,13 @@ def work(channel: socket.socket, memory_mb: int) -> None:
 
 
 def main() -> None:
-    """`python -m verifiers.template DESCRIPTOR MEMORY_MB [MODULE ...]`"""
+    """`python -m verifiers.template DESCRIPTOR MEMORY_MB [MODULE[:FUNCTION] ...]`"""
     control = socket.socket(fileno=int(sys.argv[1]))
-    for module in sys.argv[3:]:
-        importlib.import_module(module)
+    for path in sys.argv[3:]:
+        module, _, function = path.partition(":")
+        imported = importlib.import_module(module)
+        if function:
+            getattr(imported, function)()
     serve(control, int(sys.argv[2]))
 
 

@@ -4,27 +4,31 @@ r"""Whether two trees are the same answer: first the container, then element by 
 decide and numbers do not refute is left in `pending` for sympy: the answer is then "equal, if these pairs are".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise, product
 
 from verifiers.math.algebra import Algebra, Undefined, Unsupported
 from verifiers.math.confirm import can_be_confirmed
+from verifiers.math.labels import concluded, grouped_by_label, label_of, unlabelled
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, symbol, walk
+from verifiers.math.nodes import Node
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.probe import NoValue, differ, evaluate
-from verifiers.math.units import contradict, measures
+from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
+from verifiers.math.shapes import (
+    flattened,
+    has_matrix,
+    is_time,
+    listed,
+    matrix_of,
+    percentage,
+    plain_words,
+    split_unit,
+    variables,
+)
+from verifiers.math.units import contradict
 
 UNORDERABLE = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
-FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-MINUS_INFINITY = Node("neg", (INFINITY,))
-REAL_LINE = ("(", ")", MINUS_INFINITY, INFINITY)
-MAX_SIGNS = 4
-
-INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
-
-Piece = tuple[str, str, Node, Node]
 
 
 class Comparison:
@@ -206,8 +210,8 @@ class Comparison:
             right = algebra.difference(truth.args[1], truth.args[2])
         except (Unsupported, Undefined, TooMuch):
             return None
-        if not left or not right:
-            return None  # an identity says nothing that could be compared
+        if not left or not right or left.keys() == right.keys() == {()}:
+            return None  # what always or never holds says nothing that could be compared
         if left.keys() != right.keys():
             return Fraction(0)
         leading = min(left)
@@ -316,272 +320,3 @@ def approximates(decimal: Node, exact: Node) -> bool:
     except (NoValue, OverflowError, ZeroDivisionError, ValueError):
         return False
     return abs(found.imag) < 1e-12 and abs(found.real - float(value)) <= 0.51 * 10**-places + 2e-15 * abs(found.real)
-
-
-# Shapes
-
-
-def concluded(node: Node) -> Node:
-    """What a chain of equations or an approximation says in the end."""
-    if node.head == "chain" and set(node.args[0].split()) <= {"=", "~"}:
-        sides = list(node.args[1:])
-        operators = node.args[0].split()
-        if "~" in operators:
-            cut = operators.index("~") + 1
-            if cut == 1:
-                cut = 2
-            sides, operators = sides[:cut], operators[: cut - 1]
-        if len(sides) == 1:
-            return sides[0]
-        if len(sides) == 2:
-            node = Node("rel", (operators[0], *sides))
-        elif is_label(sides[0]):
-            return Node("rel", ("=", sides[0], sides[-1]))
-        else:
-            return Node("rel", ("=", sides[-2], sides[-1]))
-    if node.head == "rel" and node.args[0] == "~":
-        return node.args[2] if is_label(node.args[1]) else node.args[1]
-    if node.head == "rel" and node.args[0] == "=" and is_label(node.args[2]) and not is_label(node.args[1]):
-        return Node("rel", ("=", node.args[2], node.args[1]))
-    return node
-
-
-def is_label(node: Node) -> bool:
-    """Whether a left side only names what the right side is worth: `x`, `f(x)`, `(x, y)`, `\\angle ABC`, words."""
-    if node.head == "sym":
-        return node.args[0] not in CONSTANTS
-    if node.head == "text":
-        return True
-    if node.head == "fn":
-        return node.args[0] in ("abs", "f", "g", "h", "P", "F", "G", "Q") and all(
-            one.head in ("sym", "num", "mul") for one in node.args[1:]
-        )
-    if node.head == "group":
-        return all(one.head == "sym" for one in node.args[2:])
-    if node.head == "ratio":
-        return all(is_label(one) for one in node.args)
-    if node.head == "mul":  # m\\angle ABC
-        parts = [one for one in walk(node) if one.head != "mul"]
-        names = {one.args[0] for one in parts if one.head == "sym"}
-        return len(parts) == len(names) and bool(names & {r"\angle", r"\triangle"})
-    return False
-
-
-def label_of(node: Node, *, loosely: bool = False) -> Node | None:
-    """The label of `label = value`; `loosely` also a sum or product of names, as in `x + y = 7`."""
-    if node.head != "rel" or node.args[0] != "=":
-        return None
-    left: Node = node.args[1]
-    if is_label(left):
-        return left
-    names = all(one.head in ("sym", "add", "mul", "neg", "div") for one in walk(left))
-    if loosely and left.head in ("add", "mul", "div") and names and not variables(node.args[2]):
-        return left
-    return None
-
-
-def unlabelled(node: Node) -> Node:
-    return node.args[2] if label_of(concluded(node)) else node
-
-
-def variables(node: Node) -> bool:
-    return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
-
-
-def grouped_by_label(items: list[Node]) -> list[Node]:
-    """`p=5, q=2; p=7, q=2` as `(5,2), (7,2)`: labels that come round again make tuples."""
-    labels = [label_of(item) for item in items]
-    size = labels.index(labels[0], 1) if labels and labels[0] is not None and labels[0] in labels[1:] else 0
-    if size < 2 or len(items) % size or labels != labels[:size] * (len(items) // size):
-        return items
-    values = [item.args[2] for item in items]
-    return [Node("group", ("(", ")", *values[at : at + size])) for at in range(0, len(values), size)]
-
-
-def is_inequality(node: Node) -> bool:
-    return (node.head == "rel" and node.args[0] in FLIPPED) or node.head == "chain"
-
-
-def is_union(node: Node) -> bool:
-    return node.head in ("union", "cap", "minus") or (node.head == "sym" and node.args[0] in ("mathbb R", r"\R"))
-
-
-def flattened(node: Node, head: str) -> Iterator[Node]:
-    if node.head == head:
-        for part in node.args:
-            yield from flattened(part, head)
-    else:
-        yield node
-
-
-def is_time(node: Node) -> bool:
-    """`10:30` is a time of day, and is not the ratio 1:3."""
-    return len(node.args) == 2 and all(one.head == "num" for one in node.args) and (
-        node.args[1].args[0] == 0 or (node.args[1].args[0] >= 10 and 0 < node.args[0].args[0] <= 24)
-    )  # fmt: skip
-
-
-def percentage(node: Node) -> Node:
-    """`28 percent` is `28%`."""
-    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == ["%"] else node
-
-
-def split_unit(node: Node) -> tuple[Node, str]:
-    if node.head == "unit":
-        return node.args[0], node.args[1]
-    if node.head == "degree":
-        return node.args[0], "degree"
-    return node, ""
-
-
-def plain_words(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
-
-
-def listed(node: Node) -> list[Node] | None:
-    r"""The items of a bare list or a set, with `a \pm b` as two items; `None` for anything else."""
-    if node.head in ("seq", "set"):
-        items = [item for item in node.args if not is_quantifier(item)] or list(node.args)
-        return [variant for item in items for variant in signed_variants(item)]
-    variants = signed_variants(node)
-    return variants if len(variants) > 1 else None
-
-
-def is_quantifier(node: Node) -> bool:
-    r"""`k \in \mathbb{Z}` behind a solution only says what `k` is."""
-    return node.head == "rel" and node.args[0] == "in" and node.args[2] in INTEGERS
-
-
-def signed_variants(node: Node) -> list[Node]:
-    r"""The values of an expression with `\pm`: the signs vary together if there is a `\mp`, else independently."""
-    signs = [one.head for one in walk(node) if one.head in ("pm", "mp")]
-    if not signs or len(signs) > MAX_SIGNS:
-        return [node]
-    choices = [(1,) * len(signs), (-1,) * len(signs)] if "mp" in signs else list(product((1, -1), repeat=len(signs)))
-    return [_with_signs(node, list(choice)) for choice in choices]
-
-
-def _with_signs(node: Node, signs: list[int]) -> Node:
-    def change(one: Node) -> Node:
-        if one.head in ("pm", "mp"):
-            sign = signs.pop() * (1 if one.head == "pm" else -1)
-            inner = rebuild(one.args[0], change)
-            return inner if sign > 0 else Node("neg", (inner,))
-        return rebuild(one, change)
-
-    return change(node)
-
-
-def region(node: Node) -> list[Piece] | None:
-    """The pieces of the real line that an interval, a union or an inequality in one variable means."""
-    if node.head == "group" and len(node.args) == 4 and set(node.args[:2]) <= {"(", ")", "[", "]"}:
-        return [node.args]
-    if node.head == "union":
-        pieces: list[Piece] = []
-        for part in node.args:
-            found = region(part)
-            if found is None:
-                return None
-            pieces += found
-        return pieces
-    if node.head == "sym" and node.args[0] in ("mathbb R", r"\R"):
-        return [REAL_LINE]
-    if node.head == "minus" and node.args[1].head == "set":
-        return punctured(region(node.args[0]), node.args[1].args)
-    if node.head == "seq":
-        return region(Node("union", node.args)) if all(is_inequality(item) for item in node.args) else None
-    if node.head == "rel":
-        operator, left, right = node.args
-        if operator == "in":
-            return region(right)
-        if left.head != "sym" and right.head == "sym" and operator in FLIPPED:
-            operator, left, right = FLIPPED[operator], right, left
-        if left.head != "sym" or left.args[0] in CONSTANTS or variables(right):
-            solved = solved_for_variable(operator, left, right)
-            if solved is None:
-                return None
-            operator, right = solved
-        if operator == "!=":
-            return [("(", ")", MINUS_INFINITY, right), ("(", ")", right, INFINITY)]
-        if operator in ("<", "<="):
-            return [("(", ")" if operator == "<" else "]", MINUS_INFINITY, right)]
-        if operator in (">", ">="):
-            return [("(" if operator == ">" else "[", ")", right, INFINITY)]
-        return None
-    if node.head == "chain" and len(node.args) == 4 and is_label(node.args[2]):
-        low, _, high = node.args[1:]
-        operators = node.args[0].split()
-        if variables(low) or variables(high):
-            return None
-        if set(operators) <= {">", ">="}:
-            operators, low, high = [FLIPPED[one] for one in reversed(operators)], high, low
-        if set(operators) <= {"<", "<="}:
-            return [("(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]", low, high)]
-    return None
-
-
-def punctured(pieces: list[Piece] | None, points: tuple[Node, ...]) -> list[Piece] | None:
-    """The real line without some rational points."""
-    values = [rational(point) for point in points]
-    if pieces != [REAL_LINE] or not values or any(value is None for value in values):
-        return None
-    inner = [Node("num", (value,)) for value in sorted(value for value in values if value is not None)]
-    return [("(", ")", low, high) for low, high in pairwise([MINUS_INFINITY, *inner, INFINITY])]
-
-
-def rational(node: Node) -> Fraction | None:
-    try:
-        algebra = Algebra()
-        return algebra.rational(algebra.quotient(node))
-    except (Unsupported, Undefined, TooMuch):
-        return None
-
-
-def solved_for_variable(operator: str, left: Node, right: Node) -> tuple[str, Node] | None:
-    """`-2x > 6` as `x < -3`: a relation that is linear in its only variable, with rational coefficients."""
-    names = {one.args[0] for side in (left, right) for one in walk(side) if one.head == "sym"}
-    if len(names) != 1 or names & CONSTANTS or operator not in (*FLIPPED, "!="):
-        return None
-    try:
-        difference = Algebra().difference(left, right)
-    except (Unsupported, Undefined, TooMuch):
-        return None
-    (name,) = names
-    slope = difference.pop(((name, 1),), Fraction(0))
-    constant = difference.pop((), Fraction(0))
-    if difference or not slope:
-        return None
-    bound = Node("num", (-constant / slope,))
-    return (operator if slope > 0 else FLIPPED.get(operator, operator)), bound
-
-
-def has_matrix(node: Node) -> bool:
-    return node.head in ("neg", "mul", "div", "add") and any(one.head == "matrix" for one in walk(node))
-
-
-def matrix_of(node: Node) -> Node | None:
-    """A matrix, also with a factor or a sign before it."""
-    if node.head == "matrix":
-        return node
-    if node.head == "neg":
-        return scaled(matrix_of(node.args[0]), lambda entry: Node("neg", (entry,)))
-    if node.head == "mul":
-        left, right = node.args
-        matrix, factor = (left, right) if left.head == "matrix" else (right, left)
-        if not any(one.head == "matrix" for one in walk(factor)):
-            return scaled(matrix_of(matrix), lambda entry: Node("mul", (factor, entry)))
-    if node.head == "add":
-        parts = [matrix_of(term) for term in node.args]
-        shapes = {(part.args[0], len(part.args), len(part.args[1])) for part in parts if part is not None}
-        if None in parts or len(shapes) != 1:
-            return None
-        rows = zip(*(part.args[1:] for part in parts if part is not None), strict=True)
-        summed = (tuple(Node("add", entries) for entries in zip(*row, strict=True)) for row in rows)
-        return Node("matrix", (parts[0].args[0], *summed))  # type: ignore[union-attr]
-    if node.head == "div" and not any(one.head == "matrix" for one in walk(node.args[1])):
-        return scaled(matrix_of(node.args[0]), lambda entry: Node("div", (entry, node.args[1])))
-    return None
-
-
-def scaled(matrix: Node | None, change: Callable[[Node], Node]) -> Node | None:
-    return None if matrix is None else rebuild(matrix, change)

@@ -5,6 +5,7 @@ built from our own nodes; sympy never sees text. Variables are positive, as in `
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from verifiers.math.limits import MAX_EXPONENT
@@ -40,6 +41,17 @@ def can_be_confirmed(*nodes: Node) -> bool:
 def confirm(pairs: list[tuple[Node, Node]]) -> bool:
     """Whether sympy proves every pair equal. "Unknown" is no."""
     return all(_proved(left, right) for left, right in pairs)
+
+
+def rehearse() -> None:
+    """Prove something of each kind, so that sympy has loaded what it loads late before a deadline runs."""
+    two, x = Node("num", (Fraction(2),)), Node("sym", ("x",))
+    root = Node("root", (Node("num", (Fraction(3),)), two))
+    nested = Node("root", (Node("add", (two, two, Node("mul", (two, root)))), two))
+    sine, cosine = Node("fn", ("sin", x)), Node("fn", ("cos", x))
+    confirm([(nested, Node("add", (root, Node("div", (two, two)))))])
+    confirm([(Node("fn", ("sin", Node("mul", (two, x)))), Node("mul", (two, Node("mul", (sine, cosine)))))])
+    confirm([(Node("fn", ("log", Node("mul", (x, x)), Node("sym", ("e",)))), x)])
 
 
 def _proved(left: Node, right: Node) -> bool:

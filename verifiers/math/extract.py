@@ -13,6 +13,7 @@ from typing import Literal
 
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
 from verifiers.math.sentences import announced, bare, concluded, final_answer, last_value, looks_bare, loosely
+from verifiers.math.text import UNWRAPPED
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -70,8 +71,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
             return Extraction(final, "announced")
         group = _last_group(text, marks)
         joined = _join(group)
-        loose = loosely(joined) if len(group) == 1 and marks[-1].prose else ()
-        return Extraction((joined, *loose), "mark", parts=tuple(group))
+        return Extraction((joined, *in_words(group, marks[-1])), "mark", parts=tuple(group))
     if found := announced(text):
         return Extraction(found, "announced")
     if mode == "marked":
@@ -85,6 +85,15 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if last:
         return Extraction((last,), "last value")
     return Extraction((), "", "no marked answer" if stripped else "an empty completion")
+
+
+def in_words(group: list[str], mark: "_Mark") -> tuple[str, ...]:
+    """What a marked sentence states, where the mark holds a sentence and not just an answer."""
+    if len(group) != 1 or len(group[0]) > MAX_ANSWER_CHARS:
+        return ()
+    sentence = UNWRAPPED.sub(r" \1 ", group[0]).replace(r"\ ", " ").replace(r"\$", "$")
+    stated = mark.prose or r"\text" in group[0] or sentence.startswith("USD")
+    return loosely(sentence) if stated else ()
 
 
 def _marks(text: str) -> tuple[list[_Mark], bool]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from verifiers.math.compare import Comparison
 from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
-from verifiers.math.nodes import Node
-from verifiers.math.numbers import Number, is_rounding_of, read_number
+from verifiers.math.nodes import Node, walk
+from verifiers.math.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
 from verifiers.math.text import UNWRAPPED, flat, undress
 
@@ -44,7 +44,9 @@ SYNONYMS = {
 
 @functools.lru_cache(maxsize=8_192)
 def number_of(text: str) -> Number | None:
-    return read_number(text)
+    if len(text) > 2 * MAX_NUMBER_CHARS:
+        return None
+    return read_number(unwrapped(text) if text.startswith("\\") else text)
 
 
 @functools.lru_cache(maxsize=8_192)
@@ -56,6 +58,16 @@ def tree_of(text: str) -> Node | str:
         return str(problem)
     except RecursionError:
         return "nested too deeply"
+
+
+def is_readable(text: str) -> bool:
+    """Whether a text is a number or an expression as it stands."""
+    if len(text) > MAX_ANSWER_CHARS or number_of(text) is not None:
+        return True
+    tree = tree_of(text)
+    if isinstance(tree, str):
+        return False
+    return tree.head in ("text", "rel") or not any(one.head == "text" for one in walk(tree))
 
 
 def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
@@ -121,6 +133,8 @@ def without_choice(text: str, other: str) -> str:
     """`(B) 17` as 17, where the other answer is a value and not a letter."""
     labelled = LABELLED_CHOICE.fullmatch(unwrapped(text))
     if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
+        return text
+    if HEDGED_CHOICE.search(labelled[1]):
         return text
     return undress(labelled[1])
 

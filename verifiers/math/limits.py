@@ -4,7 +4,7 @@ The numbers are far above what answers need (the longest official MATH answer ha
 could take a noticeable time.
 """
 
-MAX_COMPLETION_CHARS = 2_000_000  # a longer completion is read from its end
+MAX_COMPLETION_CHARS = 300_000  # some 80,000 tokens; of a longer completion the end is read
 MAX_ANSWER_CHARS = 1_000  # one extracted answer
 MAX_TOKENS = 400
 MAX_DEPTH = 40

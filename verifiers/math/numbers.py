@@ -10,6 +10,13 @@ from fractions import Fraction
 
 from verifiers.math.limits import MAX_DIGITS, MAX_EXPONENT
 
+WORDS = {
+    word: value
+    for value, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+        seventeen eighteen nineteen twenty""".split()  # noqa: SIM905
+    )
+}
 MAX_NUMBER_CHARS = 160
 MIN_ROUNDED_DIGITS = 9  # a decimal of so many significant digits may stand for the endless number it is rounded from
 
@@ -41,7 +48,9 @@ SEPARATORS = re.compile(r"[^\d.]")
 
 def read_number(text: str) -> Number | None:
     """The number that `text` is, or `None` if it is not one number and nothing else. Currency signs are dropped."""
-    if DIGITS_ONLY.fullmatch(text) and text.isascii():
+    if text.isalpha():
+        return Number(Fraction(WORDS[text.lower()])) if text.lower() in WORDS else None
+    if DIGITS_ONLY.fullmatch(text):
         return Number(Fraction(int(text)))
     if not text.isascii():
         text = text.replace("−", "-")

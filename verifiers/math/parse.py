@@ -5,14 +5,17 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
+import re
 from fractions import Fraction
 
 from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import INFINITY, Node, number, symbol
 from verifiers.math.tokens import Token, Unreadable, tokenize
-from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES
+from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
+NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
@@ -37,6 +40,7 @@ class _Parser:
         self.depth = 0
         self.nodes = 0
         self.inside_bars = 0
+        self.in_set = False
 
     def peek(self) -> Token:
         return self.tokens[self.position] if self.position < len(self.tokens) else END
@@ -176,12 +180,14 @@ class _Parser:
         return (
             token.kind in ("num", "sym", "fn", "cmd", "open")
             or (token.kind == "env" and token.value.startswith("begin"))
-            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars)
+            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars and not self.in_set)
         )
 
     def juxtaposed(self, left: Node) -> Node:
         """A factor without an operator: a product, or the fraction of a mixed number."""
         token = self.peek()
+        if left.head == "text":
+            raise Unreadable("words before a formula")
         before = self.tokens[self.position - 1]
         if before.kind == "num" and left.head == "num" and "." not in before.value:
             start = self.position
@@ -224,7 +230,10 @@ class _Parser:
             elif self.accept("op", "/") and self.peek().kind == "text":
                 unit += "/" + self.advance().value
             else:
-                return self.make("unit", node, unit)
+                break
+        if TAKEN_BACK & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
+            raise Unreadable(f"words that are no unit: {unit}"[:60])
+        return self.make("unit", node, unit)
 
     def power(self) -> Node:
         base = self.postfix()
@@ -350,7 +359,7 @@ class _Parser:
             start = self.position
             self.advance()
             arguments = self.item_list("(")
-            if self.accept("close", ")") and arguments and all(one.head in ("sym", "num") for one in arguments):
+            if self.accept("close", ")") and arguments and all(one.head in NAMES for one in arguments):
                 return self.make("fn", name, *arguments)
             self.position = start  # h(a+b) is a product
         return node
@@ -378,14 +387,15 @@ class _Parser:
         return node
 
     def bracketed(self, opening: str) -> Node:
-        bars, self.inside_bars = self.inside_bars, 0
+        outside = self.inside_bars, self.in_set
+        self.inside_bars, self.in_set = 0, opening == "set"
         found = self.item_list(opening)
-        self.inside_bars = bars
+        self.inside_bars, self.in_set = outside
         token = self.advance()
         closing = token.value
         if token.kind != "close":
-            if opening == "set" and token.kind == "op" and closing == "|":
-                raise Unreadable("a set given by a condition")
+            if opening == "set" and token.kind == "op" and closing in ("|", "mid"):
+                return self.condition(found)
             raise Unreadable("a bracket that is never closed")
         if opening == "{":
             if closing != "}" or not found:
@@ -406,6 +416,13 @@ class _Parser:
         if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
             return found[0]
         return self.make("group", opening, closing, *found)
+
+    def condition(self, variable: list[Node]) -> Node:
+        """What holds of the elements of `{x | x > 3}`: the set is that region."""
+        conditions = self.item_list("set")
+        if len(variable) != 1 or len(conditions) != 1 or not self.accept("close", "set"):
+            raise Unreadable("a set given by several conditions")
+        return conditions[0]
 
     def bars(self, kind: str) -> Node:
         self.inside_bars += 1
@@ -432,7 +449,9 @@ class _Parser:
         inverse = False
         while self.peek().kind == "op" and self.peek().value in ("_", "^"):
             if self.advance().value == "_":
-                base = self.subscript_base()
+                base = self.argument()  # \log_28 has base 2, as TeX reads it
+            elif exponent is not None or inverse:
+                raise Unreadable("an exponent of an exponent")
             else:
                 exponent = self.argument()
                 if exponent == Node("neg", (number(1),)):
@@ -454,10 +473,6 @@ class _Parser:
         else:
             node = self.make("fn", name, *arguments)
         return node if exponent is None else self.make("pow", node, exponent)
-
-    def subscript_base(self) -> Node:
-        """The base of a logarithm: `\\log_28` has base 2, as TeX reads it."""
-        return self.argument()
 
     def function_arguments(self) -> list[Node]:
         """`\\sin(x)`, `\\sin{x}`, `\\sin 2x`: a bracket, or the product that follows, up to the next function."""
@@ -502,7 +517,7 @@ class _Parser:
 
     def environment(self, value: str) -> Node:
         action, _, name = value.partition(" ")
-        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name == "array"):
+        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name in ("array", "cases", "aligned")):
             raise Unreadable(f"the environment {name!r} is not known"[:60])
         if name == "array" and self.peek().kind == "open" and self.peek().value == "{":
             while self.advance().kind not in ("close", "end"):
@@ -531,7 +546,10 @@ class _Parser:
             rows.append(tuple(row))
         if token.value != f"end {name}" or not rows or len({len(one) for one in rows}) != 1:
             raise Unreadable("a matrix whose rows do not match")
-        return self.make("matrix", "|" if name == "vmatrix" else "(", *rows)
+        if name in ("cases", "aligned") and len(rows[0]) == 1:  # a system of equations is a list
+            return self.make("seq", *(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
+        kind = {"vmatrix": "|", "cases": "{", "aligned": "{"}.get(name, "(")
+        return self.make("matrix", kind, *rows)
 
 
 def literal(token: Token) -> Node:

@@ -81,8 +81,9 @@ CONCLUDED_VALUE = re.compile(
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
 COMPUTING = re.compile(
-    r"\b(?:sqrt|root|log|ln|sin|cos|tan|pi|or|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
-    r"between|than|least|most|about|divided|power|percent|pct|infinity|thousand|million|billion|hundred|dozen)\b|\s-\s",
+    r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
+    r"wrong|incorrect|false|never|maybe|perhaps|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifiers.math.extract import Extraction, Mode, extract
-from verifiers.math.judge import Judgement, judge
+from verifiers.math.judge import Judgement, is_readable, judge
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Verdict
 
-CONFIRM_SECONDS = 0.6  # for one answer; sympy needs a few milliseconds where it can tell at all
+CONFIRM_SECONDS = 0.8  # for one answer; sympy needs a few milliseconds where it can tell at all
 BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.confirm:confirm"
@@ -86,6 +86,8 @@ class MathVerifier:
                 verdict = Verdict(1.0, "correct", candidate, judgement.detail)
                 return verdict, judgement if judgement.pending else None
             refusal = refusal or judgement.detail
+            if is_readable(undress(candidate)):
+                break  # a looser reading is for sentences, not for answers that say something else
         return Verdict(0.0, "wrong", found.candidates[0], refusal), None
 
     def _confirm(
@@ -115,7 +117,7 @@ def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
 
 def confirm_pool() -> WorkerPool:
     """The workers of this process that ask sympy."""
-    return shared_pool(WORKER_MEMORY_MB, ("sympy", "verifiers.math.confirm"))
+    return shared_pool(WORKER_MEMORY_MB, ("verifiers.math.confirm:rehearse",))
 
 
 @functools.cache

@@ -36,7 +36,7 @@ RELATIONS = {
 OPERATORS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "^": "^", "**": "^", "_": "_", "!": "!", "'": "'", "&": "&", ":": ":",
     r"\\": r"\\", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\pm": "pm", r"\mp": "mp", "%": "%",
-    r"\%": "%", "|": "|", r"\mid": "|", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
+    r"\%": "%", "|": "|", r"\mid": "mid", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
     r"\cup": "cup", r"\cap": "cap", r"\setminus": "setminus", r"\backslash": "setminus", r"\circ": "circ",
     r"\prime": "'", r"\colon": ":", "+-": "pm", r"\degree": "degree", r"\bmod": "mod", r"\mod": "mod", r"\pmod": "mod",
 }  # fmt: skip
@@ -69,6 +69,7 @@ SHORT_WORDS = words(
 SCALES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
+TAKEN_BACK = words("not no wrong incorrect false never or maybe perhaps except unless isn't")
 COMPUTING_WORDS = words(
     "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not"
 )

@@ -47,7 +47,7 @@ def test_the_math_verifier_passes(dataset: str) -> None:
 
 
 def test_a_generous_verifier_is_caught(dataset: str) -> None:
-    found = audit(load_items(dataset), "tests.test_audit:generous", against="math", timeout_seconds=20.0)
+    found = audit(load_items(dataset), "tests.rlvr.test_audit:generous", against="math", timeout_seconds=20.0)
     rewarded = {section.title: section.rate.count for section in found.sections if section.mistake == "false reward"}
     assert rewarded["hedges and broken boxes"] == 16
     assert rewarded["empty completions"] == 0

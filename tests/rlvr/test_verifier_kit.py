@@ -53,11 +53,11 @@ def test_built_in_verifiers_conform(name: str) -> None:
 
 
 def test_a_verifier_that_raises_is_found_out() -> None:
-    assert failures("tests.test_verifier_kit:broken_on_unicode") == [
+    assert failures("tests.rlvr.test_verifier_kit:broken_on_unicode") == [
         "returns a verdict on unicode",
         "returns a verdict on a lone surrogate",
     ]
 
 
 def test_a_verifier_that_is_slow_is_found_out() -> None:
-    assert "keeps its deadline of 0.5 s" in failures("tests.test_verifier_kit:sleepy", timeout_seconds=0.5)
+    assert "keeps its deadline of 0.5 s" in failures("tests.rlvr.test_verifier_kit:sleepy", timeout_seconds=0.5)

@@ -1,0 +1,84 @@
+"""On real data: every official answer is correct, and no problem's solution answers another problem."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from verifiers import MathVerifier, verify_batch
+
+# Pairs of different problems whose answers are written differently and are the same value: (solution's, other's).
+SAME_VALUE = [
+    {"x=5", "5"},
+    {r"36^\circ", "36", r"\$36"},
+    {r"30^\circ", "30"},
+    {r"90^\circ", "90"},
+    {r"120^\circ", "120"},
+    {r"180^\circ", r"\pi"},
+    {r"\frac14", r"\frac{1}{4}"},
+    {r"10,\!080", "10080"},
+    {r"15\mbox{ cm}^2", "15"},
+    {r"2 \sqrt{5}", r"2\sqrt{5}"},
+    {"(-2,1)", "-2,1"},
+    {"-2,1", "1,-2"},
+]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in {path.parent}: set RLVR_DATA to a folder that has it")
+    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def gsm8k(data: Path) -> list[tuple[str, str]]:
+    files = [path for path in (data / "gsm8k_train.jsonl", data / "gsm8k_test.jsonl") if path.exists()]
+    found = [row for path in files or [data / "gsm8k_test.jsonl"] for row in rows(path)]
+    return [(row["answer"], row["answer"].split("####")[1].strip()) for row in found]
+
+
+def test_every_gsm8k_solution_is_correct(data: Path) -> None:
+    pairs = gsm8k(data)
+    assert pairs
+    assert [pair for pair, verdict in zip(pairs, verify_batch(pairs), strict=True) if verdict.score != 1.0] == []
+
+
+def test_384_short_completions_take_under_thirty_milliseconds(data: Path) -> None:
+    pairs = (gsm8k(data) * 384)[:384]
+    verify_batch(pairs[:8])
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        verify_batch(pairs)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.03
+
+
+def test_every_math500_solution_is_correct(data: Path) -> None:
+    pairs = [(row["solution"], row["answer"]) for row in rows(data / "math500.jsonl")]
+    assert [pair for pair, verdict in zip(pairs, verify_batch(pairs), strict=True) if verdict.score != 1.0] == []
+
+
+def test_no_math500_solution_answers_another_problem(data: Path) -> None:
+    problems = rows(data / "math500.jsonl")
+    rng = random.Random(0)
+    meant, pairs = [], []
+    for row in problems:
+        others = [other for other in problems if other["answer"] != row["answer"]]
+        for other in rng.sample(others, min(20, len(others))):
+            meant.append((row["answer"], other["answer"]))
+            pairs.append((row["solution"], other["answer"]))
+    rewarded = [one for one, verdict in zip(meant, verify_batch(pairs), strict=True) if verdict.score != 0.0]
+    assert [one for one in rewarded if not any(set(one) <= same for same in SAME_VALUE)] == []
+
+
+def test_every_math500_answer_equals_itself_when_it_is_written_anew(data: Path) -> None:
+    from verifiers.math.parse import parse
+    from verifiers.math.render import render
+    from verifiers.math.text import undress
+
+    verifier = MathVerifier()
+    for row in rows(data / "math500.jsonl"):
+        text = render(parse(undress(row["answer"])))
+        assert verifier(rf"\boxed{{{text}}}", row["answer"]).score == 1.0, (row["answer"], text)

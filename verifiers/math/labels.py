@@ -1,0 +1,100 @@
+r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
+
+from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
+from verifiers.math.parse import FUNCTION_LETTERS
+from verifiers.math.probe import NoValue, differ, evaluate
+from verifiers.math.shapes import variables
+
+NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
+
+
+def concluded(node: Node) -> Node:
+    """What a chain of equations or an approximation says in the end."""
+    if node.head == "chain" and set(node.args[0].split()) <= {"=", "~"}:
+        sides = list(node.args[1:])
+        operators = node.args[0].split()
+        if "~" in operators:
+            cut = operators.index("~") + 1
+            if cut == 1:
+                cut = 2
+            sides, operators = sides[:cut], operators[: cut - 1]
+        if len(sides) == 1:
+            return sides[0]
+        others = [side for side in sides[:-1] if not variables(side)]
+        if others and not variables(sides[-1]) and all(differ(side, sides[-1]) for side in others):
+            return node  # x = 41 = 42 says nothing: no side is worth what the last one says
+        if len(sides) == 2:
+            node = Node("rel", (operators[0], *sides))
+        elif is_label(sides[0]):
+            return Node("rel", ("=", sides[0], sides[-1]))
+        else:
+            return Node("rel", ("=", sides[-2], sides[-1]))
+    if node.head == "rel" and node.args[0] == "~":
+        _, left, right = node.args
+        return right if is_label(left) else left if is_near(left, right) else node
+    if node.head == "rel" and node.args[0] == "=" and is_label(node.args[2]) and not is_label(node.args[1]):
+        return Node("rel", ("=", node.args[2], node.args[1]))
+    return node
+
+
+def is_near(left: Node, right: Node) -> bool:
+    """Whether `left ~ right` can be meant: two constants within five percent of each other, or anything else."""
+    try:
+        ours, theirs = evaluate(left, {}), evaluate(right, {})
+    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
+        return True
+    return abs(ours - theirs) <= 0.05 * max(abs(ours), abs(theirs))
+
+
+def is_label(node: Node) -> bool:
+    """Whether a left side only names what the right side is worth: `x`, `f(x)`, `(x, y)`, `\\angle ABC`, words."""
+    if node.head == "sym":
+        return node.args[0] not in CONSTANTS
+    if node.head == "text":
+        return True
+    if node.head == "fn":
+        named = node.args[0] == "abs" or node.args[0].rstrip("'") in FUNCTION_LETTERS
+        return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
+    if node.head == "group":
+        return all(one.head == "sym" for one in node.args[2:])
+    if node.head == "ratio":
+        return all(is_label(one) for one in node.args)
+    if node.head == "mul":  # m\\angle ABC
+        parts = [one for one in walk(node) if one.head != "mul"]
+        names = {one.args[0] for one in parts if one.head == "sym"}
+        return len(parts) == len(names) and bool(names & {r"\angle", r"\triangle"})
+    return False
+
+
+def label_of(node: Node, *, loosely: bool = False) -> Node | None:
+    """The label of `label = value`; `loosely` also a sum or product of names, as in `x + y = 7`."""
+    if node.head != "rel" or node.args[0] != "=":
+        return None
+    left: Node = node.args[1]
+    if is_label(left):
+        return left
+    nameable = all(one.head in NAMING for one in walk(left))
+    if loosely and nameable and variables(left) and (not variables(node.args[2]) or is_derivative(left)):
+        return left
+    return None
+
+
+def is_derivative(node: Node) -> bool:
+    """`dy/dx`, read as a quotient of products."""
+    return node.head == "div" and all(
+        part.head == "mul" and part.args[0] == symbol("d") and part.args[1].head == "sym" for part in node.args
+    )
+
+
+def unlabelled(node: Node) -> Node:
+    return node.args[2] if label_of(concluded(node)) else node
+
+
+def grouped_by_label(items: list[Node]) -> list[Node]:
+    """`p=5, q=2; p=7, q=2` as `(5,2), (7,2)`: labels that come round again make tuples."""
+    labels = [label_of(item) for item in items]
+    size = labels.index(labels[0], 1) if labels and labels[0] is not None and labels[0] in labels[1:] else 0
+    if size < 2 or len(items) % size or labels != labels[:size] * (len(items) // size):
+        return items
+    values = [item.args[2] for item in items]
+    return [Node("group", ("(", ")", *values[at : at + size])) for at in range(0, len(values), size)]

@@ -1,0 +1,107 @@
+"""Intervals, unions and inequalities in one variable as pieces of the real line."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.labels import is_label
+from verifiers.math.limits import TooMuch
+from verifiers.math.nodes import CONSTANTS, INFINITY, Node, walk
+from verifiers.math.shapes import variables
+
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+MINUS_INFINITY = Node("neg", (INFINITY,))
+REAL_LINE = ("(", ")", MINUS_INFINITY, INFINITY)
+
+Piece = tuple[str, str, Node, Node]
+
+
+def is_inequality(node: Node) -> bool:
+    return (node.head == "rel" and node.args[0] in FLIPPED) or node.head == "chain"
+
+
+def is_union(node: Node) -> bool:
+    return node.head in ("union", "cap", "minus") or (node.head == "sym" and node.args[0] in ("mathbb R", r"\R"))
+
+
+def region(node: Node) -> list[Piece] | None:
+    """The pieces of the real line that an interval, a union or an inequality in one variable means."""
+    if node.head == "group" and len(node.args) == 4 and set(node.args[:2]) <= {"(", ")", "[", "]"}:
+        return [node.args]
+    if node.head == "union":
+        pieces: list[Piece] = []
+        for part in node.args:
+            found = region(part)
+            if found is None:
+                return None
+            pieces += found
+        return pieces
+    if node.head == "sym" and node.args[0] in ("mathbb R", r"\R"):
+        return [REAL_LINE]
+    if node.head == "minus" and node.args[1].head == "set":
+        return punctured(region(node.args[0]), node.args[1].args)
+    if node.head == "seq":
+        return region(Node("union", node.args)) if all(is_inequality(item) for item in node.args) else None
+    if node.head == "rel":
+        operator, left, right = node.args
+        if operator == "in":
+            return region(right)
+        if left.head != "sym" and right.head == "sym" and operator in FLIPPED:
+            operator, left, right = FLIPPED[operator], right, left
+        if left.head != "sym" or left.args[0] in CONSTANTS or variables(right):
+            solved = solved_for_variable(operator, left, right)
+            if solved is None:
+                return None
+            operator, right = solved
+        if operator == "!=":
+            return [("(", ")", MINUS_INFINITY, right), ("(", ")", right, INFINITY)]
+        if operator in ("<", "<="):
+            return [("(", ")" if operator == "<" else "]", MINUS_INFINITY, right)]
+        if operator in (">", ">="):
+            return [("(" if operator == ">" else "[", ")", right, INFINITY)]
+        return None
+    if node.head == "chain" and len(node.args) == 4 and is_label(node.args[2]):
+        low, _, high = node.args[1:]
+        operators = node.args[0].split()
+        if variables(low) or variables(high):
+            return None
+        if set(operators) <= {">", ">="}:
+            operators, low, high = [FLIPPED[one] for one in reversed(operators)], high, low
+        if set(operators) <= {"<", "<="}:
+            return [("(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]", low, high)]
+    return None
+
+
+def punctured(pieces: list[Piece] | None, points: tuple[Node, ...]) -> list[Piece] | None:
+    """The real line without some rational points."""
+    values = [rational(point) for point in points]
+    if pieces != [REAL_LINE] or not values or any(value is None for value in values):
+        return None
+    inner = [Node("num", (value,)) for value in sorted(value for value in values if value is not None)]
+    return [("(", ")", low, high) for low, high in pairwise([MINUS_INFINITY, *inner, INFINITY])]
+
+
+def rational(node: Node) -> Fraction | None:
+    try:
+        algebra = Algebra()
+        return algebra.rational(algebra.quotient(node))
+    except (Unsupported, Undefined, TooMuch):
+        return None
+
+
+def solved_for_variable(operator: str, left: Node, right: Node) -> tuple[str, Node] | None:
+    """`-2x > 6` as `x < -3`: a relation that is linear in its only variable, with rational coefficients."""
+    names = {one.args[0] for side in (left, right) for one in walk(side) if one.head == "sym"}
+    if len(names) != 1 or names & CONSTANTS or operator not in (*FLIPPED, "!="):
+        return None
+    try:
+        difference = Algebra().difference(left, right)
+    except (Unsupported, Undefined, TooMuch):
+        return None
+    (name,) = names
+    slope = difference.pop(((name, 1),), Fraction(0))
+    constant = difference.pop((), Fraction(0))
+    if difference or not slope:
+        return None
+    bound = Node("num", (-constant / slope,))
+    return (operator if slope > 0 else FLIPPED.get(operator, operator)), bound

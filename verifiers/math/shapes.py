@@ -1,0 +1,112 @@
+"""The shapes that answers take: lists with signs in them, units, times, scaled matrices."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+from verifiers.math.nodes import CONSTANTS, Node, rebuild, symbol, walk
+from verifiers.math.units import measures
+
+MAX_SIGNS = 4
+INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
+
+
+def variables(node: Node) -> bool:
+    return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
+
+
+def flattened(node: Node, head: str) -> Iterator[Node]:
+    if node.head == head:
+        for part in node.args:
+            yield from flattened(part, head)
+    else:
+        yield node
+
+
+def is_time(node: Node) -> bool:
+    """`10:30` is a time of day, and is not the ratio 1:3."""
+    return len(node.args) == 2 and all(one.head == "num" for one in node.args) and (
+        node.args[1].args[0] == 0 or (node.args[1].args[0] >= 10 and 0 < node.args[0].args[0] <= 24)
+    )  # fmt: skip
+
+
+def percentage(node: Node) -> Node:
+    """`28 percent` is `28%`."""
+    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == ["%"] else node
+
+
+def split_unit(node: Node) -> tuple[Node, str]:
+    if node.head == "unit":
+        return node.args[0], node.args[1]
+    if node.head == "degree":
+        return node.args[0], "degree"
+    return node, ""
+
+
+def plain_words(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def listed(node: Node) -> list[Node] | None:
+    r"""The items of a bare list or a set, with `a \pm b` as two items; `None` for anything else."""
+    if node.head in ("seq", "set"):
+        items = [item for item in node.args if not is_quantifier(item)] or list(node.args)
+        return [variant for item in items for variant in signed_variants(item)]
+    variants = signed_variants(node)
+    return variants if len(variants) > 1 else None
+
+
+def is_quantifier(node: Node) -> bool:
+    r"""`k \in \mathbb{Z}` behind a solution only says what `k` is."""
+    return node.head == "rel" and node.args[0] == "in" and node.args[2] in INTEGERS
+
+
+def signed_variants(node: Node) -> list[Node]:
+    r"""The values of an expression with `\pm`: the signs vary together if there is a `\mp`, else independently."""
+    signs = [one.head for one in walk(node) if one.head in ("pm", "mp")]
+    if not signs or len(signs) > MAX_SIGNS:
+        return [node]
+    choices = [(1,) * len(signs), (-1,) * len(signs)] if "mp" in signs else list(product((1, -1), repeat=len(signs)))
+    return [_with_signs(node, list(choice)) for choice in choices]
+
+
+def _with_signs(node: Node, signs: list[int]) -> Node:
+    def change(one: Node) -> Node:
+        if one.head in ("pm", "mp"):
+            sign = signs.pop() * (1 if one.head == "pm" else -1)
+            inner = rebuild(one.args[0], change)
+            return inner if sign > 0 else Node("neg", (inner,))
+        return rebuild(one, change)
+
+    return change(node)
+
+
+def has_matrix(node: Node) -> bool:
+    return node.head in ("neg", "mul", "div", "add") and any(one.head == "matrix" for one in walk(node))
+
+
+def matrix_of(node: Node) -> Node | None:
+    """A matrix, also with a factor or a sign before it."""
+    if node.head == "matrix":
+        return node
+    if node.head == "neg":
+        return scaled(matrix_of(node.args[0]), lambda entry: Node("neg", (entry,)))
+    if node.head == "mul":
+        left, right = node.args
+        matrix, factor = (left, right) if left.head == "matrix" else (right, left)
+        if not any(one.head == "matrix" for one in walk(factor)):
+            return scaled(matrix_of(matrix), lambda entry: Node("mul", (factor, entry)))
+    if node.head == "add":
+        parts = [matrix_of(term) for term in node.args]
+        shapes = {(part.args[0], len(part.args), len(part.args[1])) for part in parts if part is not None}
+        if None in parts or len(shapes) != 1:
+            return None
+        rows = zip(*(part.args[1:] for part in parts if part is not None), strict=True)
+        summed = (tuple(Node("add", entries) for entries in zip(*row, strict=True)) for row in rows)
+        return Node("matrix", (parts[0].args[0], *summed))  # type: ignore[union-attr]
+    if node.head == "div" and not any(one.head == "matrix" for one in walk(node.args[1])):
+        return scaled(matrix_of(node.args[0]), lambda entry: Node("div", (entry, node.args[1])))
+    return None
+
+
+def scaled(matrix: Node | None, change: Callable[[Node], Node]) -> Node | None:
+    return None if matrix is None else rebuild(matrix, change)
