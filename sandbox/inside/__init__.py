@@ -1,0 +1,6 @@
+"""Everything that is loaded beside untrusted code: the zygote, the confinement of a job, and the three kinds of job.
+
+Nothing in this folder compares an answer with an expected one, and nothing here imports from outside the folder, so
+that the process that runs untrusted code does not even hold the code of the judge. The parent's side imports from
+here only what both ends must agree on (`values`, `frames`).
+"""

@@ -1,0 +1,51 @@
+"""What a job does once it is forked: confine itself, say that it is ready, and play its role.
+
+The first frame is either ["broken", why], written before any untrusted code was seen, or ["ready"]. Nothing that
+comes later can claim that the sandbox is broken.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+import types
+from collections.abc import Callable
+
+from . import candidate, programs, tester
+from .frames import pack
+
+CHANNEL = 3
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
+_ROLES: dict[str, Callable[[socket.socket], None]] = {
+    "candidate": candidate.serve,
+    "program": programs.serve,
+    "tester": tester.serve,
+}
+
+
+def dress_interpreter(directory: str) -> None:
+    """Make this interpreter look like one that was started for a program in `directory`. Once, in the zygote."""
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT | {"HOME": directory, "TMPDIR": directory})
+    sys.path.insert(0, directory)
+    sys.argv = ["solution.py"]
+    for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
+        del sys.modules[name]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches every process of the group
+
+
+def run_job(role: str, confine: Callable[[], None]) -> None:
+    """Play `role` on the channel and leave with status 0; the caller ends the process if this raises."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
+    try:
+        confine()
+    except OSError as error:
+        channel.sendall(pack(["broken", str(error)]))
+        return
+    channel.sendall(pack(["ready"]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.enable()
+    _ROLES[role](channel)
+    os._exit(0)
