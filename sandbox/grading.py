@@ -19,15 +19,21 @@ from .inside.frames import pack
 from .inside.values import BadValue, NotPlain, decode, encode
 from .limits import Limits
 from .results import Case, Execution, Status
+from .scratch import clean
 from .session import Watched, converse
-from .worker import Job, Zygote
+from .worker import TESTER, Job, Zygote
 
 ZygoteFor = Callable[[tuple[str, ...]], Zygote]
 
 # Beyond the deadline that a job keeps itself for its children, so that partial output of a slow program comes back.
 _GRACE_SECONDS = 0.25
 _STATUS_OF_KILL: dict[str, Status] = {
-    "timeout": "timeout", "memory": "memory", "processes": "memory", "output": "output", "protocol": "wrong",
+    "timeout": "timeout",
+    "memory": "memory",
+    "processes": "memory",
+    "disk": "output",
+    "output": "output",
+    "protocol": "wrong",
 }
 
 
@@ -51,7 +57,7 @@ class Budget:
         )
 
     def watch(self, zygote: Zygote, job: Job) -> Watched:
-        return Watched(zygote, job, self.memory_mb << 20, self.limits.processes)
+        return Watched(zygote, job, self.bounds())
 
 
 @dataclass(frozen=True)
@@ -273,7 +279,7 @@ def _run_tester(
 ) -> _Told:
     """The tests in one job and the program in another one, joined by a socket."""
     program_zygote = zygote_for(packages_for(code))
-    tests_zygote = zygote_for(tuple(sorted({*packages, *packages_for(str(material))})))
+    tests_zygote = zygote_for((TESTER, *sorted({*packages, *packages_for(str(material))})))
     deadline = time.monotonic() + budget.timeout_seconds
     outcomes: dict[Any, Case] = {}
     done: tuple[str, str] | None = None
@@ -310,7 +316,8 @@ class _Started:
         self, zygote: Zygote, role: str, budget: Budget, channel: socket.socket | None = None, *others: int
     ) -> None:
         self._zygote = zygote
-        self._job = zygote.start(role, budget.bounds(), channel, *others)
+        self._bounds = budget.bounds()
+        self._job = zygote.start(role, self._bounds, channel, *others)
 
     def __enter__(self) -> Job:
         return self._job
@@ -321,6 +328,8 @@ class _Started:
                 self._job.kill("over")
                 if self._zygote.healthy:
                     self._zygote.wait(self._job)
+            if self._zygote.scratch and self._zygote.healthy:
+                self._zygote.healthy = clean(self._zygote, self._bounds)
         finally:
             self._job.close()
 
@@ -344,6 +353,7 @@ def _end_of(job: Job) -> Case:
             "timeout": "still running at the deadline",
             "memory": "its processes used more memory than allowed",
             "processes": "it started more processes than allowed",
+            "disk": "it wrote more files than allowed",
             "output": "its answers are longer than allowed",
             "protocol": "the program wrote into the judge's channel",
         }[job.killed]

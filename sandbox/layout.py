@@ -10,6 +10,7 @@ import sysconfig
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/bin", "/lib", "/lib64", "/bin", "/usr/share/zoneinfo")
+_LOADER_CACHE = "/etc/ld.so.cache"  # where the loader finds libraries outside of its default places
 _PACKAGES = {
     "numpy": ("numpy", "numpy.libs"),
     "pytest": ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"),
@@ -57,7 +58,7 @@ def readable_paths(packages: tuple[str, ...]) -> list[str]:
     """All paths that jobs of a zygote with these packages may read and execute, without symbolic links in them."""
     names = (sysconfig.get_config_var("LDLIBRARY"), sysconfig.get_config_var("INSTSONAME"))
     library_directory = sysconfig.get_config_var("LIBDIR") or ""
-    paths = [executable(), *standard_library()[:1], *_SYSTEM]
+    paths = [executable(), *standard_library()[:1], *_SYSTEM, _LOADER_CACHE]
     paths += [os.path.join(library_directory, name) for name in names if name]
     for package in packages:
         paths += package_paths(package)

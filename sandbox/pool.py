@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .scratch import Scratch
+from .scratch import make_scratch, remove_scratch
 from .worker import Zygote
 
 MAX_JOBS_PER_ZYGOTE = 5000  # then it is replaced by a fresh one, whatever its state
@@ -17,7 +17,6 @@ class Worker:
     def __init__(self, tier: str) -> None:
         self._tier = tier
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
-        self._scratch: dict[tuple[str, ...], Scratch] = {}
 
     def zygote(self, packages: tuple[str, ...] = ()) -> Zygote:
         """A zygote in good order; a worn one is replaced."""
@@ -26,18 +25,18 @@ class Worker:
             self._drop(packages)
             zygote = None
         if zygote is None:
-            scratch = Scratch(self._tier)
+            scratch = "" if self._tier == "A" else make_scratch()
             try:
-                zygote = Zygote(self._tier, packages, scratch.path)
+                zygote = self._zygotes[packages] = Zygote(self._tier, packages, scratch)
             except BaseException:
-                scratch.remove()
+                remove_scratch(scratch)
                 raise
-            self._zygotes[packages], self._scratch[packages] = zygote, scratch
         return zygote
 
     def _drop(self, packages: tuple[str, ...]) -> None:
-        self._zygotes.pop(packages).close()
-        self._scratch.pop(packages).remove()
+        zygote = self._zygotes.pop(packages)
+        zygote.close()
+        remove_scratch(zygote.scratch)
 
     def close(self) -> None:
         for packages in list(self._zygotes):

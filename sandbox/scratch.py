@@ -1,20 +1,54 @@
-"""The directory of a worker's jobs where they cannot have a tmpfs of their own (tiers B and C)."""
+"""The directory of a zygote's jobs where they cannot have a tmpfs of their own (tiers B and C).
 
+It is made and removed here, empty. What jobs made in it is counted and removed by jobs (inside/housekeeping.py).
+"""
+
+import contextlib
 import os
-import shutil
 import tempfile
+from typing import Any
+
+from .inside.bounds import Bounds
+from .inside.frames import BadFrame, pack, read_frame
+from .worker import Zygote
+
+_SECONDS = 10.0
 
 
-class Scratch:
-    """An empty directory outside of every other one; in tier A there is none, and `path` is empty.
+def make_scratch() -> str:
+    return tempfile.mkdtemp(prefix="rlvr-sandbox-")
 
-    Jobs never run while it is made or removed. What they left in it is removed by the zygote's sweeper (inside/sweep.py),
-    which is confined to it.
-    """
 
-    def __init__(self, tier: str) -> None:
-        self.path = "" if tier == "A" else tempfile.mkdtemp(prefix="rlvr-sandbox-")
+def remove_scratch(path: str) -> None:
+    """Only ever an empty one: what could not be cleaned stays, and is no one else's."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
-    def remove(self) -> None:
-        if self.path:
-            shutil.rmtree(self.path, ignore_errors=True)
+
+def over_bounds(zygote: Zygote, bounds: Bounds) -> bool:
+    """Whether the jobs' directory holds more than one job may write."""
+    answer = _ask(zygote, "census", bounds, [bounds.disk_bytes, bounds.inodes])
+    return answer is None or answer[1] > bounds.disk_bytes or answer[2] > bounds.inodes
+
+
+def clean(zygote: Zygote, bounds: Bounds) -> bool:
+    """Empty the jobs' directory; False where something could not be removed."""
+    with os.scandir(zygote.scratch) as entries:
+        if next(entries, None) is None:
+            return True
+    return _ask(zygote, "cleaning", bounds, []) == ["cleaned", True]
+
+
+def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
+    job = zygote.start(role, bounds)
+    assert job.channel is not None
+    try:
+        job.channel.settimeout(_SECONDS)
+        job.channel.sendall(pack(request))
+        return read_frame(job.channel) and read_frame(job.channel)  # the first one is ["ready"]
+    except (OSError, BadFrame):
+        return None
+    finally:
+        job.kill("over")
+        zygote.wait(job)
+        job.close()

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import SandboxError
+from .inside.bounds import Bounds
 from .inside.frames import BadFrame, FrameBuffer, TooMuch
+from .scratch import over_bounds
 from .watchdog import FIRST_LOOK_SECONDS, INTERVAL_SECONDS
 from .worker import Job, Zygote
 
@@ -23,8 +25,7 @@ class Watched:
 
     zygote: Zygote
     job: Job
-    memory_bytes: int
-    processes: int
+    bounds: Bounds
 
 
 def converse(
@@ -33,7 +34,7 @@ def converse(
     """Yield the frames that `main` writes, until it and `others` have ended; then each `job.status` is known.
 
     `deadline` is a time of `time.monotonic`; whoever is left then is killed. The end of `main` ends the others. A job
-    that is killed says why in `job.killed`: timeout, memory, processes, output, protocol, or over.
+    that is killed says why in `job.killed`: timeout, memory, processes, disk, output, protocol, or over.
     """
     channel = main.job.channel
     assert channel is not None
@@ -50,20 +51,21 @@ def converse(
     next_look = time.monotonic() + FIRST_LOOK_SECONDS
     while listening or any(watched.job.status is None for watched in everyone):
         now = time.monotonic()
-        if now >= deadline:
-            _kill(everyone, "timeout")
-        ready = poll.poll(max(0.0, min(deadline, next_look) - now) * 1000 if now < deadline else 1000)
-        if time.monotonic() >= next_look:
+        if now >= next_look:
             for watched in everyone:
                 _look_after(watched)
             next_look = time.monotonic() + INTERVAL_SECONDS
-        if now >= deadline + _PATIENCE_SECONDS and not ready:
+            continue  # looking may have heard the end of a job
+        if now >= deadline:
+            _kill(everyone, "timeout")
+        elif main.job.status is not None:
+            _kill(others, "over")
+        ready = poll.poll(max(0.0, next_look - now if now >= deadline else min(deadline, next_look) - now) * 1000)
+        if now >= deadline + _PATIENCE_SECONDS:
             raise SandboxError("a killed job does not end")
         for descriptor, event in ready:
             if descriptor in zygotes:
                 zygotes[descriptor].hear(_PATIENCE_SECONDS)
-                if main.job.status is not None:
-                    _kill(others, "over")
                 continue
             if event & select.POLLOUT:
                 unsent = _send(channel.fileno(), unsent)
@@ -95,11 +97,14 @@ def _kill(everyone: tuple[Watched, ...], why: str) -> None:
 def _look_after(watched: Watched) -> None:
     if watched.job.status is not None:
         return
-    tree = watched.zygote.measure(watched.job)
-    if tree.memory_bytes > watched.memory_bytes:
-        watched.job.kill("memory")
-    elif tree.processes > watched.processes:
-        watched.job.kill("processes")
+    zygote, job, bounds = watched.zygote, watched.job, watched.bounds
+    tree = zygote.measure(job)
+    if tree.memory_bytes > bounds.memory_bytes:
+        job.kill("memory")
+    elif tree.processes > bounds.processes:
+        job.kill("processes")
+    elif zygote.scratch and over_bounds(zygote, bounds):
+        job.kill("disk")
 
 
 def _send(descriptor: int, unsent: memoryview) -> memoryview:

@@ -18,6 +18,8 @@ from .inside.bounds import Bounds
 from .watchdog import Tree, measure, private_bytes
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
+# The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
+TESTER = "tester"
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
 _BOOT = (
@@ -57,6 +59,7 @@ class Zygote:
 
     def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
         self.tier = tier
+        self.scratch = scratch  # the directory of its jobs in tiers B and C
         self.jobs_started = 0
         self.healthy = True
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -73,6 +76,7 @@ class Zygote:
         self._control = ours
         self._jobs: dict[int, Job] = {}
         ours.settimeout(_START_SECONDS)
+        packages = tuple(package for package in packages if package != TESTER)
         package_directories = [os.path.dirname(layout.package_paths(package)[0]) for package in packages]
         settings = {
             "tier": tier,
@@ -81,6 +85,7 @@ class Zygote:
             "path": [*layout.standard_library(), *package_directories],
             "executable": layout.executable(),
             "environment": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
+            "processes_beside": _processes_of_this_user() if tier != "A" else 0,
             "preload": [*layout.PRELOAD, *packages],
             "numpy": "numpy" in packages,
             "user": 0x70000000 + self._process.pid,
@@ -169,3 +174,18 @@ class Zygote:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _processes_of_this_user() -> int:
+    """Processes and threads that RLIMIT_NPROC counts besides a job's own, with some room for new ones.
+
+    Root's jobs have a user of their own, and in tier A a count of their own.
+    """
+    if os.geteuid() == 0:
+        return 0
+    threads = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}").st_uid == os.geteuid():
+                threads += len(os.listdir(f"/proc/{pid}/task"))
+    return threads + 256

@@ -24,6 +24,10 @@ class Confinement:
     ruleset: landlock.Ruleset | None = None
     proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
+    # Tier B as root, where the jobs' user may not even search the directories of the interpreter (a home of mode 700):
+    # jobs keep the capability to read what Landlock grants, and nothing else.
+    hidden_library: bool = False
+    processes_beside: int = 0  # of the same user, outside: RLIMIT_NPROC counts them too
     baseline_bytes: int = 0  # what the zygote itself occupies
 
 
@@ -39,16 +43,20 @@ def confine(confinement: Confinement, bounds: Bounds) -> None:
         os.setsid()
         directory = confinement.scratch
         if os.geteuid() == 0 and confinement.identity[0] != 0:
+            if confinement.hidden_library:
+                linux.keep_capabilities()
             become(*confinement.identity)
     os.chdir(directory)
     os.umask(0o077)
-    _limit(bounds, confinement.baseline_bytes)
+    _limit(bounds, confinement.baseline_bytes, confinement.processes_beside)
     if confinement.tier == "C":
         return
     linux.set_no_new_privileges()
+    if confinement.hidden_library:
+        linux.drop_capabilities(linux.CAP_DAC_READ_SEARCH)  # needed already to open what Landlock is to grant
     if confinement.ruleset is not None:
         confinement.ruleset.restrict(directory)
-    linux.drop_capabilities()
+    linux.drop_capabilities(linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0)
     linux.set_dumpable(False)
     linux.die_with_parent()  # a change of user clears it
     if confinement.filter is not None:
@@ -76,7 +84,7 @@ def _become_own_user(proc: int, identity: tuple[int, int]) -> None:
     os.close(proc)
 
 
-def _limit(bounds: Bounds, baseline_bytes: int) -> None:
+def _limit(bounds: Bounds, baseline_bytes: int, processes_beside: int) -> None:
     """Per process; the memory and disk of a job's whole tree are bounded by the watchdog and by the tmpfs.
 
     RLIMIT_DATA bounds what a process writes for itself and gives an honest MemoryError. RLIMIT_AS is wide, because
@@ -85,7 +93,7 @@ def _limit(bounds: Bounds, baseline_bytes: int) -> None:
     for what, amount in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, bounds.cpu_seconds),
-        (resource.RLIMIT_NPROC, bounds.processes),
+        (resource.RLIMIT_NPROC, bounds.processes + processes_beside),
         (resource.RLIMIT_NOFILE, bounds.files),
         (resource.RLIMIT_FSIZE, bounds.file_bytes),
         (resource.RLIMIT_DATA, baseline_bytes + bounds.memory_bytes),

@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable
 
-from . import candidate, programs, tester
+from . import candidate, housekeeping, programs, tester
 from .frames import pack
 
 CHANNEL = 3
@@ -21,6 +21,8 @@ _ROLES: dict[str, Callable[[socket.socket], None]] = {
     "candidate": candidate.serve,
     "program": programs.serve,
     "tester": tester.serve,
+    "census": housekeeping.serve_census,
+    "cleaning": housekeeping.serve_cleaning,
 }
 
 

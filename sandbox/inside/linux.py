@@ -24,7 +24,8 @@ MNT_DETACH = 2
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 _AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP = 1, 4, 8, 22
+CAP_DAC_READ_SEARCH = 1 << 2
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _SIGCHLD, _SIGKILL = 17, 9
 
@@ -120,9 +121,15 @@ def pivot_root(new_root: str) -> None:
     os.chdir("/")
 
 
-def drop_capabilities() -> None:
+def keep_capabilities() -> None:
+    """Let the next change of user leave the permitted capabilities alone; `drop_capabilities` ends that."""
+    _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
+
+
+def drop_capabilities(but: int = 0) -> None:
+    """Give up all capabilities for good, except those in the bit mask `but`, where this process has them."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the interface, this process
-    _call("capset", header, (ctypes.c_uint32 * 6)())
+    _call("capset", header, (ctypes.c_uint32 * 6)(but, but, 0, 0, 0, 0))  # effective, permitted, inheritable
 
 
 def set_no_new_privileges() -> None:

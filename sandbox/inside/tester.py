@@ -29,6 +29,7 @@ def serve(channel: socket.socket) -> None:
     if request is None:
         return
     _, kind, material = request
+    sys.path.remove(os.getcwd())  # a tester's own modules are those of the standard library, never files of a job
     link = Link(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CANDIDATE))
     try:
         link.load(*material["load"])
@@ -110,16 +111,18 @@ def _run_pytest(channel: socket.socket, link: Link, material: dict[str, Any]) ->
 
     module = material["module"]
     sys.modules[module] = _Stub(module, link, link.public_names())
-    os.mkdir("tests")
+    directory = os.path.join(os.getcwd(), "tests")
+    os.mkdir(directory)
     for name, source in material["files"].items():
-        with open(f"tests/{name}", "w", encoding="utf-8") as file:
+        with open(os.path.join(directory, os.path.basename(name)), "w", encoding="utf-8") as file:
             file.write(source)
     recorder = _Recorder()
-    arguments = ["-q", "-p", "no:cacheprovider", "--noconftest", "-c", os.devnull, "--rootdir", "tests", "--tb=short"]
-    arguments += ["--import-mode=importlib", "tests"]
+    arguments = ["-q", "-p", "no:cacheprovider", "--noconftest", "-c", os.devnull, "--tb=short"]
+    arguments += ["--import-mode=importlib", f"--rootdir={directory}", f"--confcutdir={directory}", directory]
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
         pytest.main(arguments, plugins=[recorder])
-    channel.sendall(pack(["collected", recorder.collected, printed.getvalue()[-2000:]]))
+    if not recorder.collected:
+        raise RuntimeError(printed.getvalue()[-_MAX_DETAIL:])
     for identity in recorder.collected:
         phases = recorder.phases.get(identity, {})
         passed = phases == {"setup": "passed", "call": "passed", "teardown": "passed"}

@@ -17,6 +17,7 @@ import os
 import select
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,7 +91,7 @@ class Zygote:
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
         if self.confinement.tier != "A" and not self.jobs:
-            sweep(self.confinement)
+            sweep(*self.confinement.identity)
         _send(self.control, {"job": number, "status": status})
 
 
@@ -121,15 +122,17 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     """Move this process where its jobs shall live, and say how they are to be confined."""
     tier = settings["tier"]
     user, group = os.geteuid(), os.getegid()
-    identity = (settings["user"], settings["user"]) if user == 0 else (user, group)
+    identity = _identity(settings["user"]) if user == 0 else (user, group)
     if tier != "A":
         linux.become_subreaper()
+        os.chown(settings["scratch"], *identity)
         confinement = Confinement(tier, identity, scratch=settings["scratch"])
         if tier == "C":
             return confinement
         program = linux.SeccompProgram(seccomp.build_filter(own_processes=False))
         ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
-        return replace(confinement, filter=program, ruleset=ruleset)
+        hidden = user == 0 and identity[0] != 0 and not _readable_for(identity, settings["read"])
+        return replace(confinement, filter=program, ruleset=ruleset, hidden_library=hidden)
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     if user == 0:
         linux.unshare(namespaces)
@@ -146,6 +149,35 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     program = linux.SeccompProgram(seccomp.build_filter(own_processes=True))
     ruleset = landlock.Ruleset(("/",), tuple(settings["devices"])) if linux.landlock_version() else None
     return Confinement(tier, identity, program, ruleset, proc)
+
+
+def _identity(wanted: int) -> tuple[int, int]:
+    """The user that jobs of a root zygote become: one that nobody else has, where this machine can name it."""
+    for user in (wanted, 65534):
+        if _succeeds(lambda user=user: become(user, user)):
+            return user, user
+    return 0, 0  # a root without the right to become anybody else; its capabilities are dropped all the same
+
+
+def _readable_for(identity: tuple[int, int], paths: list[str]) -> bool:
+    def look() -> None:
+        become(*identity)
+        for path in paths:
+            os.stat(path)
+
+    return _succeeds(look)
+
+
+def _succeeds(action: Callable[[], None]) -> bool:
+    """Whether `action` raises no OSError, tried in a child."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def _write(path: str, text: str) -> None:
@@ -179,7 +211,8 @@ def main(control_descriptor: int, parent_pid: int) -> None:
         if settings["numpy"]:
             values.build_numpy_values()
         baseline = _occupied_bytes()
-        confinement = replace(_isolate(settings), baseline_bytes=baseline)
+        confinement = _isolate(settings)
+        confinement = replace(confinement, baseline_bytes=baseline, processes_beside=settings["processes_beside"])
         linux.set_dumpable(False)
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
     except (OSError, ImportError) as error:
