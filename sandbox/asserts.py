@@ -1,6 +1,7 @@
 """Assert statements as calls and expected values, by reading them and never by running them."""
 
 import ast
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +58,14 @@ def test_names(files: dict[str, str]) -> list[str]:
     """
     found = []
     for name, source in files.items():
-        if not _is_test_file(name):
+        base = os.path.basename(name)
+        if not _is_test_file(base):
             continue
         for node in ast.parse(source, name).body:
             if isinstance(node, ast.ClassDef) and _is_test_class(node):
-                found += [f"{name}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
+                found += [f"{base}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
             elif _is_test_function(node):
-                found.append(f"{name}::{node.name}")
+                found.append(f"{base}::{node.name}")
     return sorted(set(found))
 
 

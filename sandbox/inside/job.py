@@ -7,6 +7,7 @@ comes later can claim that the sandbox is broken.
 import gc
 import os
 import signal
+import site
 import socket
 import sys
 import types
@@ -34,6 +35,7 @@ def dress_interpreter(directory: str) -> None:
     sys.argv = ["solution.py"]
     for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
         del sys.modules[name]
+    site.setquit()  # `exit` and `quit`, which -S leaves out
     sys.modules["__main__"] = types.ModuleType("__main__")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches every process of the group
 

@@ -30,6 +30,8 @@ def enter_private_root(paths: list[str]) -> None:
     os.symlink(JOB_DIRECTORY, staging + "/dev/shm")  # where the C library keeps named semaphores
     if not os.path.exists(staging + "/tmp"):  # an interpreter or a package may live there
         os.symlink(JOB_DIRECTORY, staging + "/tmp")
+    for path in _ancestors(paths):  # they lead to what is shown, and show nothing themselves
+        os.chmod(staging + path, 0o111)
     linux.make_read_only(staging)
     linux.pivot_root(staging)
     for _, source in sources:
@@ -42,6 +44,15 @@ def _outermost(paths: list[str]) -> list[str]:
         if not any(path.startswith(parent + "/") for parent in kept):
             kept.append(path)
     return kept
+
+
+def _ancestors(paths: list[str]) -> list[str]:
+    """Directories above `paths` that were only made to lead there."""
+    above = set()
+    for path in _outermost(paths):
+        while (path := os.path.dirname(path)) not in ("/", "/usr", "/usr/share", "/dev", "/etc"):
+            above.add(path)
+    return sorted(above, reverse=True)
 
 
 def _show(source: int, target: str) -> None:
