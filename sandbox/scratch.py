@@ -33,7 +33,7 @@ def over_bounds(zygote: Zygote, bounds: Bounds) -> bool:
 
 def clean(zygote: Zygote, bounds: Bounds) -> bool:
     """Empty the jobs' directory; False where something could not be removed."""
-    with os.scandir(zygote.scratch) as entries:
+    with contextlib.suppress(PermissionError), os.scandir(zygote.scratch) as entries:
         if next(entries, None) is None:
             return True
     return _ask(zygote, "cleaning", bounds, []) == ["cleaned", True]

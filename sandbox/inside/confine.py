@@ -46,6 +46,7 @@ def confine(confinement: Confinement, bounds: Bounds) -> None:
             if confinement.hidden_library:
                 linux.keep_capabilities()
             become(*confinement.identity)
+        os.chmod(directory, 0o700)  # the job before this one may have shut it: a directory's owner can
     os.chdir(directory)
     os.umask(0o077)
     _limit(bounds, confinement.baseline_bytes, confinement.processes_beside)

@@ -42,6 +42,7 @@ def serve_cleaning(channel: socket.socket) -> None:
             for entry in _entries(directory):
                 if stat.S_ISDIR(os.lstat(entry).st_mode):
                     number += 1
+                    os.chmod(entry, 0o700)  # moving a directory writes its way up into it
                     os.rename(entry, f".{number}-{os.getpid()}")
                 else:
                     os.unlink(entry)

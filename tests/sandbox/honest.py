@@ -87,6 +87,8 @@ PROGRAMS: dict[str, tuple[str, str | bytes, str]] = {
     "a sieve": ("n = 200000\ns = bytearray([1]) * (n + 1)\nfor i in range(2, 448):\n    if s[i]: s[i*i::i] = bytes(len(s[i*i::i]))\nprint(sum(s) - 2)", "", "17984\n"),
 }
 
+NEED_SEMAPHORES = ("a process pool", "multiprocessing")
+
 # name -> (program, function, [(arguments, expected)])
 FUNCTIONS = {
     "plain": ("def f(a, b): return a + b", "f", [((1, 2), 3), (("a", "b"), "ab"), (([1], [2]), [1, 2])]),

@@ -10,6 +10,8 @@ from sandbox import Sandbox
 def test_an_honest_program_writes_what_it_would_write_outside(sandbox: Sandbox, name: str) -> None:
     if name == "numpy":
         pytest.importorskip("numpy")
+    if name in honest.NEED_SEMAPHORES and sandbox.tier == "B":
+        pytest.skip("named semaphores live in /dev/shm, which tier B cannot make private")
     program, stdin, stdout = honest.PROGRAMS[name]
     execution = sandbox.run(program, stdin, timeout_seconds=10)
     assert (execution.status, execution.stdout) == ("ok", stdout), (execution.status, execution.stderr[-500:])
