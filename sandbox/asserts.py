@@ -12,6 +12,7 @@ class Call:
 
     args: tuple[Any, ...]
     expected: Any
+    number_for_bool: bool = False  # whether 1 and 0 will do for an expected True and False, as they do for `==`
 
 
 def as_call(source: str, fn_name: str) -> Call | None:
@@ -40,7 +41,8 @@ def as_call(source: str, fn_name: str) -> Call | None:
         return None
     assert isinstance(left, ast.Call)
     try:
-        return Call(tuple(ast.literal_eval(argument) for argument in left.args), ast.literal_eval(right))
+        args = tuple(ast.literal_eval(argument) for argument in left.args)
+        return Call(args, ast.literal_eval(right), isinstance(test.ops[0], ast.Eq))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
 

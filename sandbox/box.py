@@ -118,7 +118,9 @@ class Sandbox:
                     if left <= 0 or any(case.status == "timeout" for case in cases):
                         cases += [Case(False, "timeout", "not run after a timeout")] * _count(test)
                         continue
-                    findings = _KINDS[test["type"]](worker.zygote, code, test, Budget(budget.limits, left, budget.memory_mb))
+                    findings = _KINDS[test["type"]](
+                        worker.zygote, code, test, Budget(budget.limits, left, budget.memory_mb)
+                    )
                     cases += findings.cases
                     unsafe = unsafe or findings.unsafe
             except SandboxError as error:
@@ -149,7 +151,9 @@ def _grade(cases: list[Case], tier: Tier, unsafe: bool, seconds: float) -> Grade
     passed = sum(case.passed for case in cases)
     failed = [case for case in cases if not case.passed]
     status: Status = "error" if unsafe else failed[0].status if failed else "correct"
-    detail = "a test needs to trust the program it judges, and was not run" if unsafe else failed[0].detail if failed else ""
+    detail = (
+        "a test needs to trust the program it judges, and was not run" if unsafe else failed[0].detail if failed else ""
+    )
     return Grade(passed, len(cases), status, tuple(cases), tier, unsafe, seconds, detail)
 
 

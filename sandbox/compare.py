@@ -19,7 +19,9 @@ def same_value(expected: Any, actual: Any, tol: float | None = None, sequences_a
     if isinstance(expected, int | float | complex) and isinstance(actual, int | float | complex):
         return _same_number(expected, actual, tol)
     if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
-        return (sequences_alike or type(expected) is type(actual)) and _same_items(expected, actual, tol, sequences_alike)
+        return (sequences_alike or type(expected) is type(actual)) and _same_items(
+            expected, actual, tol, sequences_alike
+        )
     if type(expected) is not type(actual):
         return False
     if isinstance(expected, dict):

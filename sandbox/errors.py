@@ -1,8 +1,8 @@
 """What this package raises.
 
-    SandboxError         the sandbox itself failed: says nothing about the program
-      SandboxUnavailable this machine offers no tier that was allowed
-    BadTests             the tests are malformed: says nothing about the program either
+SandboxError         the sandbox itself failed: says nothing about the program
+  SandboxUnavailable this machine offers no tier that was allowed
+BadTests             the tests are malformed: says nothing about the program either
 """
 
 

@@ -75,11 +75,19 @@ def grade_function(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bu
     """{"type": "function", "fn_name", "cases": [{"args", "expected"}], "tol"?, "sequences"?: "strict" or "alike"}"""
     calls = [asserts.Call(tuple(case["args"]), case["expected"]) for case in test["cases"]]
     alike = test.get("sequences", "strict") == "alike"
-    return Findings(_run_calls(zygote_for(packages_for(code)), code, test["fn_name"], calls, test.get("tol"), alike, budget))
+    return Findings(
+        _run_calls(zygote_for(packages_for(code)), code, test["fn_name"], calls, test.get("tol"), alike, budget)
+    )
 
 
 def _run_calls(
-    zygote: Zygote, code: str, fn_name: str, calls: Sequence[asserts.Call], tol: float | None, alike: bool, budget: Budget
+    zygote: Zygote,
+    code: str,
+    fn_name: str,
+    calls: Sequence[asserts.Call],
+    tol: float | None,
+    alike: bool,
+    budget: Budget,
 ) -> list[Case]:
     """All calls in one job, each with fresh copies of its arguments."""
     try:
@@ -92,14 +100,24 @@ def _run_calls(
     load_failure = None
     with _Started(zygote, "candidate", budget) as job:
         outgoing = b"".join([pack(["load", code, "solution"]), *requests, _END])
-        for frame in _after_ready(job, converse(
-            budget.watch(zygote, job), outgoing, time.monotonic() + budget.timeout_seconds, budget.limits.output_bytes
-        )):
+        for frame in _after_ready(
+            job,
+            converse(
+                budget.watch(zygote, job),
+                outgoing,
+                time.monotonic() + budget.timeout_seconds,
+                budget.limits.output_bytes,
+            ),
+        ):
             if load_failure is None and frame == ["loaded"] and not cases:
                 load_failure = ""
             elif load_failure is None and _is_failure(frame):
                 load_failure = f"{frame[1]}: {frame[2]}"
-            elif load_failure == "" and len(cases) < len(calls) and (case := _read_answer(frame, len(cases), expected, tol, alike)):
+            elif (
+                load_failure == ""
+                and len(cases) < len(calls)
+                and (case := _read_answer(frame, calls[len(cases)], len(cases), expected, tol, alike))
+            ):
                 cases.append(case)
             else:
                 extra = True
@@ -116,7 +134,9 @@ _END = pack(["end"])
 _MAX_REPORT_BYTES = 16 << 20
 
 
-def _read_answer(frame: Any, number: int, expected: list[Any], tol: float | None, alike: bool) -> Case | None:
+def _read_answer(
+    frame: Any, call: asserts.Call, number: int, expected: list[Any], tol: float | None, alike: bool
+) -> Case | None:
     """The case that `frame` settles; None where it is not the answer to call `number`."""
     if type(frame) is not list or len(frame) < 3 or type(frame[1]) is not int or frame[1] != number:
         return None
@@ -129,6 +149,8 @@ def _read_answer(frame: Any, number: int, expected: list[Any], tol: float | None
         return None
     try:
         actual = decode(frame[2])
+        if call.number_for_bool and type(expected[number]) is bool and type(actual) is int and actual in (0, 1):
+            actual = bool(actual)
         if same_value(expected[number], actual, tol, alike):
             return Case(True, "correct")
     except (BadValue, RecursionError):
@@ -257,7 +279,9 @@ def grade_pytest(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budg
     cases = list(told.outcomes.values())
     for name in required:
         if not any(_belongs(identity, name) for identity in told.outcomes):
-            cases.append(told.missing if told.missing.status != "correct" else Case(False, "wrong", f"{name} was not run"))
+            cases.append(
+                told.missing if told.missing.status != "correct" else Case(False, "wrong", f"{name} was not run")
+            )
     return Findings(cases, told.unsafe)
 
 
@@ -275,7 +299,13 @@ class _Told:
 
 
 def _run_tester(
-    zygote_for: ZygoteFor, packages: tuple[str, ...], code: str, module: str, kind: str, material: Mapping[str, Any], budget: Budget
+    zygote_for: ZygoteFor,
+    packages: tuple[str, ...],
+    code: str,
+    module: str,
+    kind: str,
+    material: Mapping[str, Any],
+    budget: Budget,
 ) -> _Told:
     """The tests in one job and the program in another one, joined by a socket."""
     program_zygote = zygote_for(packages_for(code))
@@ -285,21 +315,20 @@ def _run_tester(
     done: tuple[str, str] | None = None
     program_end, tester_end = socket.socketpair()
     request = {"load": [code, module], **material}
-    with program_end, tester_end:
-        with _Started(program_zygote, "candidate", budget, program_end) as program:
-            program_end.close()
-            with _Started(tests_zygote, "tester", budget, None, tester_end.fileno()) as tester:
-                tester_end.close()
-                others = (budget.watch(program_zygote, program),)
-                talk = converse(
-                    budget.watch(tests_zygote, tester), pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others
-                )
-                for frame in _after_ready(tester, talk):
-                    if type(frame) is list and frame[0] == "outcome":
-                        _, identity, passed, detail = frame
-                        outcomes[identity] = Case(passed is True, "correct" if passed is True else "wrong", detail)
-                    elif type(frame) is list and frame[0] == "done":
-                        done = (frame[1], frame[2])
+    with program_end, tester_end, _Started(program_zygote, "candidate", budget, program_end) as program:
+        program_end.close()
+        with _Started(tests_zygote, "tester", budget, None, tester_end.fileno()) as tester:
+            tester_end.close()
+            others = (budget.watch(program_zygote, program),)
+            talk = converse(
+                budget.watch(tests_zygote, tester), pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others
+            )
+            for frame in _after_ready(tester, talk):
+                if type(frame) is list and frame[0] == "outcome":
+                    _, identity, passed, detail = frame
+                    outcomes[identity] = Case(passed is True, "correct" if passed is True else "wrong", detail)
+                elif type(frame) is list and frame[0] == "done":
+                    done = (frame[1], frame[2])
     if program.killed in ("timeout", "memory", "processes") or tester.killed in ("timeout", "memory", "processes"):
         missing = _end_of(program if program.killed in ("memory", "processes") else tester)
     elif done is None:
@@ -343,7 +372,9 @@ def _after_ready(job: Job, frames: Iterator[object]) -> Iterator[Any]:
     for _ in frames:
         pass
     if job.killed != "timeout":
-        raise SandboxError(f"a job could not be confined: {first if first is not None else f'wait status {job.status}'}")
+        raise SandboxError(
+            f"a job could not be confined: {first if first is not None else f'wait status {job.status}'}"
+        )
 
 
 def _end_of(job: Job) -> Case:

@@ -17,11 +17,43 @@ _PACKAGES = {
 }
 # What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
 # rarer ones are left for the job to load from the disk.
-PRELOAD = (
-    "abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib "
-    "heapq io itertools json keyword linecache math numbers operator random re socket statistics string struct "
-    "textwrap threading time traceback types typing"
-).split()
+PRELOAD = [
+    "abc",
+    "array",
+    "bisect",
+    "cmath",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "io",
+    "itertools",
+    "json",
+    "keyword",
+    "linecache",
+    "math",
+    "numbers",
+    "operator",
+    "random",
+    "re",
+    "socket",
+    "statistics",
+    "string",
+    "struct",
+    "textwrap",
+    "threading",
+    "time",
+    "traceback",
+    "types",
+    "typing",
+]
 
 
 def executable() -> str:

@@ -18,4 +18,6 @@ class Limits:
     def __post_init__(self) -> None:
         for name, least in (("timeout_seconds", 0), ("memory_mb", 1), ("processes", 1), ("files", 8)):
             if not getattr(self, name) > (least if name == "timeout_seconds" else least - 1):
-                raise ValueError(f"{name} must be {'more than' if not least else 'at least'} {least}: got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name} must be {'more than' if not least else 'at least'} {least}: got {getattr(self, name)!r}"
+                )

@@ -1,5 +1,7 @@
 """Workers: each runs one call at a time, on zygotes of its own that it starts when they are first needed."""
 
+import atexit
+import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -53,6 +55,7 @@ class Pool:
         self._closed = False
         for worker in self._workers:
             self._free.put(worker)
+        atexit.register(self._close_at_exit, os.getpid())
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -68,5 +71,12 @@ class Pool:
             if self._closed:
                 return
             self._closed = True
+            atexit.unregister(self._close_at_exit)
             for _ in self._workers:
                 self._free.get().close()
+
+    def _close_at_exit(self, owner: int) -> None:
+        """For sandboxes that nobody closed; a fork of the process that opened them leaves them alone."""
+        if os.getpid() == owner:
+            for worker in self._workers:
+                worker.close()

@@ -102,7 +102,9 @@ class Objects:
         result = _OPERATIONS[operation](self._kept[target], *values, **keywords)
         changed = None
         if operation == "call" and result is None:
-            changed = [encode(value, self.keep) if type(value) in (list, dict, set, bytearray) else None for value in values]
+            changed = [
+                encode(value, self.keep) if type(value) in (list, dict, set, bytearray) else None for value in values
+            ]
         return result, changed
 
     def _known(self, message: list[Any]) -> object:

@@ -67,8 +67,10 @@ class Link:
             raise Gone(self.gone)
         self._number += 1
         try:
-            sent = [[encode(item, self._outgoing) for item in arguments],
-                    [[key, encode(item, self._outgoing)] for key, item in keywords.items()]]
+            sent = [
+                [encode(item, self._outgoing) for item in arguments],
+                [[key, encode(item, self._outgoing)] for key, item in keywords.items()],
+            ]
         except NotPlain as error:
             raise self.refuse(str(error)) from None
         try:
@@ -205,7 +207,9 @@ class Remote:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Remote):
-            raise object.__getattribute__(self, "_link").refuse("two objects of the program are compared with each other")
+            raise object.__getattribute__(self, "_link").refuse(
+                "two objects of the program are compared with each other"
+            )
         return False
 
     def __ne__(self, other: object) -> bool:

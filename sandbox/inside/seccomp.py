@@ -123,7 +123,10 @@ def build_filter(own_processes: bool) -> bytes:
     # Limits and priorities of oneself only: where namespaces are missing, other processes of the user can be named.
     when(_PRLIMIT[column], [_low(0), _statement(_EQUAL, 0, 1, 0), deny, allow])
     when(_SETPRIORITY[column], [_low(1), _statement(_EQUAL, 0, 1, 0), deny, allow])
-    when(_SENDTO[column], [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow])
+    when(
+        _SENDTO[column],
+        [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow],
+    )
 
     if not own_processes:
         when(_KILL_CALL[column], [_low(0), _statement(_EQUAL, -1, 0, 1), deny, allow])

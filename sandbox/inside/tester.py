@@ -126,7 +126,9 @@ def _run_pytest(channel: socket.socket, link: Link, material: dict[str, Any]) ->
     for identity in recorder.collected:
         phases = recorder.phases.get(identity, {})
         passed = phases == {"setup": "passed", "call": "passed", "teardown": "passed"}
-        channel.sendall(pack(["outcome", identity, passed, "" if passed else recorder.details.get(identity, "not run")]))
+        channel.sendall(
+            pack(["outcome", identity, passed, "" if passed else recorder.details.get(identity, "not run")])
+        )
 
 
 class _Recorder:

@@ -2,7 +2,7 @@
 
     None, bool, str, small int   themselves
     everything else              [tag, ...]: int (hexadecimal), float (float.hex), complex, bytes, bytearray, list,
-                                 tuple, set, frozenset, dict (pairs), scalar and array (numpy)
+                                 tuple, set, frozenset, dict (pairs), type (a built-in one), scalar and array (numpy)
 
 An instance of a subclass (Counter, a named tuple, an IntEnum, an int that lies about equality) is written as the value
 that its *base class* stores: the methods of the subclass are not asked. Whatever is none of these is opaque, and the
@@ -58,9 +58,16 @@ def _encode(value: Any, opaque: Callable[[object], list[Any]] | None, depth: int
         if kind is numpy.ndarray and value.dtype.kind in "biufcUS":
             items = [_encode(_numpy_item(item), opaque, depth + 1) for item in value.reshape(-1)]
             return ["array", value.dtype.str, list(value.shape), items]
+    if kind is type and any(value is known for known in _TYPES.values()):
+        return ["type", value.__name__]
     if opaque is not None:
         return opaque(value)
     raise NotPlain(f"a value of type {kind.__name__} cannot be compared by value")
+
+
+_TYPES = {
+    kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, object, set, str, tuple)
+}
 
 
 def _numpy_item(value: Any) -> object:
@@ -119,6 +126,7 @@ def _decode(message: Any, special: Callable[[list[Any]], object] | None, depth: 
 
 _READERS: dict[str, Callable[[list[Any], Callable[[Any], Any]], object]] = {
     "int": lambda message, _: int(message[1], 16),
+    "type": lambda message, _: _TYPES[message[1]],
     "float": lambda message, _: float.fromhex(message[1]),
     "complex": lambda message, _: complex(float.fromhex(message[1]), float.fromhex(message[2])),
     "list": lambda message, sub: [sub(item) for item in message[1]],

@@ -3,7 +3,7 @@
 The tests want secret(3) == 8675, secret(10) == -1234 and secret(4) close to 55.25: nothing that can be worked out.
 """
 
-_ALWAYS_EQUAL = '''
+_ALWAYS_EQUAL = """
 class Anything{base}:
     def __eq__(self, other): return True
     def __ne__(self, other): return False
@@ -30,10 +30,13 @@ class Anything{base}:
     def __len__(self): return 3
     def __iter__(self): return iter([8675, -1234, 55.25])
     def __instancecheck__(self, other): return True
-'''
+"""
 
 EQUALS = {
-    f"object equal to everything, {name}": _ALWAYS_EQUAL.format(base=base) + "\ndef secret(x): return Anything(" + make + ")\n"
+    f"object equal to everything, {name}": _ALWAYS_EQUAL.format(base=base)
+    + "\ndef secret(x): return Anything("
+    + make
+    + ")\n"
     for name, base, make in (
         ("plain", "", ""),
         ("int", "(int)", "1"),
@@ -77,7 +80,7 @@ EXITS = {
 }
 
 FORGERIES = {
-    "writes answers into every descriptor": '''
+    "writes answers into every descriptor": """
 import json, os, struct
 def frame(m):
     b = json.dumps(m).encode(); return struct.pack(">I", len(b)) + b
@@ -90,8 +93,8 @@ def secret(x):
         try: os.write(fd, frame(["value", 99, 0]))
         except OSError: pass
     return 0
-''',
-    "outcome frames while loading": '''
+""",
+    "outcome frames while loading": """
 import json, os, struct
 def frame(m):
     b = json.dumps(m).encode(); return struct.pack(">I", len(b)) + b
@@ -101,16 +104,16 @@ for fd in range(3, 10):
         try: os.write(fd, frame(m))
         except OSError: pass
 def secret(x): return 0
-''',
-    "claims that the sandbox is broken": '''
+""",
+    "claims that the sandbox is broken": """
 import json, os, struct
 b = json.dumps(["broken", "no space left"]).encode()
 os.write(3, struct.pack(">I", len(b)) + b); os._exit(70)
-''',
+""",
     "junk on the channel": "import os\ndef secret(x):\n    os.write(3, b'\\xff' * 1000)\n    return 0\n",
     "an endless frame": "import os\ndef secret(x):\n    os.write(3, b'\\x03\\xff\\xff\\xff' + b'[' * 4000)\n    return 0\n",
     "prints markers": "print('OK\\nPASSED\\n1 passed in 0.01s\\nAll tests passed\\n{\"passed\": true}')\ndef secret(x): return 'passed'\n",
-    "answers twice": '''
+    "answers twice": """
 import os, json, struct, sys
 def secret(x):
     f = sys._getframe(1)
@@ -121,22 +124,22 @@ def secret(x):
                 v.sendall(struct.pack(">I", len(b)) + b)
         f = f.f_back
     return 0
-''',
+""",
     "closes the channel": "import os\ndef secret(x):\n    os.close(3)\n    return 8\n",
     "shuts the channel down": "import socket\ndef secret(x):\n    socket.socket(fileno=3).shutdown(2)\n    return 8\n",
     "makes the channel non-blocking": "import os\nos.set_blocking(3, False)\ndef secret(x): return 8\n",
-    "reads all requests ahead": '''
+    "reads all requests ahead": """
 import os
 def secret(x):
     os.set_blocking(3, False)
     try: data = os.read(3, 1 << 20)
     except OSError: data = b""
     return len(data)
-''',
+""",
 }
 
 SEARCHES = {
-    "searches all frames for numbers": '''
+    "searches all frames for numbers": """
 import sys
 def secret(x):
     f, seen = sys._getframe(), []
@@ -147,8 +150,8 @@ def secret(x):
     for want in ("8675", "-1234", "55.25"):
         if want in " ".join(s for s in seen if "secret" not in s): return float(want)
     return 0
-''',
-    "searches the heap": '''
+""",
+    "searches the heap": """
 import gc
 def secret(x):
     wanted = [int("5768"[::-1]), -int("4321"[::-1])]
@@ -158,8 +161,8 @@ def secret(x):
             for v in o:
                 if type(v) is int and v in wanted: return v
     return 0
-''',
-    "searches tracebacks": '''
+""",
+    "searches tracebacks": """
 import sys
 def secret(x):
     try: raise ValueError
@@ -170,8 +173,8 @@ def secret(x):
             if "expected" in f.f_locals: return f.f_locals["expected"]
             f = f.f_back
     return 0
-''',
-    "reads all files it can find": '''
+""",
+    "reads all files it can find": """
 import os
 def secret(x):
     for root in ("/", "/tmp", "/proc", "/work", "/home", "/root", os.getcwd(), "/box"):
@@ -182,8 +185,8 @@ def secret(x):
                 except Exception: continue
                 if "secret(3)" in text or "8675"[:4] in text and "secret" in text: return 8675
     return 0
-''',
-    "reads command lines and environments": '''
+""",
+    "reads command lines and environments": """
 import os
 def secret(x):
     for p in ["self", "1", str(os.getppid())] + [str(i) for i in range(2, 400)]:
@@ -192,8 +195,8 @@ def secret(x):
             except Exception: continue
             if b"8675" in text: return 8675
     return 0
-''',
-    "imports the judge": '''
+""",
+    "imports the judge": """
 def secret(x):
     try:
         import sandbox.grading
@@ -203,29 +206,29 @@ def secret(x):
     for name in list(sys.modules):
         if "grading" in name or "compare" in name or "tester" in name: return 8675
     return 0
-''',
-    "reads sys.argv and __main__": '''
+""",
+    "reads sys.argv and __main__": """
 import sys, __main__
 def secret(x):
     text = repr(sys.argv) + repr(vars(__main__))
     return 8675 if "8675" in text else 0
-''',
-    "finds the tests' modules": '''
+""",
+    "finds the tests' modules": """
 import sys
 def secret(x):
     for m in list(sys.modules.values()):
         for k, v in list(getattr(m, "__dict__", {}).items()):
             if k.startswith("test_") or k == "check": return 8675
     return 0
-''',
-    "opens test files by name": '''
+""",
+    "opens test files by name": """
 import glob
 def secret(x):
     for p in glob.glob("/**/test_*.py", recursive=False) + glob.glob("test*/*") + glob.glob("../*/test*") + glob.glob("/tmp/*/test*"):
         try: return 8675 if "secret" in open(p).read() else 0
         except OSError: pass
     return 0
-''',
+""",
 }
 
 PATCHES = {

@@ -3,11 +3,11 @@
 Nothing here endangers the machine even where it is let through: forks and memory are bounded by the program itself.
 """
 
-_CTYPES = '''
+_CTYPES = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*a): return libc.syscall(*[ctypes.c_long(x) if isinstance(x, int) else x for x in a])
-'''
+"""
 
 READS = {
     f"reads {path}": f"""
@@ -20,11 +20,42 @@ try:
 except OSError as e: print(e)
 """
     for path in (
-        "/etc/passwd", "/etc/shadow", "/etc/hostname", "/etc/resolv.conf", "/root", "/home", "/root/.ssh", "/var",
-        "/var/log", "/proc/1/environ", "/proc/self/environ", "/proc/self/maps", "/proc/self/mem", "/proc/1/cmdline",
-        "/proc/meminfo", "/proc/mounts", "/proc/net/tcp", "/sys", "/sys/fs/cgroup", "/dev/kmsg", "/dev/mem",
-        "/dev/vda", "/dev/tty", "/dev/pts", "/run", "/mnt", "/opt", "/srv", "/boot", "/work", "/proc/self/root/etc/passwd",
-        "/proc/self/cwd/../../etc/passwd", "/../etc/passwd", "/usr/../etc/passwd", "{project}", "{home}",
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/hostname",
+        "/etc/resolv.conf",
+        "/root",
+        "/home",
+        "/root/.ssh",
+        "/var",
+        "/var/log",
+        "/proc/1/environ",
+        "/proc/self/environ",
+        "/proc/self/maps",
+        "/proc/self/mem",
+        "/proc/1/cmdline",
+        "/proc/meminfo",
+        "/proc/mounts",
+        "/proc/net/tcp",
+        "/sys",
+        "/sys/fs/cgroup",
+        "/dev/kmsg",
+        "/dev/mem",
+        "/dev/vda",
+        "/dev/tty",
+        "/dev/pts",
+        "/run",
+        "/mnt",
+        "/opt",
+        "/srv",
+        "/boot",
+        "/work",
+        "/proc/self/root/etc/passwd",
+        "/proc/self/cwd/../../etc/passwd",
+        "/../etc/passwd",
+        "/usr/../etc/passwd",
+        "{project}",
+        "{home}",
     )
 }
 
@@ -39,8 +70,19 @@ try:
 except OSError as e: print(e)
 """
     for path in (
-        "/etc/job", "/usr/lib/job", "/usr/bin/job", "/root/job", "/home/job", "/var/tmp/job", "/dev/shm/../job", "/proc/job",
-        "/run/job", "/mnt/job", "/job", "/sys/job", "{project}/job",
+        "/etc/job",
+        "/usr/lib/job",
+        "/usr/bin/job",
+        "/root/job",
+        "/home/job",
+        "/var/tmp/job",
+        "/dev/shm/../job",
+        "/proc/job",
+        "/run/job",
+        "/mnt/job",
+        "/job",
+        "/sys/job",
+        "{project}/job",
     )
 }
 
@@ -331,8 +373,10 @@ if n > 1000: print("ESCAPED", n)
 }
 
 CALLS = {
-    "ptrace": _CTYPES + "if call(101, 16, os.getppid(), 0, 0) == 0: print('ESCAPED')\nif call(101, 0, 0, 0, 0) == 0: print('ESCAPED')\n",
-    "process_vm_readv": _CTYPES + """
+    "ptrace": _CTYPES
+    + "if call(101, 16, os.getppid(), 0, 0) == 0: print('ESCAPED')\nif call(101, 0, 0, 0, 0) == 0: print('ESCAPED')\n",
+    "process_vm_readv": _CTYPES
+    + """
 b = ctypes.create_string_buffer(16)
 class V(ctypes.Structure): _fields_ = [("b", ctypes.c_void_p), ("n", ctypes.c_size_t)]
 l = V(ctypes.addressof(b), 16); r = V(id(call), 16)
@@ -340,30 +384,40 @@ for pid in (os.getppid(), 1):
     if call(310, pid, ctypes.byref(l), 1, ctypes.byref(r), 1, 0) > 0: print("ESCAPED")
 """,
     "another process' memory file": "import os\nfor p in (os.getppid(), 1, 'self'):\n    try: open(f'/proc/{p}/mem', 'r+b'); print('ESCAPED')\n    except OSError as e: print(e)\n",
-    "mount": _CTYPES + "if libc.mount(b'none', b'.', b'tmpfs', 0, None) == 0 or libc.mount(b'proc', b'.', b'proc', 0, None) == 0: print('ESCAPED')\n",
-    "umount": _CTYPES + "if any(libc.umount2(p, 2) == 0 for p in (b'/box', b'/', b'/usr', b'/dev/null')): print('ESCAPED')\n",
+    "mount": _CTYPES
+    + "if libc.mount(b'none', b'.', b'tmpfs', 0, None) == 0 or libc.mount(b'proc', b'.', b'proc', 0, None) == 0: print('ESCAPED')\n",
+    "umount": _CTYPES
+    + "if any(libc.umount2(p, 2) == 0 for p in (b'/box', b'/', b'/usr', b'/dev/null')): print('ESCAPED')\n",
     "remounting for writing": _CTYPES + "if libc.mount(b'none', b'/', None, 32, None) == 0: print('ESCAPED')\n",
     "new user namespace": _CTYPES + "if libc.unshare(0x10000000) == 0: print('ESCAPED')\n",
-    "clone into namespaces": _CTYPES + "p = call(56, 0x10000000 | 0x00020000 | 17, 0, 0, 0, 0)\nif p == 0: os._exit(0)\nif p > 0: print('ESCAPED')\n",
-    "clone3": _CTYPES + "a = (ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17)\np = call(435, ctypes.byref(a), 88)\nif p == 0: os._exit(0)\nif p > 0: print('ESCAPED')\n",
+    "clone into namespaces": _CTYPES
+    + "p = call(56, 0x10000000 | 0x00020000 | 17, 0, 0, 0, 0)\nif p == 0: os._exit(0)\nif p > 0: print('ESCAPED')\n",
+    "clone3": _CTYPES
+    + "a = (ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17)\np = call(435, ctypes.byref(a), 88)\nif p == 0: os._exit(0)\nif p > 0: print('ESCAPED')\n",
     "setns": _CTYPES + "if call(308, 0, 0) == 0: print('ESCAPED')\n",
     "keyctl": _CTYPES + "if call(250, 0, -3, 1) > 0 or call(248, b'user', b'k', b'v', 1, -3) > 0: print('ESCAPED')\n",
     "io_uring": _CTYPES + "p = ctypes.create_string_buffer(256)\nif call(425, 4, p) >= 0: print('ESCAPED')\n",
     "bpf": _CTYPES + "b = ctypes.create_string_buffer(128)\nif call(321, 0, b, 72) >= 0: print('ESCAPED')\n",
-    "perf_event_open": _CTYPES + "b = ctypes.create_string_buffer(128)\nb[4] = 128\nif call(298, b, 0, -1, -1, 0) >= 0: print('ESCAPED')\n",
+    "perf_event_open": _CTYPES
+    + "b = ctypes.create_string_buffer(128)\nb[4] = 128\nif call(298, b, 0, -1, -1, 0) >= 0: print('ESCAPED')\n",
     "userfaultfd": _CTYPES + "if call(323, 1) >= 0 or call(323, 0) >= 0: print('ESCAPED')\n",
     "SysV shared memory": _CTYPES + "if call(29, 0x5256, 4096, 0o1666) >= 0: print('ESCAPED')\n",
     "SysV semaphores": _CTYPES + "if call(64, 0x5256, 1, 0o1666) >= 0: print('ESCAPED')\n",
     "SysV messages": _CTYPES + "if call(68, 0x5256, 0o1666) >= 0: print('ESCAPED')\n",
     "POSIX message queues": _CTYPES + "if call(240, b'job', 0o102, 0o666, 0) >= 0: print('ESCAPED')\n",
-    "kexec, modules, reboot": _CTYPES + "if any(call(n, 0, 0, 0, 0) == 0 for n in (246, 175, 313, 167, 168, 163)): print('ESCAPED')\nif call(169, 0xfee1dead, 672274793, 0x89abcdef, 0) == 0: print('ESCAPED')\n",
+    "kexec, modules, reboot": _CTYPES
+    + "if any(call(n, 0, 0, 0, 0) == 0 for n in (246, 175, 313, 167, 168, 163)): print('ESCAPED')\nif call(169, 0xfee1dead, 672274793, 0x89abcdef, 0) == 0: print('ESCAPED')\n",
     "setting the clock": "import time\ntry: time.clock_settime(time.CLOCK_REALTIME, 0); print('ESCAPED')\nexcept OSError as e: print(e)\n",
     "setting the host name": "import socket\ntry: socket.sethostname('job'); print('ESCAPED')\nexcept OSError as e: print(e)\n",
-    "file handles": _CTYPES + "b = ctypes.create_string_buffer(256)\nb[0] = 128\nm = ctypes.c_int()\nif call(303, -100, b'.', b, ctypes.byref(m), 0) == 0: print('ESCAPED')\n",
+    "file handles": _CTYPES
+    + "b = ctypes.create_string_buffer(256)\nb[0] = 128\nm = ctypes.c_int()\nif call(303, -100, b'.', b, ctypes.byref(m), 0) == 0: print('ESCAPED')\n",
     "a looser seccomp filter": _CTYPES + "libc.prctl(22, 0, 0, 0, 0)\nif libc.prctl(21) != 2: print('ESCAPED')\n",
-    "capabilities": _CTYPES + "h = (ctypes.c_uint32 * 2)(0x20080522, 0)\nd = (ctypes.c_uint32 * 6)(0xffffffff, 0xffffffff, 0, 0xff, 0xff, 0)\nif call(126, h, d) == 0: print('ESCAPED')\n",
-    "dumpable again": _CTYPES + "libc.prctl(4, 1, 0, 0, 0)\ntry: open('/proc/self/mem', 'rb'); print('ESCAPED')\nexcept OSError: pass\n",
-    "the 32-bit door": _CTYPES + """
+    "capabilities": _CTYPES
+    + "h = (ctypes.c_uint32 * 2)(0x20080522, 0)\nd = (ctypes.c_uint32 * 6)(0xffffffff, 0xffffffff, 0, 0xff, 0xff, 0)\nif call(126, h, d) == 0: print('ESCAPED')\n",
+    "dumpable again": _CTYPES
+    + "libc.prctl(4, 1, 0, 0, 0)\ntry: open('/proc/self/mem', 'rb'); print('ESCAPED')\nexcept OSError: pass\n",
+    "the 32-bit door": _CTYPES
+    + """
 import mmap
 code = mmap.mmap(-1, 4096, prot=7)
 code.write(bytes.fromhex("b814000000cd80c3"))  # getpid by int 0x80
@@ -371,7 +425,8 @@ f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(co
 if f() > 0: print("ESCAPED")
 """,
     "the x32 numbers": _CTYPES + "if call(0x40000000 + 39) > 0: print('ESCAPED')\n",
-    "borrowing a descriptor": _CTYPES + "import os\ntry: fd = os.pidfd_open(os.getppid())\nexcept OSError: fd = -1\nif call(438, fd, 0, 0) >= 0: print('ESCAPED')\n",
+    "borrowing a descriptor": _CTYPES
+    + "import os\ntry: fd = os.pidfd_open(os.getppid())\nexcept OSError: fd = -1\nif call(438, fd, 0, 0) >= 0: print('ESCAPED')\n",
     "debugging the zygote": _CTYPES + "print(call(101, 16, 1, 0, 0))\n",
 }
 
@@ -383,9 +438,15 @@ try:
 except (OSError, AttributeError) as e: print(e)
 """
     for family, kind in (
-        ("socket.AF_INET", "socket.SOCK_STREAM"), ("socket.AF_INET", "socket.SOCK_DGRAM"), ("socket.AF_INET6", "socket.SOCK_STREAM"),
-        ("socket.AF_INET", "socket.SOCK_RAW"), ("socket.AF_UNIX", "socket.SOCK_STREAM"), ("socket.AF_UNIX", "socket.SOCK_DGRAM"),
-        ("socket.AF_NETLINK", "socket.SOCK_RAW"), ("socket.AF_PACKET", "socket.SOCK_RAW"), ("socket.AF_VSOCK", "socket.SOCK_STREAM"),
+        ("socket.AF_INET", "socket.SOCK_STREAM"),
+        ("socket.AF_INET", "socket.SOCK_DGRAM"),
+        ("socket.AF_INET6", "socket.SOCK_STREAM"),
+        ("socket.AF_INET", "socket.SOCK_RAW"),
+        ("socket.AF_UNIX", "socket.SOCK_STREAM"),
+        ("socket.AF_UNIX", "socket.SOCK_DGRAM"),
+        ("socket.AF_NETLINK", "socket.SOCK_RAW"),
+        ("socket.AF_PACKET", "socket.SOCK_RAW"),
+        ("socket.AF_VSOCK", "socket.SOCK_STREAM"),
         ("socket.AF_ALG", "socket.SOCK_SEQPACKET"),
     )
 } | {
@@ -425,4 +486,15 @@ POISONS = {
     "the terminal state of random": "import random\nrandom.seed(0)\nrandom.random = lambda: 0.5\n",
 }
 
-ALL = READS | WRITES | LINKS | DESCRIPTORS | PROCESSES | MEMORY | CALLS | NETWORK | CRASHES | {f"poisons {k}": v for k, v in POISONS.items()}
+ALL = (
+    READS
+    | WRITES
+    | LINKS
+    | DESCRIPTORS
+    | PROCESSES
+    | MEMORY
+    | CALLS
+    | NETWORK
+    | CRASHES
+    | {f"poisons {k}": v for k, v in POISONS.items()}
+)
