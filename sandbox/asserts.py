@@ -3,7 +3,7 @@
 import ast
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ def _is_test_class(node: ast.ClassDef) -> bool:
     return node.name.startswith("Test") or "TestCase" in bases
 
 
-def _is_test_function(node: ast.stmt) -> bool:
+def _is_test_function(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from . import grading
+from . import grading, testing
 from .errors import BadTests, SandboxError
-from .grading import Budget, Findings, ZygoteFor
+from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
 from .limits import Limits
 from .pool import Pool
 from .probe import choose_tier
@@ -21,9 +21,9 @@ from .results import Case, Execution, Grade, Status, Tier
 _KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
     "function": grading.grade_function,
     "stdio": grading.grade_stdio,
-    "assert": grading.grade_asserts,
-    "check": grading.grade_check,
-    "pytest": grading.grade_pytest,
+    "assert": testing.grade_asserts,
+    "check": testing.grade_check,
+    "pytest": testing.grade_pytest,
 }
 
 
@@ -86,8 +86,8 @@ class Sandbox:
         started = time.monotonic()
         try:
             with self._workers().worker() as worker:
-                zygote = worker.zygote(grading.packages_for(program))
-                return grading.run_programs(zygote, program, [grading.as_text(stdin)], budget)[0]
+                zygote = worker.zygote(packages_for(program))
+                return grading.run_programs(zygote, program, [as_text(stdin)], budget)[0]
         except SandboxError as error:
             return Execution("error", "", "", None, self.tier, time.monotonic() - started, str(error))
 

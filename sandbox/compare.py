@@ -5,41 +5,48 @@ the same value are equal, as in Python. NaN equals an expected NaN and nothing e
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from .inside.values import Array
 
-DEFAULT_STDOUT_RULE = "lines"
+
+@dataclass(frozen=True)
+class Rule:
+    """How values are compared: `tol` bounds the absolute or the relative difference of floats (None: exact),
+    `sequences_alike` lets a tuple pass for a list of the same items, and the other way round."""
+
+    tol: float | None = None
+    sequences_alike: bool = False
 
 
-def same_value(expected: Any, actual: Any, tol: float | None = None, sequences_alike: bool = False) -> bool:
-    """Both as `values.decode` gives them. `tol` bounds the absolute or the relative difference of floats."""
+_STRICT = Rule()
+
+
+def same_value(expected: Any, actual: Any, rule: Rule = _STRICT) -> bool:
+    """Both as `values.decode` gives them."""
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     if isinstance(expected, int | float | complex) and isinstance(actual, int | float | complex):
-        return _same_number(expected, actual, tol)
+        return _same_number(expected, actual, rule.tol)
     if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
-        return (sequences_alike or type(expected) is type(actual)) and _same_items(
-            expected, actual, tol, sequences_alike
-        )
+        return (rule.sequences_alike or type(expected) is type(actual)) and _same_items(expected, actual, rule)
     if type(expected) is not type(actual):
         return False
     if isinstance(expected, dict):
-        keys = _matched(list(expected), list(actual), tol, sequences_alike)
-        return keys is not None and all(
-            same_value(expected[ours], actual[theirs], tol, sequences_alike) for ours, theirs in keys
-        )
+        keys = _matched(list(expected), list(actual), rule)
+        return keys is not None and all(same_value(expected[ours], actual[theirs], rule) for ours, theirs in keys)
     if isinstance(expected, set | frozenset):
-        return _matched(list(expected), list(actual), tol, sequences_alike) is not None
+        return _matched(list(expected), list(actual), rule) is not None
     if isinstance(expected, Array):
         alike = expected.shape == actual.shape and _kind(expected) == _kind(actual)
-        return alike and _same_items(expected.items, actual.items, tol, sequences_alike)
+        return alike and _same_items(expected.items, actual.items, rule)
     return bool(expected == actual)
 
 
-def _same_items(expected: Any, actual: Any, tol: float | None, sequences_alike: bool) -> bool:
+def _same_items(expected: Any, actual: Any, rule: Rule) -> bool:
     return len(expected) == len(actual) and all(
-        same_value(ours, theirs, tol, sequences_alike) for ours, theirs in zip(expected, actual, strict=True)
+        same_value(ours, theirs, rule) for ours, theirs in zip(expected, actual, strict=True)
     )
 
 
@@ -65,9 +72,7 @@ def _kind(array: Array) -> str:
     return array.dtype.lstrip("<>|=")[:1]
 
 
-def _matched(
-    expected: list[Any], actual: list[Any], tol: float | None, sequences_alike: bool
-) -> list[tuple[Any, Any]] | None:
+def _matched(expected: list[Any], actual: list[Any], rule: Rule) -> list[tuple[Any, Any]] | None:
     """Pairs of equal members, each used once; None where one has no partner."""
     if len(expected) != len(actual):
         return None
@@ -84,7 +89,7 @@ def _matched(
     if len(rest) > _MOST_UNEQUAL:
         return None
     for item in rest:
-        found = next((i for i, other in enumerate(left) if same_value(item, other, tol, sequences_alike)), None)
+        found = next((i for i, other in enumerate(left) if same_value(item, other, rule)), None)
         if found is None:
             return None
         pairs.append((item, left.pop(found)))
@@ -108,7 +113,7 @@ def _token(value: Any) -> Any:
     return (type(value).__name__, value)
 
 
-def same_output(expected: str, actual: str, rule: str = DEFAULT_STDOUT_RULE, tol: float | None = None) -> bool:
+def same_output(expected: str, actual: str, rule: str = "lines", tol: float | None = None) -> bool:
     """Whether a program's standard output is accepted.
 
     exact: every character. lines: ends of lines and blank lines at the end do not count. tokens: the words between

@@ -17,43 +17,12 @@ _PACKAGES = {
 }
 # What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
 # rarer ones are left for the job to load from the disk.
-PRELOAD = [
-    "abc",
-    "array",
-    "bisect",
-    "cmath",
-    "collections",
-    "contextlib",
-    "copy",
-    "dataclasses",
-    "datetime",
-    "decimal",
-    "enum",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "io",
-    "itertools",
-    "json",
-    "keyword",
-    "linecache",
-    "math",
-    "numbers",
-    "operator",
-    "random",
-    "re",
-    "socket",
-    "statistics",
-    "string",
-    "struct",
-    "textwrap",
-    "threading",
-    "time",
-    "traceback",
-    "types",
-    "typing",
-]
+_COMMON = """
+    abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib
+    heapq io itertools json keyword linecache math numbers operator random re socket statistics string struct textwrap
+    threading time traceback types typing
+"""
+PRELOAD = tuple(_COMMON.split())
 
 
 def executable() -> str:
@@ -74,7 +43,7 @@ def package_paths(package: str) -> list[str]:
     """
     if importlib.util.find_spec(package) is None:
         return []
-    found = []
+    found: list[str] = []
     for name in _PACKAGES[package]:
         spec = importlib.util.find_spec(name) if "." not in name else None
         if spec is not None and spec.submodule_search_locations:

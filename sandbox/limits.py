@@ -16,8 +16,9 @@ class Limits:
     output_bytes: int = 8 << 20  # standard output of one program, or the values of all calls of one job
 
     def __post_init__(self) -> None:
-        for name, least in (("timeout_seconds", 0), ("memory_mb", 1), ("processes", 1), ("files", 8)):
-            if not getattr(self, name) > (least if name == "timeout_seconds" else least - 1):
-                raise ValueError(
-                    f"{name} must be {'more than' if not least else 'at least'} {least}: got {getattr(self, name)!r}"
-                )
+        if not self.timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds must be more than 0: got {self.timeout_seconds!r}")
+        least = {"memory_mb": 1, "processes": 1, "files": 16, "disk_mb": 1, "inodes": 16, "output_bytes": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} must be at least {value}: got {getattr(self, name)!r}")

@@ -27,7 +27,8 @@ def choose_tier(wanted: Tier | None, allow_unsafe: bool) -> Tier:
 @functools.cache
 def _failure(tier: Tier) -> str:
     """Why a whole trivial job does not run in this tier; empty where it does."""
-    from .grading import Budget, grade_function
+    from .grading import grade_function
+    from .jobs import Budget
     from .limits import Limits
     from .pool import Worker
 

@@ -59,8 +59,7 @@ def _answer(module: types.ModuleType, objects: "Objects", request: Any) -> bytes
     except (NotPlain, BadFrame) as error:
         return pack(["opaque", number, str(error)[:MAX_TEXT]])
     except BaseException as error:
-        bases = [base.__name__ for base in type.mro(type(error)) if base.__module__ == builtins.__name__]
-        return pack(["raised", number, *describe(error), bases])
+        return pack(["raised", number, *describe(error), _built_in_bases(type(error))])
 
 
 def find(module: types.ModuleType, path: str) -> Any:
@@ -86,10 +85,10 @@ class Objects:
 
     def keep(self, value: object) -> list[Any]:
         self._kept.append(value)
-        kind = "exception" if isinstance(value, type) and issubclass(value, Exception) else "object"
-        bases = [base.__name__ for base in type.mro(value) if base.__module__ == "builtins"] if kind != "object" else []
+        if isinstance(value, type) and issubclass(value, Exception):
+            return ["remote", len(self._kept) - 1, "exception", value.__name__, _built_in_bases(value)]
         name = value.__name__ if isinstance(value, type) else type(value).__name__
-        return ["remote", len(self._kept) - 1, kind, name, bases]
+        return ["remote", len(self._kept) - 1, "object", name, []]
 
     def do(self, operation: str, target: Any, arguments: Any) -> tuple[object, Any]:
         """The result, and for calls that return None the arguments as they are now: such functions work in place."""
@@ -128,6 +127,10 @@ _OPERATIONS: dict[str, Callable[..., object]] = {
     "exit": lambda target: target.__exit__(None, None, None),
     "isinstance": lambda target, value: isinstance(value, target),
 }
+
+
+def _built_in_bases(kind: type) -> list[str]:
+    return [base.__name__ for base in type.mro(kind) if base.__module__ == builtins.__name__]
 
 
 def describe(error: BaseException) -> tuple[str, str]:

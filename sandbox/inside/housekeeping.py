@@ -30,7 +30,7 @@ def serve_census(channel: socket.socket) -> None:
 
 
 def serve_cleaning(channel: socket.socket) -> None:
-    """["cleaned", whether nothing is left]. Directories are flattened rather than descended into: depth has no bound."""
+    """["cleaned", whether nothing is left]. Directories are flattened, not descended into: depth has no bound."""
     number = 0
     for _ in range(1 << 20):
         directories = [name for name in os.listdir(".") if stat.S_ISDIR(os.lstat(name).st_mode)]

@@ -1,4 +1,4 @@
-"""Which files a job may touch, by Landlock: the guard where there are no mount namespaces, a second one where there are.
+"""Which files a job may touch, by Landlock: the only guard without mount namespaces, a second one with them.
 
 Everything that is not granted is refused, /proc and /dev included. From version 4 of the interface on, TCP is refused;
 from 6 on, signals to processes outside the job and abstract unix sockets are refused as well.

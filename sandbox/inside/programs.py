@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 import types
-from typing import Any
+from typing import Any, cast
 
 from .candidate import describe
 from .frames import pack, read_frame
@@ -38,15 +38,15 @@ def serve(channel: socket.socket) -> None:
         return
     channel.sendall(pack(["loaded"]))
     while (request := read_frame(channel)) not in (None, ["end"]):
-        number, text = request[1:]
-        report = _run(program, code, text.encode("utf-8", "surrogateescape"), deadline, output_bytes, channel)
+        _, number, text = cast(list[Any], request)
+        report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes, channel)
         channel.sendall(pack(["ran", number, *report]))
         if report[0] == "timeout":
             return
 
 
 def _run(
-    program: types.CodeType, code: str, stdin: bytes, deadline: float, output_bytes: int, channel: socket.socket
+    program: types.CodeType, stdin: bytes, deadline: float, output_bytes: int, channel: socket.socket
 ) -> tuple[str, int, str, str]:
     """(end, exit code or minus the signal, standard output, standard error); end: exit, timeout or output."""
     source = _as_file(stdin)
@@ -58,7 +58,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
-        os._exit(_play(program, code))
+        os._exit(_play(program))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
     pidfd = os.pidfd_open(child)
@@ -134,12 +134,12 @@ def _end_descendants() -> None:
         pass
 
 
-def _play(program: types.CodeType, code: str) -> int:
+def _play(program: types.CodeType) -> int:
     """Run the program as `python solution.py` would, up to the exit code."""
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
-    sys.stdout = sys.__stdout__ = _writer(1, "surrogateescape", False)
-    sys.stderr = sys.__stderr__ = _writer(2, "backslashreplace", True)
-    sys.__stdin__ = sys.stdin
+    sys.stdout = _writer(1, "surrogateescape", False)
+    sys.stderr = _writer(2, "backslashreplace", True)
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
     module = types.ModuleType("__main__")
     module.__file__ = "solution.py"
     sys.modules["__main__"] = module

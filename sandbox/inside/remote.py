@@ -107,7 +107,7 @@ class Link:
         self.gone = self.gone or why
         return Gone(self.gone)
 
-    def _copy_back(self, arguments: tuple[object, ...], changed: list[Any]) -> None:
+    def _copy_back(self, arguments: tuple[Any, ...], changed: list[Any]) -> None:
         for argument, message in zip(arguments, changed, strict=True):
             if message is None:
                 continue
@@ -132,7 +132,7 @@ class Link:
         return self._exception(name, bases) if kind == "exception" else Remote(self, number, str(name))
 
     def _exception(self, name: Any, bases: Any) -> type[Exception]:
-        """A class of ours for an exception of theirs: the built-in one, or one derived from its nearest built-in base."""
+        """Our class for an exception of theirs: the built-in one, or one derived from its nearest built-in base."""
         for base_name in bases if type(bases) is list else []:
             base = getattr(builtins, base_name, None) if type(base_name) is str else None
             if isinstance(base, type) and issubclass(base, Exception):

@@ -10,6 +10,7 @@ Control messages are JSON datagrams on a SOCK_SEQPACKET socket.
 """
 
 import array
+import functools
 import gc
 import importlib
 import json
@@ -147,14 +148,16 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     if user == 0:
         become(*identity)
     program = linux.SeccompProgram(seccomp.build_filter(own_processes=True))
-    ruleset = landlock.Ruleset(("/",), tuple(settings["devices"])) if linux.landlock_version() else None
-    return Confinement(tier, identity, program, ruleset, proc)
+    confinement = Confinement(tier, identity, program, proc=proc)
+    if not linux.landlock_version():
+        return confinement
+    return replace(confinement, ruleset=landlock.Ruleset(("/",), tuple(settings["devices"])))
 
 
 def _identity(wanted: int) -> tuple[int, int]:
     """The user that jobs of a root zygote become: one that nobody else has, where this machine can name it."""
     for user in (wanted, 65534):
-        if _succeeds(lambda user=user: become(user, user)):
+        if _succeeds(functools.partial(become, user, user)):
             return user, user
     return 0, 0  # a root without the right to become anybody else; its capabilities are dropped all the same
 
