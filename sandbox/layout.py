@@ -18,9 +18,8 @@ _PACKAGES = {
 # What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
 # rarer ones are left for the job to load from the disk.
 _COMMON = """
-    abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib
-    heapq io itertools json keyword linecache math numbers operator random re socket statistics string struct textwrap
-    threading time traceback types typing
+    abc array bisect collections contextlib copy enum functools heapq io itertools json keyword math operator random re
+    string struct time types typing
 """
 PRELOAD = tuple(_COMMON.split())
 

@@ -5,6 +5,7 @@ It is made and removed here, empty. What jobs made in it is counted and removed 
 
 import contextlib
 import os
+import select
 import tempfile
 from typing import Any
 
@@ -43,9 +44,10 @@ def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
     job = zygote.start(role, bounds)
     assert job.channel is not None
     try:
-        job.channel.settimeout(_SECONDS)
         job.channel.sendall(pack(request))
-        return read_frame(job.channel) and read_frame(job.channel)  # the first one is ["ready"]
+        if not select.select([job.channel], [], [], _SECONDS)[0]:
+            return None
+        return read_frame(job.channel.fileno()) and read_frame(job.channel.fileno())  # the first one is ["ready"]
     except (OSError, BadFrame):
         return None
     finally:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from . import layout
 from .errors import SandboxError
@@ -72,10 +72,12 @@ class Zygote:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at a terminal is for the parent alone
             )
         self._control = ours
         self._jobs: dict[int, Job] = {}
         ours.settimeout(_START_SECONDS)
+        tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
         package_directories = [os.path.dirname(layout.package_paths(package)[0]) for package in packages]
         settings = {
@@ -88,6 +90,7 @@ class Zygote:
             "processes_beside": _processes_of_this_user() if tier != "A" else 0,
             "preload": [*layout.PRELOAD, *packages],
             "numpy": "numpy" in packages,
+            "tester": tester,
             "user": 0x70000000 + self._process.pid,
             "scratch": scratch,
         }
@@ -112,7 +115,7 @@ class Zygote:
         header = {
             "job": self.jobs_started,
             "role": role,
-            "bounds": asdict(bounds),
+            "bounds": bounds._asdict(),
             "descriptors": list(range(3, 3 + len(descriptors))),
         }
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]

@@ -1,10 +1,9 @@
 """What one job may use, in the units of the kernel. Both sides of a zygote's control socket agree on it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(NamedTuple):
     """`sandbox.Limits`, resolved for one job. Memory comes on top of what the zygote occupies itself."""
 
     memory_bytes: int

@@ -11,13 +11,12 @@ and arguments, never what is expected of them; the other end is the judge, or th
 
 import builtins
 import os
-import socket
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
-from .frames import BadFrame, pack, read_frame
+from .frames import BadFrame, pack, read_frame, write_bytes, write_frame
 from .values import BadValue, NotPlain, decode, encode
 
 MAX_TEXT = 500  # characters of an exception's message that are worth sending
@@ -32,7 +31,7 @@ def load(code: str, name: str) -> types.ModuleType:
     return module
 
 
-def serve(channel: socket.socket) -> None:
+def serve(channel: int) -> None:
     request: Any = read_frame(channel)
     if request is None:
         return
@@ -40,12 +39,12 @@ def serve(channel: socket.socket) -> None:
     try:
         module = load(code, name)
     except BaseException as error:  # SystemExit included: leaving before the tests is a finding, not an end
-        channel.sendall(pack(["failed", *describe(error)]))
+        write_frame(channel, ["failed", *describe(error)])
         return
-    channel.sendall(pack(["loaded"]))
+    write_frame(channel, ["loaded"])
     objects = Objects(module)
     while (request := read_frame(channel)) not in (None, ["end"]):
-        channel.sendall(_answer(module, objects, request))
+        write_bytes(channel, _answer(module, objects, request))
 
 
 def _answer(module: types.ModuleType, objects: "Objects", request: Any) -> bytes:

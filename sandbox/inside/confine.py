@@ -5,7 +5,7 @@ Everything happens before a byte of untrusted code is seen, and nothing of it ca
 
 import os
 import resource
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import landlock, linux
 from .bounds import Bounds
@@ -14,8 +14,7 @@ from .rootfs import JOB_DIRECTORY
 JOB_USER = 1000  # the job's own name for its user; not 0, so that starting a program gives no capabilities back
 
 
-@dataclass(frozen=True)
-class Confinement:
+class Confinement(NamedTuple):
     """What a zygote prepared once for all of its jobs."""
 
     tier: str

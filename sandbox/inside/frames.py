@@ -4,7 +4,7 @@ Both ends bound what they read. A frame is not trusted to be anything but JSON; 
 """
 
 import json
-import socket
+import os
 from collections.abc import Iterator
 
 HEADER_BYTES = 4
@@ -21,7 +21,7 @@ class TooMuch(BadFrame):
 
 
 def pack(message: object) -> bytes:
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = _ENCODER.encode(message).encode()
     if len(body) > MAX_FRAME_BYTES:
         raise TooMuch(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
     return len(body).to_bytes(HEADER_BYTES, "big") + body
@@ -31,7 +31,7 @@ def unpack(body: bytes) -> object:
     if body.count(b"[") + body.count(b",") > _MAX_ITEMS:
         raise TooMuch("more items than allowed")
     try:
-        return json.loads(body, parse_constant=_refuse)
+        return _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
 
@@ -40,11 +40,26 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")  # floats travel as hexadecimal text, see values.py
 
 
-def read_exactly(channel: socket.socket, count: int) -> bytes:
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def write_frame(channel: int, message: object) -> None:
+    """Write all of `message` to the descriptor `channel`. Blocks."""
+    write_bytes(channel, pack(message))
+
+
+def write_bytes(channel: int, frame: bytes) -> None:
+    data = memoryview(frame)
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def read_exactly(channel: int, count: int) -> bytes:
     """`count` bytes, or fewer where the other end closed."""
     pieces = []
     while count > 0:
-        piece = channel.recv(min(count, 1 << 20))
+        piece = os.read(channel, min(count, 1 << 20))
         if not piece:
             break
         pieces.append(piece)
@@ -52,7 +67,7 @@ def read_exactly(channel: socket.socket, count: int) -> bytes:
     return b"".join(pieces)
 
 
-def read_frame(channel: socket.socket) -> object | None:
+def read_frame(channel: int) -> object | None:
     """The next message, or None when the other end closed between two frames. Blocks."""
     header = read_exactly(channel, HEADER_BYTES)
     if not header:

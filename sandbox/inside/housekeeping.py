@@ -5,14 +5,13 @@ They run confined like any job: the parent never opens, changes or removes what 
 
 import contextlib
 import os
-import socket
 import stat
 from typing import Any
 
-from .frames import pack, read_frame
+from .frames import read_frame, write_frame
 
 
-def serve_census(channel: socket.socket) -> None:
+def serve_census(channel: int) -> None:
     """["census", bytes, inodes] of this job's directory; counting stops at the bounds that were sent."""
     request: Any = read_frame(channel)
     most_bytes, most_inodes = request
@@ -26,10 +25,10 @@ def serve_census(channel: socket.socket) -> None:
                 inodes += 1
                 if stat.S_ISDIR(found.st_mode):
                     waiting.append(entry)
-    channel.sendall(pack(["census", occupied, inodes]))
+    write_frame(channel, ["census", occupied, inodes])
 
 
-def serve_cleaning(channel: socket.socket) -> None:
+def serve_cleaning(channel: int) -> None:
     """["cleaned", whether nothing is left]. Directories are flattened, not descended into: depth has no bound."""
     number = 0
     for _ in range(1 << 20):
@@ -47,7 +46,7 @@ def serve_cleaning(channel: socket.socket) -> None:
                 else:
                     os.unlink(entry)
             os.rmdir(directory)
-    channel.sendall(pack(["cleaned", not os.listdir(".")]))
+    write_frame(channel, ["cleaned", not os.listdir(".")])
 
 
 def _entries(directory: str) -> list[str]:

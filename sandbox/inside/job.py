@@ -6,22 +6,20 @@ comes later can claim that the sandbox is broken.
 
 import gc
 import os
-import signal
 import site
-import socket
 import sys
 import types
 from collections.abc import Callable
 
-from . import candidate, housekeeping, programs, tester
-from .frames import pack
+from . import candidate, housekeeping, programs
+from .frames import write_frame
 
 CHANNEL = 3
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
-_ROLES: dict[str, Callable[[socket.socket], None]] = {
+# The tester's role is not among them: only the zygotes of testers have it, see zygote.py.
+ROLES: dict[str, Callable[[int], None]] = {
     "candidate": candidate.serve,
     "program": programs.serve,
-    "tester": tester.serve,
     "census": housekeeping.serve_census,
     "cleaning": housekeeping.serve_cleaning,
 }
@@ -37,19 +35,16 @@ def dress_interpreter(directory: str) -> None:
         del sys.modules[name]
     site.setquit()  # `exit` and `quit`, which -S leaves out
     sys.modules["__main__"] = types.ModuleType("__main__")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches every process of the group
 
 
-def run_job(role: str, confine: Callable[[], None]) -> None:
+def run_job(role: Callable[[int], None], confine: Callable[[], None]) -> None:
     """Play `role` on the channel and leave with status 0; the caller ends the process if this raises."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
     try:
         confine()
     except OSError as error:
-        channel.sendall(pack(["broken", str(error)]))
+        write_frame(CHANNEL, ["broken", str(error)])
         return
-    channel.sendall(pack(["ready"]))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    write_frame(CHANNEL, ["ready"])
     gc.enable()
-    _ROLES[role](channel)
+    role(CHANNEL)
     os._exit(0)

@@ -6,7 +6,7 @@ from 6 on, signals to processes outside the job and abstract unix sockets are re
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import linux
 
@@ -22,8 +22,7 @@ _TCP = 0b11
 _SCOPES = 0b11
 
 
-@dataclass(frozen=True)
-class Ruleset:
+class Ruleset(NamedTuple):
     """What jobs may touch besides their own directory. Paths that do not exist are left out."""
 
     read: tuple[str, ...]

@@ -10,21 +10,18 @@ import io
 import os
 import select
 import signal
-import socket
 import sys
-import threading
 import time
-import traceback
 import types
 from typing import Any, cast
 
 from .candidate import describe
-from .frames import pack, read_frame
+from .frames import read_frame, write_frame
 
 _POLL = select.POLLIN | select.POLLHUP
 
 
-def serve(channel: socket.socket) -> None:
+def serve(channel: int) -> None:
     """["run", code, seconds, output bytes] and then ["stdin", text] for each run; see `_run` for the answers."""
     request: Any = read_frame(channel)
     if request is None:
@@ -34,27 +31,24 @@ def serve(channel: socket.socket) -> None:
     try:
         program = compile(code.removeprefix("\ufeff"), "solution.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
-        channel.sendall(pack(["failed", *describe(error)]))
+        write_frame(channel, ["failed", *describe(error)])
         return
-    channel.sendall(pack(["loaded"]))
+    write_frame(channel, ["loaded"])
     while (request := read_frame(channel)) not in (None, ["end"]):
         _, number, text = cast(list[Any], request)
-        report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes, channel)
-        channel.sendall(pack(["ran", number, *report]))
+        report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes)
+        write_frame(channel, ["ran", number, *report])
         if report[0] == "timeout":
             return
 
 
-def _run(
-    program: types.CodeType, stdin: bytes, deadline: float, output_bytes: int, channel: socket.socket
-) -> tuple[str, int, str, str]:
+def _run(program: types.CodeType, stdin: bytes, deadline: float, output_bytes: int) -> tuple[str, int, str, str]:
     """(end, exit code or minus the signal, standard output, standard error); end: exit, timeout or output."""
     source = _as_file(stdin)
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     child = os.fork()
     if child == 0:
-        channel.close()
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
@@ -154,7 +148,8 @@ def _play(program: types.CodeType) -> int:
         _show_error(error)
         status = 1
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are not daemons
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()  # waits for threads that are not daemons
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -182,6 +177,8 @@ def _show_error(error: BaseException) -> None:
         if sys.excepthook is not sys.__excepthook__:
             sys.excepthook(type(error), error, error.__traceback__)
         else:
+            import traceback
+
             traceback.print_exception(error)
     except BaseException:
         pass

@@ -6,11 +6,10 @@ then pass: against a plain value it is unequal, and against another remote objec
 """
 
 import builtins
-import socket
 from collections.abc import Iterator
 from typing import Any
 
-from .frames import BadFrame, pack, read_frame
+from .frames import BadFrame, read_frame, write_frame
 from .values import NotPlain, decode, encode
 
 
@@ -29,7 +28,7 @@ class CandidateError(Exception):
 class Link:
     """The conversation with one candidate."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: int) -> None:
         self._channel = channel
         self._number = 0
         self._exceptions: dict[str, type[Exception]] = {}
@@ -39,7 +38,7 @@ class Link:
     def load(self, code: str, module: str) -> None:
         """Raises Gone where the program could not even be loaded."""
         try:
-            self._channel.sendall(pack(["load", code, module]))
+            write_frame(self._channel, ["load", code, module])
         except OSError:
             raise self._leave("the program's process ended") from None
         first, second = self._read(), self._read()
@@ -74,7 +73,7 @@ class Link:
         except NotPlain as error:
             raise self.refuse(str(error)) from None
         try:
-            self._channel.sendall(pack(["do", self._number, operation, target, sent]))
+            write_frame(self._channel, ["do", self._number, operation, target, sent])
         except OSError:
             raise self._leave("the program's process ended") from None
         answer = self._read()

@@ -10,27 +10,26 @@ import builtins
 import contextlib
 import io
 import os
-import socket
 import sys
 import traceback
 import types
 from typing import Any
 
-from .frames import pack, read_frame
+from .frames import read_frame, write_frame
 from .remote import Gone, Link
 
 CANDIDATE = 4
 _MAX_DETAIL = 500
 
 
-def serve(channel: socket.socket) -> None:
+def serve(channel: int) -> None:
     """["tests", kind, material] with kind check, assert or pytest."""
     request: Any = read_frame(channel)
     if request is None:
         return
     _, kind, material = request
     sys.path.remove(os.getcwd())  # a tester's own modules are those of the standard library, never files of a job
-    link = Link(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CANDIDATE))
+    link = Link(CANDIDATE)
     try:
         link.load(*material["load"])
         _KINDS[kind](channel, link, material)
@@ -39,10 +38,10 @@ def serve(channel: socket.socket) -> None:
         failure = link.gone
     except Exception as error:  # the program may have caused it: a finding against it, not against the sandbox
         failure = "the tests could not be run: " + traceback.format_exception_only(error)[-1].strip()[:_MAX_DETAIL]
-    channel.sendall(pack(["done", link.unsafe, failure]))
+    write_frame(channel, ["done", link.unsafe, failure])
 
 
-def _run_check(channel: socket.socket, link: Link, material: dict[str, Any]) -> None:
+def _run_check(channel: int, link: Link, material: dict[str, Any]) -> None:
     """HumanEval's kind: `prelude` and `test` are run, and then `check(candidate)`."""
     namespace: dict[str, Any] = {"__name__": "tests"}
 
@@ -56,7 +55,7 @@ def _run_check(channel: socket.socket, link: Link, material: dict[str, Any]) -> 
     _report(channel, 0, run)
 
 
-def _run_asserts(channel: socket.socket, link: Link, material: dict[str, Any]) -> None:
+def _run_asserts(channel: int, link: Link, material: dict[str, Any]) -> None:
     """A list of statements after a common setup; names that the tests do not define are the program's."""
     namespace: dict[str, Any] = {"__name__": "tests"}
     trees = [ast.parse(source) for source in (material["setup"], *material["tests"])]
@@ -77,7 +76,7 @@ def _foreign_names(trees: list[ast.Module]) -> list[str]:
     return sorted({node.id for node in names if isinstance(node.ctx, ast.Load)} - own)
 
 
-def _report(channel: socket.socket, number: int, run: Any) -> None:
+def _report(channel: int, number: int, run: Any) -> None:
     try:
         run()
         detail = ""
@@ -85,7 +84,7 @@ def _report(channel: socket.socket, number: int, run: Any) -> None:
         raise
     except BaseException as error:
         detail = (traceback.format_exception_only(error)[-1].strip() or type(error).__name__)[:_MAX_DETAIL]
-    channel.sendall(pack(["outcome", number, not detail, detail]))
+    write_frame(channel, ["outcome", number, not detail, detail])
 
 
 class _Stub(types.ModuleType):
@@ -105,7 +104,7 @@ class _Stub(types.ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from error
 
 
-def _run_pytest(channel: socket.socket, link: Link, material: dict[str, Any]) -> None:
+def _run_pytest(channel: int, link: Link, material: dict[str, Any]) -> None:
     """Test files of pytest, run here against a stand-in for the program's module."""
     import pytest
 
@@ -126,9 +125,8 @@ def _run_pytest(channel: socket.socket, link: Link, material: dict[str, Any]) ->
     for identity in recorder.collected:
         phases = recorder.phases.get(identity, {})
         passed = phases == {"setup": "passed", "call": "passed", "teardown": "passed"}
-        channel.sendall(
-            pack(["outcome", identity, passed, "" if passed else recorder.details.get(identity, "not run")])
-        )
+        detail = "" if passed else recorder.details.get(identity, "not run")
+        write_frame(channel, ["outcome", identity, passed, detail])
 
 
 class _Recorder:

@@ -11,7 +11,6 @@ caller says what becomes of it. Left out: datetime, Decimal and other classes of
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 MAX_DEPTH = 150
@@ -26,13 +25,14 @@ class BadValue(ValueError):
     """The message does not describe a value: forged or broken."""
 
 
-@dataclass(frozen=True)
 class Array:
     """A numpy array on a side that has no numpy: dtype string, shape, and the items in C order."""
 
-    dtype: str
-    shape: tuple[int, ...]
-    items: tuple[object, ...]
+    def __init__(self, dtype: str, shape: tuple[int, ...], items: tuple[object, ...]) -> None:
+        self.dtype, self.shape, self.items = dtype, shape, items
+
+    def __repr__(self) -> str:
+        return f"array(shape={self.shape}, dtype={self.dtype}, items={self.items[:5]})"
 
 
 def encode(value: object, opaque: Callable[[object], list[Any]] | None = None) -> Any:

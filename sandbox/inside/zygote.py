@@ -16,30 +16,31 @@ import importlib
 import json
 import os
 import select
-import socket
 import sys
+from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
 from .confine import Confinement, become, confine
-from .job import dress_interpreter, run_job
+from .job import ROLES, dress_interpreter, run_job
 from .rootfs import JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
+
+Role = Callable[[int], None]
 
 MAX_DESCRIPTORS = 8
 _FIRST_OWN_DESCRIPTOR = 16  # received descriptors land below, and a job's 0 to 4 are free to be set
 _EVENTS = select.POLLIN
 
 
-@dataclass
 class Zygote:
-    control: socket.socket
-    parent: int
-    confinement: Confinement
-    jobs: dict[int, tuple[int, int]] = field(default_factory=dict)  # pidfd -> (job number, pid)
+    """The loop, and the jobs that are running."""
+
+    def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
+        self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
+        self.jobs: dict[int, tuple[int, int]] = {}  # pidfd -> (job number, pid)
 
     def serve(self) -> None:
         poll = select.poll()
@@ -83,7 +84,7 @@ class Zygote:
                 os.closerange(proc + 1, 1 << 20)
             else:
                 os.closerange(keep, 1 << 20)
-            run_job(message["role"], lambda: confine(self.confinement, Bounds(**message["bounds"])))
+            run_job(self.roles[message["role"]], lambda: confine(self.confinement, Bounds(**message["bounds"])))
         finally:
             os._exit(70)
 
@@ -96,18 +97,18 @@ class Zygote:
         _send(self.control, {"job": number, "status": status})
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * 4)
-    data, ancillary, _, _ = control.recvmsg(1 << 16, space, socket.MSG_CMSG_CLOEXEC)
+def _receive(control: socket) -> tuple[dict[str, Any] | None, list[int]]:
+    space = CMSG_SPACE(MAX_DESCRIPTORS * 4)
+    data, ancillary, _, _ = control.recvmsg(1 << 16, space, MSG_CMSG_CLOEXEC)
     received = array.array("i")
     for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+        if level == SOL_SOCKET and kind == SCM_RIGHTS:
             received.frombytes(payload[: len(payload) // 4 * 4])
     return (json.loads(data) if data else None), received.tolist()
 
 
-def _send(control: socket.socket, message: dict[str, Any], *descriptors: int) -> None:
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+def _send(control: socket, message: dict[str, Any], *descriptors: int) -> None:
+    rights = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     control.sendmsg([json.dumps(message).encode()], rights)
 
 
@@ -133,7 +134,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         program = linux.SeccompProgram(seccomp.build_filter(own_processes=False))
         ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
         hidden = user == 0 and identity[0] != 0 and not _readable_for(identity, settings["read"])
-        return replace(confinement, filter=program, ruleset=ruleset, hidden_library=hidden)
+        return confinement._replace(filter=program, ruleset=ruleset, hidden_library=hidden)
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     if user == 0:
         linux.unshare(namespaces)
@@ -142,7 +143,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/gid_map", f"{group} {group} 1")
         _write("/proc/self/uid_map", f"{user} {user} 1")
-    socket.sethostname("sandbox")
+    sethostname("sandbox")
     proc = _move_up(os.open("/proc", os.O_PATH | os.O_CLOEXEC))
     enter_private_root([*settings["read"], *settings["devices"]])
     if user == 0:
@@ -151,7 +152,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     confinement = Confinement(tier, identity, program, proc=proc)
     if not linux.landlock_version():
         return confinement
-    return replace(confinement, ruleset=landlock.Ruleset(("/",), tuple(settings["devices"])))
+    return confinement._replace(ruleset=landlock.Ruleset(("/",), ("/dev",)))
 
 
 def _identity(wanted: int) -> tuple[int, int]:
@@ -199,7 +200,7 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     parent = _move_up(os.pidfd_open(parent_pid))
-    control = socket.socket(fileno=_move_up(control_descriptor))
+    control = socket(fileno=_move_up(control_descriptor))
     for descriptor in range(3, 6):
         os.dup2(0, descriptor)
     settings, _ = _receive(control)
@@ -213,9 +214,14 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             importlib.import_module(name)
         if settings["numpy"]:
             values.build_numpy_values()
+        roles = dict(ROLES)
+        if settings["tester"]:
+            from .tester import serve
+
+            roles["tester"] = serve
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
-        confinement = replace(confinement, baseline_bytes=baseline, processes_beside=settings["processes_beside"])
+        confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
         linux.set_dumpable(False)
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
     except (OSError, ImportError) as error:
@@ -225,4 +231,4 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     gc.collect()
     gc.freeze()
     _send(control, {"ready": True, "landlock": confinement.ruleset is not None})
-    Zygote(control, parent, confinement).serve()
+    Zygote(control, parent, confinement, roles).serve()
