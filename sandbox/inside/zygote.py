@@ -24,7 +24,7 @@ from typing import Any
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
 from .confine import Confinement, become, confine
-from .job import ROLES, dress_interpreter, run_job
+from .job import ROLES, dress_interpreter, run_job, warm_up
 from .rootfs import JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
 
@@ -224,6 +224,7 @@ def main(control_descriptor: int, parent_pid: int) -> None:
         confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
         linux.set_dumpable(False)
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
+        warm_up()
     except (OSError, ImportError) as error:
         _send(control, {"failed": f"{type(error).__name__}: {error}"})
         return
