@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import os
 import threading
 import time
@@ -15,8 +16,10 @@ from .errors import BadTests, SandboxError
 from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
 from .limits import Limits
 from .pool import Pool
-from .probe import choose_tier
+from .probe import TIERS, choose_tier
 from .results import Case, Execution, Grade, Status, Tier
+
+_log = logging.getLogger(__name__)
 
 _KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
     "function": grading.grade_function,
@@ -56,6 +59,8 @@ class Sandbox:
         self._pool: Pool | None = None
         self._starting = threading.Lock()
         self._owner = os.getpid()
+        self.unsafe_grades = 0  # how many grades could not be given without trusting the program
+        _log.info("sandbox: tier %s, %s; %d workers", self.tier, TIERS[self.tier], workers)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +110,8 @@ class Sandbox:
         """
         budget = self._budget(timeout_seconds, memory_mb)
         _require_text(code)
+        if not isinstance(tests, Mapping | Sequence) or isinstance(tests, str):
+            raise BadTests(f"tests must be a test or a list of tests: got {type(tests).__name__}")
         several = [tests] if isinstance(tests, Mapping) else list(tests)
         for test in several:
             check_test(test)
@@ -127,6 +134,9 @@ class Sandbox:
                 total = sum(_count(test) for test in several)
                 seconds = time.monotonic() - started
                 return Grade(0, total, "error", (), self.tier, False, seconds, str(error))
+        if unsafe:
+            self.unsafe_grades += 1
+            _log.warning("sandbox: a test would need to trust the program; not run (%d so far)", self.unsafe_grades)
         return _grade(cases, self.tier, unsafe, time.monotonic() - started)
 
     def _workers(self) -> Pool:
@@ -175,6 +185,10 @@ def check_test(test: Mapping[str, Any]) -> None:
     for name in _FIELDS[test["type"]]:
         if name not in test:
             raise BadTests(f"a test of type {test['type']} needs {name!r}: got only {', '.join(map(repr, test))}")
+    if test.get("compare", "lines") not in ("exact", "lines", "tokens"):
+        raise BadTests(f"compare must be exact, lines or tokens: got {test['compare']!r}")
+    if test.get("sequences", "strict") not in ("strict", "alike"):
+        raise BadTests(f"sequences must be strict or alike: got {test['sequences']!r}")
     if _count(test) == 0:
         raise BadTests(f"a test of type {test['type']} has no case: a program cannot pass nothing")
     for number, case in enumerate(test.get("cases", ())):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import layout
 from .errors import SandboxError
 from .inside.bounds import Bounds
 from .limits import Limits
@@ -59,7 +60,8 @@ class Findings:
 
 def packages_for(*texts: str) -> tuple[str, ...]:
     """The installed packages that a program asks for by name."""
-    return ("numpy",) if any("numpy" in text for text in texts) else ()
+    asked = any("numpy" in text for text in texts)
+    return ("numpy",) if asked and layout.is_installed("numpy") else ()
 
 
 class Started:

@@ -3,6 +3,7 @@
 Not the home directory, not the project, not /etc, and of the installed packages only those that were asked for.
 """
 
+import functools
 import importlib.util
 import os
 import sys
@@ -35,12 +36,18 @@ def standard_library() -> list[str]:
     return [library, os.path.join(library, "lib-dynload")]
 
 
+@functools.cache
+def is_installed(package: str) -> bool:
+    """Whether this interpreter finds `package`; looked up once a process, and not imported."""
+    return importlib.util.find_spec(package) is not None
+
+
 def package_paths(package: str) -> list[str]:
     """The files of an installed package and of what it stands on; empty where it is not installed.
 
     Found without importing it: the judge's process has no use for numpy.
     """
-    if importlib.util.find_spec(package) is None:
+    if not is_installed(package):
         return []
     found: list[str] = []
     for name in _PACKAGES[package]:

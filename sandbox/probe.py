@@ -6,6 +6,12 @@ import sys
 from .errors import SandboxError, SandboxUnavailable
 from .results import Tier
 
+TIERS: dict[Tier, str] = {
+    "A": "contained by namespaces, Landlock and seccomp",
+    "B": "no namespaces here: Landlock, seccomp, limits and a sweep after each job",
+    "C": "NOT CONTAINED: limits only",
+}
+
 
 def choose_tier(wanted: Tier | None, allow_unsafe: bool) -> Tier:
     """The best tier that works, or `wanted` if that one works. Raises SandboxUnavailable with the reason."""
@@ -15,17 +21,17 @@ def choose_tier(wanted: Tier | None, allow_unsafe: bool) -> Tier:
         raise SandboxUnavailable(f"the sandbox needs Linux: on {sys.platform}, run this in a Linux container")
     reasons = []
     for tier in (wanted,) if wanted else ("A", "B"):
-        why = _failure(tier)
+        why = failure(tier)
         if not why and (tier != "C" or allow_unsafe):
             return tier
         reasons.append(f"tier {tier}: {why or 'contains nothing, and allow_unsafe was not given'}")
-    if allow_unsafe and wanted is None and not _failure("C"):
+    if allow_unsafe and wanted is None and not failure("C"):
         return "C"
     raise SandboxUnavailable("no allowed tier of the sandbox works here; " + "; ".join(reasons))
 
 
 @functools.cache
-def _failure(tier: Tier) -> str:
+def failure(tier: Tier) -> str:
     """Why a whole trivial job does not run in this tier; empty where it does."""
     from .grading import grade_function
     from .jobs import Budget

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import asserts
+from . import asserts, layout
 from .compare import Rule
 from .errors import BadTests, SandboxError
 from .grading import run_calls
@@ -63,6 +63,8 @@ def grade_check(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budge
 def grade_pytest(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budget: Budget) -> Findings:
     """{"type": "pytest", "solution": file, "files": {name: source}}: all collected tests, none skipped."""
     try:
+        if not layout.is_installed("pytest"):
+            raise BadTests("tests of type pytest need pytest, which is not installed here")
         required = asserts.test_names(test["files"])
     except (SyntaxError, ValueError) as error:
         raise BadTests(f"a test file is not Python: {error}") from None

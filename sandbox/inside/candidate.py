@@ -6,10 +6,13 @@ and arguments, never what is expected of them; the other end is the judge, or th
     ["call", number, path, arguments]             call a function of the module with fresh copies of the arguments
     ["do", number, operation, target, arguments]  for the tester: objects that cannot travel stay here, under a number
 
-    answers: ["value", number, value], ["raised", number, type, text, built-in bases], ["opaque", number, why]
+    answers: ["value", number, value] (and for "do": arguments changed in place, what was printed),
+             ["raised", number, type, text, built-in bases], ["opaque", number, why]
 """
 
 import builtins
+import contextlib
+import io
 import os
 import sys
 import types
@@ -19,6 +22,7 @@ from typing import Any
 from .frames import BadFrame, pack, read_frame, write_bytes, write_frame
 from .values import BadValue, NotPlain, decode, encode
 
+MAX_PRINTED = 100_000  # characters of standard output that a test may look at, for each call
 MAX_TEXT = 500  # characters of an exception's message that are worth sending
 
 
@@ -53,8 +57,9 @@ def _answer(module: types.ModuleType, objects: "Objects", request: Any) -> bytes
         if kind == "call":
             result = find(module, request[2])(*[decode(item) for item in request[3]])
             return pack(["value", number, encode(result)])
-        result, changed = objects.do(*request[2:])
-        return pack(["value", number, encode(result, objects.keep), changed])
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            result, changed = objects.do(*request[2:])
+        return pack(["value", number, encode(result, objects.keep), changed, printed.getvalue()[:MAX_PRINTED]])
     except (NotPlain, BadFrame) as error:
         return pack(["opaque", number, str(error)[:MAX_TEXT]])
     except BaseException as error:

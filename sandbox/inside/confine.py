@@ -11,6 +11,7 @@ from . import landlock, linux
 from .bounds import Bounds
 from .rootfs import JOB_DIRECTORY
 
+_STACKS_BYTES = 256 << 20
 JOB_USER = 1000  # the job's own name for its user; not 0, so that starting a program gives no capabilities back
 
 
@@ -87,8 +88,9 @@ def _become_own_user(proc: int, identity: tuple[int, int]) -> None:
 def _limit(bounds: Bounds, baseline_bytes: int, processes_beside: int) -> None:
     """Per process; the memory and disk of a job's whole tree are bounded by the watchdog and by the tmpfs.
 
-    RLIMIT_DATA bounds what a process writes for itself and gives an honest MemoryError. RLIMIT_AS is wide, because
-    the C library reserves address space for threads that it never uses.
+    RLIMIT_DATA bounds what a process writes for itself and gives an honest MemoryError; it counts the stacks of threads
+    in full, which programs ask for generously and hardly use. RLIMIT_AS is wide, because the C library reserves
+    address space for threads that it never uses.
     """
     for what, amount in (
         (resource.RLIMIT_CORE, 0),
@@ -96,7 +98,7 @@ def _limit(bounds: Bounds, baseline_bytes: int, processes_beside: int) -> None:
         (resource.RLIMIT_NPROC, bounds.processes + processes_beside),
         (resource.RLIMIT_NOFILE, bounds.files),
         (resource.RLIMIT_FSIZE, bounds.file_bytes),
-        (resource.RLIMIT_DATA, baseline_bytes + bounds.memory_bytes),
+        (resource.RLIMIT_DATA, baseline_bytes + bounds.memory_bytes + _STACKS_BYTES),
         (resource.RLIMIT_AS, baseline_bytes + 2 * bounds.memory_bytes + (2 << 30)),
         (resource.RLIMIT_STACK, min(bounds.memory_bytes, 256 << 20)),
         (resource.RLIMIT_MEMLOCK, 0),

@@ -40,7 +40,9 @@ def dress_interpreter(directory: str) -> None:
 
 def warm_up() -> None:
     """Make this interpreter's first compilation and first messages happen in the zygote: they cost a millisecond."""
-    source = "import math\nclass A:\n    x: int = 1\ndef f(x, *a, k=0, **b):\n    return [y for y in (x,) if y], f'{k}'\n"
+    source = (
+        "import math\nclass A:\n    x: int = 1\ndef f(x, *a, k=0, **b):\n    return [y for y in (x,) if y], f'{k}'\n"
+    )
     exec(compile(source, "solution.py", "exec", dont_inherit=True), {"__name__": "warm"})
     unpack(pack(["value", 0, encode([1, 1.5, "a", (None, {True: {2}})])])[HEADER_BYTES:])
     decode(encode([1, 1.5, "a", (None, {True: {2}})]))

@@ -2,13 +2,15 @@
 
     None, bool, str, small int   themselves
     everything else              [tag, ...]: int (hexadecimal), float (float.hex), complex, bytes, bytearray, list,
-                                 tuple, set, frozenset, dict (pairs), type (a built-in one), scalar and array (numpy)
+                                 tuple, set, frozenset, dict (pairs), type (a built-in one), Decimal, Fraction,
+                                 scalar and array (numpy)
 
 An instance of a subclass (Counter, a named tuple, an IntEnum, an int that lies about equality) is written as the value
 that its *base class* stores: the methods of the subclass are not asked. Whatever is none of these is opaque, and the
-caller says what becomes of it. Left out: datetime, Decimal and other classes of the standard library.
+caller says what becomes of it. Left out: datetime and other classes of the standard library.
 """
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -58,11 +60,24 @@ def _encode(value: Any, opaque: Callable[[object], list[Any]] | None, depth: int
         if kind is numpy.ndarray and value.dtype.kind in "biufcUS":
             items = [_encode(_numpy_item(item), opaque, depth + 1) for item in value.reshape(-1)]
             return ["array", value.dtype.str, list(value.shape), items]
+    if kind.__module__ in ("decimal", "fractions") and kind.__name__ in _EXACT:
+        return [kind.__name__, str(value)]
     if kind is type and any(value is known for known in _TYPES.values()):
         return ["type", value.__name__]
     if opaque is not None:
         return opaque(value)
     raise NotPlain(f"a value of type {kind.__name__} cannot be compared by value")
+
+
+_EXACT = {"Decimal": "decimal", "Fraction": "fractions"}
+
+
+def _exact(message: list[Any]) -> object:
+    if type(message[1]) is not str or len(message[1]) > 4000:  # Fraction("1e999999999") would be worked out
+        raise BadValue("not a value: a number that is too long")
+    if message[0] == "Fraction" and not set(message[1]) <= set("-/0123456789"):
+        raise BadValue("not a value: not a fraction")
+    return getattr(importlib.import_module(_EXACT[message[0]]), message[0])(message[1])
 
 
 _TYPES = {
@@ -136,6 +151,8 @@ _READERS: dict[str, Callable[[list[Any], Callable[[Any], Any]], object]] = {
     "dict": lambda message, sub: {sub(key): sub(item) for key, item in message[1]},
     "bytes": lambda message, _: bytes.fromhex(message[1]),
     "bytearray": lambda message, _: bytearray.fromhex(message[1]),
+    "Decimal": lambda message, _: _exact(message),
+    "Fraction": lambda message, _: _exact(message),
 }
 
 
