@@ -24,7 +24,7 @@ _PRIMITIVES = {
     "Landlock": ("assert linux.landlock_version(), 'not in this kernel, or switched off'", "tier B"),
     "Landlock scopes signals (version 6)": ("assert linux.landlock_version() >= 6, 'an older kernel'", "see tier B"),
     "seccomp filters": (
-        "linux.set_no_new_privileges(); linux.SeccompProgram(seccomp.build_filter(True)).install()",
+        "linux.set_no_new_privileges(); linux.SeccompProgram(seccomp.build_filter(True, True)).install()",
         "tiers A and B",
     ),
     "process descriptors": ("os.close(os.pidfd_open(os.getpid()))", "every tier"),

@@ -2,6 +2,7 @@
 
 import math
 import os
+import reprlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -121,5 +122,9 @@ def as_text(data: str | bytes) -> str:
 
 
 def brief(value: object) -> str:
-    text = repr(value)
+    """A value for a sentence; cheap for large ones."""
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # an integer of more digits than Python writes out
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 200 else text[:197] + "..."

@@ -21,6 +21,7 @@ class Confinement(NamedTuple):
     tier: str
     identity: tuple[int, int]  # user and group of the jobs, as the machine sees them
     filter: linux.SeccompProgram | None = None
+    housekeeping_filter: linux.SeccompProgram | None = None  # for the roles that clean up, which change modes of files
     ruleset: landlock.Ruleset | None = None
     proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
@@ -31,7 +32,7 @@ class Confinement(NamedTuple):
     baseline_bytes: int = 0  # what the zygote itself occupies
 
 
-def confine(confinement: Confinement, bounds: Bounds) -> None:
+def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> None:
     """Make this process a job. Raises OSError where a step fails; then nothing untrusted may run here."""
     linux.die_with_parent()
     if confinement.tier == "A":
@@ -60,8 +61,9 @@ def confine(confinement: Confinement, bounds: Bounds) -> None:
     linux.drop_capabilities(linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0)
     linux.set_dumpable(False)
     linux.die_with_parent()  # a change of user clears it
-    if confinement.filter is not None:
-        confinement.filter.install()
+    program = confinement.housekeeping_filter if housekeeping else confinement.filter
+    if program is not None:
+        program.install()
 
 
 def become(user: int, group: int) -> None:

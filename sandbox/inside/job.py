@@ -24,6 +24,7 @@ ROLES: dict[str, Callable[[int], None]] = {
     "census": housekeeping.serve_census,
     "cleaning": housekeeping.serve_cleaning,
 }
+HOUSEKEEPING = ("census", "cleaning")
 
 
 def dress_interpreter(directory: str) -> None:

@@ -52,8 +52,14 @@ _DENIED_ON_X86_64 = (
     # uselib, sysfs, modify_ldt, _sysctl, iopl, ioperm, create_module, get_kernel_syms, query_module, and the
     # slots that were never built: getpmsg .. security, set_thread_area, get_thread_area, epoll_*_old, vserver
 )
+# Calls that change what is said of a file: Landlock does not look at them, so that jobs without mounts or a user of
+# their own could aim them at any file of the same user. Modes and times: chmod, fchmod, fchmodat, utime, utimes,
+# futimesat, utimensat, fchmodat2. Owners and attributes: the chown, setxattr and removexattr families.
+_MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
+_OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
 _SETPRIORITY, _SENDTO, _KILL_CALL = (141, 140), (44, 206), (62, 129)
+_TABLE_END = 512  # whatever comes later is unknown
 _LAST_OLD = (334, 293)  # rseq: the numbers up to here are settled and were gone through one by one
 # Numbers above are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
 # fchmodat2, and the futex calls of newer libraries.
@@ -69,17 +75,6 @@ def _refuse(number: int) -> bytes:
     return _statement(_RETURN, _ERRNO | number)
 
 
-def _in_ranges(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbouring numbers joined, so that the program stays short."""
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
-        else:
-            joined.append((first, last))
-    return joined
-
-
 def _low(argument: int) -> bytes:
     return _statement(_LOAD, _ARGUMENTS + 8 * argument)
 
@@ -88,10 +83,12 @@ def _high(argument: int) -> bytes:
     return _statement(_LOAD, _ARGUMENTS + 8 * argument + 4)
 
 
-def build_filter(own_processes: bool) -> bytes:
+def build_filter(own_processes: bool, own_files: bool) -> bytes:
     """The program for this machine, 8 bytes an instruction.
 
-    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only.
+    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only;
+    `own_files` that there is no file of others that it could change. Without it, changes of owners and attributes are
+    refused, and changes of modes and times report success and do nothing, so that programs that copy files go on.
     """
     column = 0 if MACHINE == "x86_64" else 1
     allow, deny = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM)
@@ -131,31 +128,25 @@ def build_filter(own_processes: bool) -> bytes:
     if not own_processes:
         when(_KILL_CALL[column], [_low(0), _statement(_EQUAL, -1, 0, 1), deny, allow])
 
-    numbers = {pair[column] for pair in _DENIED.values()}
+    unknown = _refuse(errno.ENOSYS)
+    table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}
+    table.update({pair[column]: deny for pair in _DENIED.values()})
     if column == 0:
-        numbers.update(_DENIED_ON_X86_64)
-    denied = _in_ranges([(number, number) for number in numbers])
-    unknown = []
-    previous = _LAST_OLD[column]
-    for number in (*_NEW_ALLOWED, 1 << 32):
-        if number > previous + 1:
-            unknown.append((previous + 1, number - 1))
-        previous = number
-    outcomes = [(*span, deny) for span in denied] + [(*span, _refuse(errno.ENOSYS)) for span in unknown]
-    program.append(_search(outcomes, allow))
+        table.update(dict.fromkeys(_DENIED_ON_X86_64, deny))
+    if not own_files:
+        table.update(dict.fromkeys(_MODES_AND_TIMES[column], _refuse(0)))
+        table.update(dict.fromkeys(_OWNERS_AND_ATTRIBUTES[column], deny))
+    edges = [(0, table.get(0, allow))]
+    for number in range(1, _TABLE_END):
+        if table.get(number, allow) != edges[-1][1]:
+            edges.append((number, table.get(number, allow)))
+    edges.append((_TABLE_END, unknown))
+    program.append(_search(edges))
     return b"".join(program)
 
 
-def _search(outcomes: list[tuple[int, int, bytes]], otherwise: bytes) -> bytes:
-    """A binary search over disjoint ranges: few instructions run for each system call that a job makes."""
-    edges = [(0, otherwise)]
-    for first, last, outcome in outcomes:
-        if edges[-1][0] == first:
-            edges[-1] = (first, outcome)
-        else:
-            edges.append((first, outcome))
-        edges.append((last + 1, otherwise))
-    edges = [edge for edge in edges if edge[0] < 1 << 32]
+def _search(edges: list[tuple[int, bytes]]) -> bytes:
+    """A binary search: few instructions run for each system call. An edge is where an outcome begins to hold."""
 
     def node(low: int, high: int) -> bytes:
         if high - low == 1:

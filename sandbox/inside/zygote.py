@@ -24,7 +24,7 @@ from typing import Any
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
 from .confine import Confinement, become, confine
-from .job import ROLES, dress_interpreter, run_job, warm_up
+from .job import HOUSEKEEPING, ROLES, dress_interpreter, run_job, warm_up
 from .rootfs import JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
 
@@ -84,7 +84,8 @@ class Zygote:
                 os.closerange(proc + 1, 1 << 20)
             else:
                 os.closerange(keep, 1 << 20)
-            run_job(self.roles[message["role"]], lambda: confine(self.confinement, Bounds(**message["bounds"])))
+            bounds, housekeeping = Bounds(**message["bounds"]), message["role"] in HOUSEKEEPING
+            run_job(self.roles[message["role"]], lambda: confine(self.confinement, bounds, housekeeping))
         finally:
             os._exit(70)
 
@@ -131,10 +132,13 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         confinement = Confinement(tier, identity, scratch=settings["scratch"])
         if tier == "C":
             return confinement
-        program = linux.SeccompProgram(seccomp.build_filter(own_processes=False))
+        program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=identity != (user, group)))
+        cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
         ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
         hidden = user == 0 and identity[0] != 0 and not _readable_for(identity, settings["read"])
-        return confinement._replace(filter=program, ruleset=ruleset, hidden_library=hidden)
+        return confinement._replace(
+            filter=program, housekeeping_filter=cleaners, ruleset=ruleset, hidden_library=hidden
+        )
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     if user == 0:
         linux.unshare(namespaces)
@@ -148,7 +152,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     enter_private_root([*settings["read"], *settings["devices"]])
     if user == 0:
         become(*identity)
-    program = linux.SeccompProgram(seccomp.build_filter(own_processes=True))
+    program = linux.SeccompProgram(seccomp.build_filter(own_processes=True, own_files=True))
     confinement = Confinement(tier, identity, program, proc=proc)
     if not linux.landlock_version():
         return confinement
@@ -233,3 +237,5 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     gc.freeze()
     _send(control, {"ready": True, "landlock": confinement.ruleset is not None})
     Zygote(control, parent, confinement, roles).serve()
+    if confinement.tier != "A":
+        sweep(*confinement.identity)  # the parent is gone; nothing of a job may outlive it

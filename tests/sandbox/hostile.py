@@ -145,6 +145,18 @@ for fd in range(0, 1024):
 """,
 }
 
+LINKS["modes of files outside"] = """
+import os
+for path in ("{project}/README.md", "{home}", "{project}", "/etc/passwd", "/usr/bin/env"):
+    try: before = os.stat(path)
+    except OSError: continue
+    for f in (lambda: os.chmod(path, before.st_mode ^ 0o1), lambda: os.utime(path, (1, 1)), lambda: os.chown(path, -1, -1), lambda: os.setxattr(path, "user.job", b"x")):
+        try: f()
+        except OSError as e: print(e)
+    after = os.stat(path)
+    if (before.st_mode, before.st_mtime) != (after.st_mode, after.st_mtime): print("ESCAPED", path)
+"""
+
 DESCRIPTORS = {
     "inherited descriptors": """
 import os
