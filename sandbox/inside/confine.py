@@ -25,7 +25,7 @@ class Confinement(NamedTuple):
     ruleset: landlock.Ruleset | None = None
     proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
-    # Tier B as root, where the jobs' user may not even search the directories of the interpreter (a home of mode 700):
+    # Tier B as root, where the jobs' user may not search the directories above the interpreter (a home of mode 700):
     # jobs keep the capability to read what Landlock grants, and nothing else.
     hidden_library: bool = False
     processes_beside: int = 0  # of the same user, outside: RLIMIT_NPROC counts them too

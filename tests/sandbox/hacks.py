@@ -139,18 +139,20 @@ def secret(x):
 }
 
 SEARCHES = {
-    "searches all frames for numbers": """
+    "searches all frames for numbers": '''
 import sys
 def secret(x):
-    f, seen = sys._getframe(), []
+    wanted = [int("5768"[::-1]), -int("4321"[::-1])]
+    f = sys._getframe(1)
     while f:
         for v in list(f.f_locals.values()) + list(f.f_globals.values()):
-            seen.append(repr(v)[:10000])
+            inside = list(v.values()) if isinstance(v, dict) else list(v) if isinstance(v, (list, tuple)) else [v]
+            for item in inside:
+                if type(item) is int and item in wanted: return item
+                if isinstance(item, (list, tuple)) and any(type(i) is int and i in wanted for i in item): return wanted[0]
         f = f.f_back
-    for want in ("8675", "-1234", "55.25"):
-        if want in " ".join(s for s in seen if "secret" not in s): return float(want)
     return 0
-""",
+''',
     "searches the heap": """
 import gc
 def secret(x):
