@@ -35,6 +35,7 @@ class Confinement(NamedTuple):
 def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> None:
     """Make this process a job. Raises OSError where a step fails; then nothing untrusted may run here."""
     linux.die_with_parent()
+    kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
     if confinement.tier == "A":
         _become_own_user(confinement.proc, confinement.identity)
         options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
@@ -44,9 +45,10 @@ def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> Non
         os.setsid()
         directory = confinement.scratch
         if os.geteuid() == 0 and confinement.identity[0] != 0:
-            if confinement.hidden_library:
+            if kept:
                 linux.keep_capabilities()
             become(*confinement.identity)
+            linux.drop_capabilities(kept)  # makes the kept one effective again
         os.chmod(directory, 0o700)  # the job before this one may have shut it: a directory's owner can
     os.chdir(directory)
     os.umask(0o077)
@@ -54,11 +56,9 @@ def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> Non
     if confinement.tier == "C":
         return
     linux.set_no_new_privileges()
-    if confinement.hidden_library:
-        linux.drop_capabilities(linux.CAP_DAC_READ_SEARCH)  # needed already to open what Landlock is to grant
     if confinement.ruleset is not None:
         confinement.ruleset.restrict(directory)
-    linux.drop_capabilities(linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0)
+    linux.drop_capabilities(kept)
     linux.set_dumpable(False)
     linux.die_with_parent()  # a change of user clears it
     program = confinement.housekeeping_filter if housekeeping else confinement.filter
