@@ -53,7 +53,7 @@ def _is_call(node: ast.expr, fn_name: str) -> bool:
     )
 
 
-def test_names(files: dict[str, str]) -> list[str]:
+def tests_in(files: dict[str, str]) -> list[str]:
     """The tests that pytest must find in `files`, as far as they can be read off: `file.py::Class::name`, sorted.
 
     Raises SyntaxError where a file is not Python. Left out: the parameters of parametrized tests.

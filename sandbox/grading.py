@@ -18,7 +18,7 @@ from .session import converse
 from .worker import Zygote
 
 # Beyond the deadline that a job keeps itself for its children, so that partial output of a slow program comes back.
-_GRACE_SECONDS = 0.25
+_GRACE_SECONDS = 1.0
 _END = pack(["end"])
 
 

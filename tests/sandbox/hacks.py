@@ -139,7 +139,7 @@ def secret(x):
 }
 
 SEARCHES = {
-    "searches all frames for numbers": '''
+    "searches all frames for numbers": """
 import sys
 def secret(x):
     wanted = [int("5768"[::-1]), -int("4321"[::-1])]
@@ -152,7 +152,7 @@ def secret(x):
                 if isinstance(item, (list, tuple)) and any(type(i) is int and i in wanted for i in item): return wanted[0]
         f = f.f_back
     return 0
-''',
+""",
     "searches the heap": """
 import gc
 def secret(x):
