@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.asserts import as_call, tests_in
+from sandbox import asserts
+from sandbox.asserts import as_call
 from sandbox.compare import Rule, same_output, same_value
 from sandbox.inside.values import Array
 
@@ -98,7 +99,7 @@ def test_any_other_statement_is_left_to_the_tester(source: str) -> None:
 
 def test_the_tests_of_a_file_are_known_before_they_run() -> None:
     source = "def test_a(): ...\ndef helper(): ...\nclass TestB:\n    def test_c(self): ...\n    def other(self): ...\n"
-    assert tests_in({"sub/test_x.py": source, "conftest.py": source}) == [
+    assert asserts.tests_in({"sub/test_x.py": source, "conftest.py": source}) == [
         "test_x.py::TestB::test_c",
         "test_x.py::test_a",
     ]
