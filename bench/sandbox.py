@@ -27,6 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sandbox import Sandbox
+from sandbox.layout import PRELOAD
 
 CODE = "def f(x):\n    return x + 1\n"
 TEST = {"type": "function", "fn_name": "f", "cases": [{"args": [41], "expected": 42}]}
@@ -59,13 +60,13 @@ def sandbox_rate(workers: int, jobs: int) -> tuple[float, float]:
         return statistics.median(seconds) * 1000, len(seconds) / (time.perf_counter() - started)
 
 
-FORK_SERVER = """
-import json, os, sys
+FORK_SERVER = f"""
+import json, os, sys, {", ".join(PRELOAD)}
 for line in sys.stdin:
     request = json.loads(line)
     pid = os.fork()
     if pid == 0:
-        namespace = {}
+        namespace = {{}}
         exec(request["code"], namespace)
         os.write(1, (json.dumps(namespace["f"](*request["args"])) + "\\n").encode())
         os._exit(0)

@@ -16,6 +16,7 @@ TASKS = {
     "gsm8k": "tasks.gsm8k:GSM8K",
     "humaneval": "tasks.humaneval:HumanEval",
     "mbpp": "tasks.mbpp:MBPP",
+    "one_liners": "tasks.one_liners:OneLiners",
 }
 
 
