@@ -72,6 +72,27 @@ app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
 
 
+sandbox_app = typer.Typer(help="The sandbox that runs programs written by models.", no_args_is_help=True)
+app.add_typer(sandbox_app, name="sandbox")
+
+
+@sandbox_app.callback()
+def sandbox_group() -> None:
+    """The sandbox that runs programs written by models."""
+
+
+@sandbox_app.command("doctor")
+def sandbox_doctor() -> None:
+    """Print what this machine offers the sandbox: each primitive, the tier, and a measured rate.
+
+    Example: rlvr sandbox doctor
+    """
+    from sandbox.doctor import report
+
+    for line in report():
+        print(line, flush=True)
+
+
 def main() -> None:
     """Run the command line; an error that rlvr raised on purpose is printed without a traceback, with exit code 1."""
     try:

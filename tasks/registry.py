@@ -11,8 +11,12 @@ from tasks.problem import Problem
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
+    "code_jsonl": "tasks.code_jsonl:CodeJsonl",
     "dataset": "tasks.dataset:DatasetTask",
     "gsm8k": "tasks.gsm8k:GSM8K",
+    "humaneval": "tasks.humaneval:HumanEval",
+    "mbpp": "tasks.mbpp:MBPP",
+    "one_liners": "tasks.one_liners:OneLiners",
 }
 
 

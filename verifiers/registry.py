@@ -13,6 +13,7 @@ from verifiers.verdict import Verifier
 ENTRY_POINT_GROUP = "rlvr.verifiers"
 
 BUILT_IN = {
+    "code": "verifiers.code:CodeVerifier",
     "math": "verifiers.math:MathVerifier",
     "numeric": "verifiers.simple:NumericVerifier",
     "exact": "verifiers.simple:ExactVerifier",

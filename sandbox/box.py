@@ -1,0 +1,242 @@
+"""The public face: `Sandbox`, and `AsyncSandbox` beside it."""
+
+import asyncio
+import functools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from . import grading, testing
+from .errors import BadTests, SandboxError
+from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
+from .limits import Limits
+from .pool import Pool
+from .probe import TIERS, choose_tier
+from .results import Case, Execution, Grade, Status, Tier
+
+_log = logging.getLogger(__name__)
+
+_KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
+    "function": grading.grade_function,
+    "stdio": grading.grade_stdio,
+    "assert": testing.grade_asserts,
+    "check": testing.grade_check,
+    "pytest": testing.grade_pytest,
+}
+
+
+class Sandbox:
+    """Runs programs that nobody vouches for, and grades them against tests that they never see.
+
+        with Sandbox(workers=2) as sandbox:
+            sandbox.run("print(input())", "hello").stdout
+            sandbox.grade("def f(x): return x + 1", {"type": "function", "fn_name": "f",
+                                                     "cases": [{"args": [1], "expected": 2}]}).passed
+
+    Safe to use from many threads: `workers` calls run at a time, the others wait. The best tier that works here is
+    probed for once a process, unless `tier` asks for one; tier C, which contains nothing, only with `allow_unsafe`.
+    Raises SandboxUnavailable where no allowed tier works.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        limits: Limits | None = None,
+        *,
+        tier: Tier | None = None,
+        allow_unsafe: bool = False,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1: got {workers}")
+        self.workers = workers
+        self.limits = limits or Limits()
+        self.tier: Tier = choose_tier(tier, allow_unsafe)
+        self._pool: Pool | None = None
+        self._starting = threading.Lock()
+        self._owner = os.getpid()
+        self.unsafe_grades = 0  # how many grades could not be given without trusting the program
+        _log.info("sandbox: tier %s, %s; %d workers", self.tier, TIERS[self.tier], workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all helper processes, after the calls that are under way. A later call starts new ones."""
+        with self._starting:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._owner == os.getpid():
+            pool.close()
+
+    def run(
+        self,
+        program: str,
+        stdin: str | bytes = "",
+        *,
+        timeout_seconds: float | None = None,
+        memory_mb: int | None = None,
+    ) -> Execution:
+        """Run a Python program with `stdin` as its standard input."""
+        budget = self._budget(timeout_seconds, memory_mb)
+        _require_text(program)
+        started = time.monotonic()
+        try:
+            with self._workers().worker() as worker:
+                zygote = worker.zygote(packages_for(program))
+                return grading.run_programs(zygote, program, [as_text(stdin)], budget)[0]
+        except SandboxError as error:
+            return Execution("error", "", "", None, self.tier, time.monotonic() - started, str(error))
+
+    def grade(
+        self,
+        code: str,
+        tests: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        timeout_seconds: float | None = None,
+        memory_mb: int | None = None,
+    ) -> Grade:
+        """Grade `code` against one test, or several of them in order. See docs/sandbox.md for the kinds of tests.
+
+        `timeout_seconds` bounds the wall clock of the whole call, waiting for a free worker not included. A program can
+        fail, never raise; malformed tests raise BadTests, a failed sandbox gives status "error".
+        """
+        budget = self._budget(timeout_seconds, memory_mb)
+        _require_text(code)
+        if not isinstance(tests, Mapping | Sequence) or isinstance(tests, str):
+            raise BadTests(f"tests must be a test or a list of tests: got {type(tests).__name__}")
+        several = [tests] if isinstance(tests, Mapping) else list(tests)
+        for test in several:
+            check_test(test)
+        cases: list[Case] = []
+        unsafe = False
+        with self._workers().worker() as worker:
+            started = time.monotonic()
+            try:
+                for test in several:
+                    left = budget.timeout_seconds - (time.monotonic() - started)
+                    if left <= 0 or any(case.status == "timeout" for case in cases):
+                        cases += [Case(False, "timeout", "not run after a timeout")] * _count(test)
+                        continue
+                    findings = _KINDS[test["type"]](
+                        worker.zygote, code, test, Budget(budget.limits, left, budget.memory_mb)
+                    )
+                    cases += findings.cases
+                    unsafe = unsafe or findings.unsafe
+            except SandboxError as error:
+                total = sum(_count(test) for test in several)
+                seconds = time.monotonic() - started
+                return Grade(0, total, "error", (), self.tier, False, seconds, str(error))
+        if unsafe:
+            self.unsafe_grades += 1
+            _log.warning("sandbox: a test would need to trust the program; not run (%d so far)", self.unsafe_grades)
+        return _grade(cases, self.tier, unsafe, time.monotonic() - started)
+
+    def _workers(self) -> Pool:
+        with self._starting:
+            if self._owner != os.getpid():  # a fork of the process that made this sandbox: its helpers are not ours
+                self._owner, self._pool = os.getpid(), None
+            if self._pool is None:
+                self._pool = Pool(self.workers, self.tier)
+            return self._pool
+
+    def _budget(self, timeout_seconds: float | None, memory_mb: int | None) -> Budget:
+        seconds = self.limits.timeout_seconds if timeout_seconds is None else timeout_seconds
+        memory = self.limits.memory_mb if memory_mb is None else memory_mb
+        if not seconds > 0:
+            raise ValueError(f"timeout_seconds must be more than 0: got {seconds!r}")
+        if memory < 1:
+            raise ValueError(f"memory_mb must be at least 1: got {memory!r}")
+        return Budget(self.limits, float(seconds), int(memory))
+
+
+def _grade(cases: list[Case], tier: Tier, unsafe: bool, seconds: float) -> Grade:
+    passed = sum(case.passed for case in cases)
+    failed = [case for case in cases if not case.passed]
+    status: Status = "error" if unsafe else failed[0].status if failed else "correct"
+    detail = (
+        "a test needs to trust the program it judges, and was not run" if unsafe else failed[0].detail if failed else ""
+    )
+    return Grade(passed, len(cases), status, tuple(cases), tier, unsafe, seconds, detail)
+
+
+_FIELDS = {
+    "function": ("fn_name", "cases"),
+    "stdio": ("cases",),
+    "assert": ("fn_name", "tests"),
+    "check": ("fn_name", "test"),
+    "pytest": ("solution", "files"),
+}
+_CASE_FIELDS = {"function": ("args", "expected"), "stdio": ("stdin", "stdout")}
+
+
+def check_test(test: Mapping[str, Any]) -> None:
+    """Raise BadTests, with one sentence of why, unless `test` is a complete test of a known kind."""
+    if not isinstance(test, Mapping) or test.get("type") not in _FIELDS:
+        kind = test.get("type") if isinstance(test, Mapping) else test
+        raise BadTests(f"a test's type must be one of {', '.join(_FIELDS)}: got {kind!r}")
+    for name in _FIELDS[test["type"]]:
+        if name not in test:
+            raise BadTests(f"a test of type {test['type']} needs {name!r}: got only {', '.join(map(repr, test))}")
+    if test.get("compare", "lines") not in ("exact", "lines", "tokens"):
+        raise BadTests(f"compare must be exact, lines or tokens: got {test['compare']!r}")
+    if test.get("sequences", "strict") not in ("strict", "alike"):
+        raise BadTests(f"sequences must be strict or alike: got {test['sequences']!r}")
+    if _count(test) == 0:
+        raise BadTests(f"a test of type {test['type']} has no case: a program cannot pass nothing")
+    for number, case in enumerate(test.get("cases", ())):
+        for name in _CASE_FIELDS.get(test["type"], ()):
+            if not isinstance(case, Mapping) or name not in case:
+                raise BadTests(f"case {number} of a test of type {test['type']} needs {name!r}")
+
+
+def _count(test: Mapping[str, Any]) -> int:
+    field = {"assert": "tests", "pytest": "files", "check": ""}.get(test["type"], "cases")
+    return len(test[field]) if field else 1
+
+
+def _require_text(code: object) -> None:
+    if not isinstance(code, str):
+        raise TypeError(f"a program must be text: got {type(code).__name__}")
+
+
+class AsyncSandbox:
+    """`Sandbox` for asyncio: the same calls, awaited. The event loop is never blocked."""
+
+    def __init__(
+        self, workers: int = 1, limits: Limits | None = None, *, tier: Tier | None = None, allow_unsafe: bool = False
+    ) -> None:
+        self._sandbox = Sandbox(workers, limits, tier=tier, allow_unsafe=allow_unsafe)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
+        self.tier: Tier = self._sandbox.tier
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._sandbox.close)
+        self._threads.shutdown(wait=False)
+
+    async def run(self, program: str, stdin: str | bytes = "", **options: Any) -> Execution:
+        call = functools.partial(self._sandbox.run, program, stdin, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def grade(
+        self,
+        code: str,
+        tests: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        timeout_seconds: float | None = None,
+        memory_mb: int | None = None,
+    ) -> Grade:
+        call = functools.partial(self._sandbox.grade, code, tests, timeout_seconds, memory_mb)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

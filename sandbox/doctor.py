@@ -1,0 +1,73 @@
+"""What this machine offers the sandbox: each primitive tried in a process of its own, the tier, and a measured rate."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+from . import layout
+from .box import Sandbox
+from .errors import SandboxUnavailable
+from .probe import TIERS, failure
+from .results import Tier
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_AS_ROOT_OR_NOT = "0 if os.geteuid() == 0 else linux.CLONE_NEWUSER"
+# What is tried -> the statement that fails where it is missing, and what is lost then.
+_PRIMITIVES = {
+    "user namespaces": ("linux.unshare(linux.CLONE_NEWUSER)", "tier A"),
+    "process, mount and ipc namespaces": (
+        f"linux.unshare(linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | ({_AS_ROOT_OR_NOT}))",
+        "tier A",
+    ),
+    "network namespaces": (f"linux.unshare(linux.CLONE_NEWNET | ({_AS_ROOT_OR_NOT}))", "tier A"),
+    "Landlock": ("assert linux.landlock_version(), 'not in this kernel, or switched off'", "tier B"),
+    "Landlock scopes signals (version 6)": ("assert linux.landlock_version() >= 6, 'an older kernel'", "see tier B"),
+    "seccomp filters": (
+        "linux.set_no_new_privileges(); linux.SeccompProgram(seccomp.build_filter(True, True)).install()",
+        "tiers A and B",
+    ),
+    "process descriptors": ("os.close(os.pidfd_open(os.getpid()))", "every tier"),
+    "adopting orphans": ("linux.become_subreaper()", "tier B"),
+    "children listed in /proc": ("open(f'/proc/self/task/{os.getpid()}/children').close()", "the bound on memory"),
+}
+_TRY = "import os, sys; sys.path.insert(0, sys.argv[1]); from inside import linux, seccomp; "
+
+
+def report(jobs: int = 200) -> Iterator[str]:
+    """The lines of the report, each as soon as it is known."""
+    for name, (statement, loss) in _PRIMITIVES.items():
+        why = _try(statement)
+        yield f"{name:38}{'yes' if not why else f'no, which costs {loss}: {why}'}"
+    tiers: tuple[Tier, ...] = ("A", "B")
+    for tier in tiers:
+        why = failure(tier)
+        yield f"{f'a whole job in tier {tier}':38}{'yes' if not why else f'no: {why}'}"
+    for package in ("numpy", "pytest"):
+        yield f"{package + ' for programs and tests':38}{'yes' if layout.is_installed(package) else 'not installed'}"
+    try:
+        with Sandbox() as sandbox:
+            yield f"tier {sandbox.tier}: {TIERS[sandbox.tier]}"
+            yield f"{_rate(sandbox, jobs):.0f} jobs a second with one worker"
+    except SandboxUnavailable as error:
+        yield f"no tier: {error}"
+
+
+def _try(statement: str) -> str:
+    """Why `statement` fails in a fresh process; empty where it does not."""
+    command = [layout.executable(), "-I", "-S", "-B", "-c", _TRY + statement, _PACKAGE]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    lines = done.stderr.strip().splitlines()
+    return lines[-1].partition(": ")[2] if lines else f"it ended with {done.returncode}"
+
+
+def _rate(sandbox: Sandbox, jobs: int) -> float:
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [1], "expected": 2}]}
+    for _ in range(10):
+        sandbox.grade("def f(x): return x + 1", test)
+    started = time.perf_counter()
+    for _ in range(jobs):
+        sandbox.grade("def f(x): return x + 1", test)
+    return jobs / (time.perf_counter() - started)

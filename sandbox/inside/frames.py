@@ -1,0 +1,107 @@
+"""Length-prefixed JSON frames over a stream socket: four bytes of length, big-endian, then UTF-8 JSON.
+
+Both ends bound what they read. A frame is not trusted to be anything but JSON; meaning is given by its reader.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+
+HEADER_BYTES = 4
+MAX_FRAME_BYTES = 64 << 20
+_MAX_ITEMS = 4_000_000  # of small JSON items, which take far more memory than text
+
+
+class BadFrame(ValueError):
+    """What came over the channel is no frame: too long, cut short, or not JSON."""
+
+
+class TooMuch(BadFrame):
+    """More bytes came than the reader allows."""
+
+
+def pack(message: object) -> bytes:
+    body = _ENCODER.encode(message).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise TooMuch(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def unpack(body: bytes) -> object:
+    if body.count(b"[") + body.count(b",") > _MAX_ITEMS:
+        raise TooMuch("more items than allowed")
+    try:
+        return _DECODER.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise BadFrame(f"not JSON: {type(error).__name__}") from None
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")  # floats travel as hexadecimal text, see values.py
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def write_frame(channel: int, message: object) -> None:
+    """Write all of `message` to the descriptor `channel`. Blocks."""
+    write_bytes(channel, pack(message))
+
+
+def write_bytes(channel: int, frame: bytes) -> None:
+    data = memoryview(frame)
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def read_exactly(channel: int, count: int) -> bytes:
+    """`count` bytes, or fewer where the other end closed."""
+    pieces = []
+    while count > 0:
+        piece = os.read(channel, min(count, 1 << 20))
+        if not piece:
+            break
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
+
+
+def read_frame(channel: int) -> object | None:
+    """The next message, or None when the other end closed between two frames. Blocks."""
+    header = read_exactly(channel, HEADER_BYTES)
+    if not header:
+        return None
+    length = int.from_bytes(header, "big")
+    if len(header) < HEADER_BYTES or length > MAX_FRAME_BYTES:
+        raise BadFrame("a broken header")
+    body = read_exactly(channel, length)
+    if len(body) < length:
+        raise BadFrame("a frame cut short")
+    return unpack(body)
+
+
+class FrameBuffer:
+    """Collects bytes as they arrive and gives back whole frames; never holds more than `max_bytes` in all."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._bytes = bytearray()
+        self._room = max_bytes
+
+    def feed(self, data: bytes) -> Iterator[object]:
+        self._room -= len(data)
+        if self._room < 0:
+            raise TooMuch("more bytes than allowed")
+        self._bytes += data
+        while len(self._bytes) >= HEADER_BYTES:
+            end = HEADER_BYTES + int.from_bytes(self._bytes[:HEADER_BYTES], "big")
+            if len(self._bytes) < end:
+                return
+            body = bytes(self._bytes[HEADER_BYTES:end])
+            del self._bytes[:end]
+            yield unpack(body)
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of an unfinished frame are left."""
+        return bool(self._bytes)

@@ -1,0 +1,61 @@
+"""Which files a job may touch, by Landlock: the only guard without mount namespaces, a second one with them.
+
+Everything that is not granted is refused, /proc and /dev included. From version 4 of the interface on, TCP is refused;
+from 6 on, signals to processes outside the job and abstract unix sockets are refused as well.
+"""
+
+import os
+import stat
+from typing import NamedTuple
+
+from . import linux
+
+_EXECUTE, _WRITE, _READ, _LIST = 1, 2, 4, 8
+_READ_ONLY = _EXECUTE | _READ | _LIST
+_DEVICE = _READ | _WRITE
+_FILE_RIGHTS = _EXECUTE | _WRITE | _READ | 1 << 14  # what a rule on a single file may grant (with truncate)
+_IOCTL_DEVICE = 1 << 15
+_MAKE_BLOCK, _MAKE_CHARACTER = 1 << 11, 1 << 6
+_KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+_ALL_RIGHTS = (1 << 16) - 1  # from version 5 on
+_TCP = 0b11
+_SCOPES = 0b11
+
+
+class Ruleset(NamedTuple):
+    """What jobs may touch besides their own directory. Paths that do not exist are left out."""
+
+    read: tuple[str, ...]
+    devices: tuple[str, ...]
+
+    def restrict(self, directory: str) -> None:
+        """Confine this process, and all that it will start, to these paths and `directory`. Needs no_new_privs."""
+        version = linux.landlock_version()
+        handled = _KNOWN_RIGHTS.get(version, _ALL_RIGHTS)
+        attributes = handled.to_bytes(8, "little")
+        if version >= 4:
+            attributes += _TCP.to_bytes(8, "little")
+        if version >= 6:
+            attributes += _SCOPES.to_bytes(8, "little")
+        ruleset = linux.landlock_create(attributes)
+        try:
+            full = handled & ~(_MAKE_BLOCK | _MAKE_CHARACTER | _IOCTL_DEVICE)
+            for paths, access in ((self.read, _READ_ONLY), (self.devices, _DEVICE), ((directory,), full)):
+                for path in paths:
+                    _allow(ruleset, path, access & handled)
+            linux.landlock_restrict(ruleset)
+        finally:
+            os.close(ruleset)
+
+
+def _allow(ruleset: int, path: str, access: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            access &= _FILE_RIGHTS
+        linux.landlock_allow_beneath(ruleset, descriptor, access)
+    finally:
+        os.close(descriptor)

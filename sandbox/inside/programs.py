@@ -1,0 +1,184 @@
+"""The role of a job that runs whole programs: compile once, fork once per standard input, report what was written.
+
+The job's first process never runs the program: its children do, without the channel, so that what they say of
+themselves cannot be mistaken for what was seen of them. A child that writes too much, or is still there at the
+deadline, is killed; after a deadline no further input is tried.
+"""
+
+import atexit
+import io
+import os
+import select
+import signal
+import sys
+import time
+import types
+from typing import Any, cast
+
+from .candidate import describe
+from .frames import read_frame, write_frame
+
+_POLL = select.POLLIN | select.POLLHUP
+
+
+def serve(channel: int) -> None:
+    """["run", code, seconds, output bytes] and then ["stdin", text] for each run; see `_run` for the answers."""
+    request: Any = read_frame(channel)
+    if request is None:
+        return
+    _, code, seconds, output_bytes = request
+    deadline = time.monotonic() + seconds
+    try:
+        program = compile(code.removeprefix("\ufeff"), "solution.py", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
+        write_frame(channel, ["failed", *describe(error)])
+        return
+    write_frame(channel, ["loaded"])
+    while (request := read_frame(channel)) not in (None, ["end"]):
+        _, number, text = cast(list[Any], request)
+        report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes)
+        write_frame(channel, ["ran", number, *report])
+        if report[0] == "timeout":
+            return
+
+
+def _run(program: types.CodeType, stdin: bytes, deadline: float, output_bytes: int) -> tuple[str, int, str, str]:
+    """(end, exit code or minus the signal, standard output, standard error); end: exit, timeout or output."""
+    source = _as_file(stdin)
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for target, descriptor in enumerate((source, out_write, err_write)):
+            os.dup2(descriptor, target)
+        os.closerange(3, 1 << 20)
+        os._exit(_play(program))
+    for descriptor in (source, out_write, err_write):
+        os.close(descriptor)
+    pidfd = os.pidfd_open(child)
+    written = {out_read: bytearray(), err_read: bytearray()}
+    end = _watch(pidfd, written, deadline, output_bytes)
+    if end != "exit":
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    _end_descendants()
+    for descriptor, collected in written.items():
+        _drain(descriptor, collected, output_bytes)
+        os.close(descriptor)
+    os.close(pidfd)
+    out, err = (bytes(data).decode("utf-8", "surrogateescape") for data in written.values())
+    return end, os.waitstatus_to_exitcode(status), out, err
+
+
+def _as_file(data: bytes) -> int:
+    """`data` as an open regular file without a name: programs that size up their input with fstat find its length."""
+    name = ".stdin"
+    writer = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with open(writer, "wb") as file:
+        file.write(data)
+    reader = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    os.unlink(name)
+    return reader
+
+
+def _watch(pidfd: int, written: dict[int, bytearray], deadline: float, output_bytes: int) -> str:
+    """Collect output until the child ends."""
+    poll = select.poll()
+    for descriptor in (pidfd, *written):
+        poll.register(descriptor, _POLL)
+    while True:
+        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        if not ready:
+            return "timeout"
+        for descriptor, _ in ready:
+            if descriptor == pidfd:
+                return "exit"
+            data = os.read(descriptor, 1 << 16)
+            if not data:
+                poll.unregister(descriptor)
+            elif not _keep(written[descriptor], data, output_bytes):
+                return "output"
+
+
+def _keep(collected: bytearray, data: bytes, output_bytes: int) -> bool:
+    room = output_bytes - len(collected)
+    collected += data[:room]
+    return len(data) <= room
+
+
+def _drain(descriptor: int, collected: bytearray, output_bytes: int) -> None:
+    """What was left in the pipe; a descendant that still holds the other end is not waited for."""
+    os.set_blocking(descriptor, False)
+    try:
+        while (data := os.read(descriptor, 1 << 16)) and _keep(collected, data, output_bytes):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _end_descendants() -> None:
+    """Without a process namespace this is the zygote's work, once the whole job is over."""
+    if os.getpid() != 1:
+        return
+    try:
+        os.kill(-1, signal.SIGKILL)
+        while True:
+            os.waitpid(-1, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def _play(program: types.CodeType) -> int:
+    """Run the program as `python solution.py` would, up to the exit code."""
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
+    sys.stdout = _writer(1, "surrogateescape", False)
+    sys.stderr = _writer(2, "backslashreplace", True)
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
+    module = types.ModuleType("__main__")
+    module.__file__ = "solution.py"
+    sys.modules["__main__"] = module
+    status = 0
+    try:
+        exec(program, module.__dict__)
+    except SystemExit as leaving:
+        status = _exit_code(leaving.code)
+    except BaseException as error:
+        # The program's own frames only, as an interpreter would show them.
+        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
+        _show_error(error)
+        status = 1
+    try:
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()  # waits for threads that are not daemons
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        status = status or 120  # the interpreter's own code for output that could not be written
+    return status
+
+
+def _writer(descriptor: int, errors: str, write_through: bool) -> io.TextIOWrapper:
+    buffer = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(buffer, "utf-8", errors, write_through=write_through)
+
+
+def _exit_code(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _show_error(error: BaseException) -> None:
+    try:
+        if sys.excepthook is not sys.__excepthook__:
+            sys.excepthook(type(error), error, error.__traceback__)
+        else:
+            import traceback
+
+            traceback.print_exception(error)
+    except BaseException:
+        pass

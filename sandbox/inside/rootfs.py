@@ -1,0 +1,64 @@
+"""The private root directory of a zygote and its jobs: read-only views of a few paths of the machine, nothing else.
+
+Runs once in a zygote, in a mount namespace of its own. There is no /proc and no /etc in it; a job mounts a small tmpfs
+of its own on /box, which /tmp leads to.
+"""
+
+import os
+import stat
+
+from . import linux
+
+_STAGING = ("/tmp", "/run", "/mnt", "/var/tmp")
+JOB_DIRECTORY = "/box"
+
+
+def enter_private_root(paths: list[str]) -> None:
+    """Replace the root of this mount namespace by one that shows `paths` only, each at its own place."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    # Opened before anything is mounted over them: the staging directory may hide some of them.
+    sources = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in _outermost(paths) if os.path.exists(path)]
+    links = [(name, os.readlink(name)) for name in ("/bin", "/sbin", "/lib", "/lib64") if os.path.islink(name)]
+    staging = next(path for path in _STAGING if os.path.isdir(path))
+    linux.mount("tmpfs", staging, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,nr_inodes=4k,mode=755")
+    for path, source in sources:
+        _show(source, staging + path)
+    for name, target in links:
+        os.symlink(target, staging + name)
+    for name in (JOB_DIRECTORY, "/proc", "/etc", "/dev"):
+        os.makedirs(staging + name, exist_ok=True)
+    os.symlink(JOB_DIRECTORY, staging + "/dev/shm")  # where the C library keeps named semaphores
+    if not os.path.exists(staging + "/tmp"):  # an interpreter or a package may live there
+        os.symlink(JOB_DIRECTORY, staging + "/tmp")
+    for path in _ancestors(paths):  # they lead to what is shown, and show nothing themselves
+        os.chmod(staging + path, 0o111)
+    linux.make_read_only(staging)
+    linux.pivot_root(staging)
+    for _, source in sources:
+        os.close(source)
+
+
+def _outermost(paths: list[str]) -> list[str]:
+    kept: list[str] = []
+    for path in sorted(set(paths)):
+        if not any(path.startswith(parent + "/") for parent in kept):
+            kept.append(path)
+    return kept
+
+
+def _ancestors(paths: list[str]) -> list[str]:
+    """Directories above `paths` that were only made to lead there."""
+    above = set()
+    for path in _outermost(paths):
+        while (path := os.path.dirname(path)) not in ("/", "/usr", "/usr/share", "/dev", "/etc"):
+            above.add(path)
+    return sorted(above, reverse=True)
+
+
+def _show(source: int, target: str) -> None:
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+    linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC)

@@ -1,0 +1,158 @@
+"""The system calls that a job may make, as a classic BPF program.
+
+A call that is not listed as known is answered with ENOSYS, so that a library falls back to an older one; a known one
+that is refused is answered with EPERM. Numbers above the tables' ends are newer than this list and therefore unknown.
+The program is assembled from tables of names; the numbers are those of the kernel's own headers (asm/unistd.h).
+"""
+
+import errno
+import struct
+
+from .linux import ALL_NAMESPACES, MACHINE
+
+_X86_64, _AARCH64 = 0xC000003E, 0xC00000B7  # AUDIT_ARCH_*
+_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000  # SECCOMP_RET_*
+_LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN, _MASK = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
+_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data; arguments are 8 bytes each, low half first
+
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
+
+# fmt: off
+_DENIED = {
+    # looking into, or taking hold of, another process
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
+    "move_pages": (279, 239), "migrate_pages": (256, 238), "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    # file systems, namespaces, the machine
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "setns": (308, 268),
+    "unshare": (272, 97), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "acct": (163, 89),
+    "quotactl": (179, 60), "syslog": (103, 116), "sethostname": (170, 161), "setdomainname": (171, 162),
+    "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266),
+    "init_module": (175, 105), "delete_module": (176, 106), "finit_module": (313, 273), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
+    "nfsservctl": (180, 42), "personality": (135, 92),
+    # kernel machinery with a long record of holes
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280),
+    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "seccomp": (317, 277), "vmsplice": (278, 75),
+    "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
+    "io_getevents": (208, 4), "memfd_create": (319, 279),
+    # objects that outlive a process or have names outside the file system
+    "shmget": (29, 194), "shmctl": (31, 195), "shmat": (30, 196), "shmdt": (67, 197), "semget": (64, 190),
+    "semctl": (66, 191), "semtimedop": (220, 192), "semop": (65, 193), "msgget": (68, 186), "msgctl": (71, 187),
+    "msgrcv": (70, 188), "msgsnd": (69, 189), "mq_open": (240, 180), "mq_unlink": (241, 181),
+    "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183), "mq_notify": (244, 184), "mq_getsetattr": (245, 185),
+    # the network: no socket is ever made or addressed; `socketpair` is looked at below
+    "socket": (41, 198), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
+    "connect": (42, 203),
+}
+_DENIED_ON_X86_64 = (
+    134, 139, 154, 156, 172, 173, 174, 177, 178, 181, 182, 183, 184, 185, 205, 211, 214, 215, 236,
+    # uselib, sysfs, modify_ldt, _sysctl, iopl, ioperm, create_module, get_kernel_syms, query_module, and the
+    # slots that were never built: getpmsg .. security, set_thread_area, get_thread_area, epoll_*_old, vserver
+)
+# Calls that change what is said of a file: Landlock does not look at them, so that jobs without mounts or a user of
+# their own could aim them at any file of the same user. Modes and times: chmod, fchmod, fchmodat, utime, utimes,
+# futimesat, utimensat, fchmodat2. Owners and attributes: the chown, setxattr and removexattr families.
+_MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
+_OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
+_CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
+_SETPRIORITY, _SENDTO, _KILL_CALL = (141, 140), (44, 206), (62, 129)
+_TABLE_END = 512  # whatever comes later is unknown
+_LAST_OLD = (334, 293)  # rseq: the numbers up to here are settled and were gone through one by one
+# Numbers above are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
+# fchmodat2, and the futex calls of newer libraries.
+_NEW_ALLOWED = (434, 436, 439, 441, 449, 452, 454, 455, 456)
+# fmt: on
+
+
+def _statement(code: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("<HBBI", code, if_true, if_false, operand & 0xFFFFFFFF)
+
+
+def _refuse(number: int) -> bytes:
+    return _statement(_RETURN, _ERRNO | number)
+
+
+def _low(argument: int) -> bytes:
+    return _statement(_LOAD, _ARGUMENTS + 8 * argument)
+
+
+def _high(argument: int) -> bytes:
+    return _statement(_LOAD, _ARGUMENTS + 8 * argument + 4)
+
+
+def build_filter(own_processes: bool, own_files: bool) -> bytes:
+    """The program for this machine, 8 bytes an instruction.
+
+    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only;
+    `own_files` that there is no file of others that it could change. Without it, changes of owners and attributes are
+    refused, and changes of modes and times report success and do nothing, so that programs that copy files go on.
+    """
+    column = 0 if MACHINE == "x86_64" else 1
+    allow, deny = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM)
+    program = [
+        _statement(_LOAD, _ARCH),
+        _statement(_EQUAL, _X86_64 if column == 0 else _AARCH64, 1, 0),
+        _statement(_RETURN, _KILL),  # a 32-bit door into the same kernel
+        _statement(_LOAD, _NUMBER),
+    ]
+
+    def when(number: int, then: list[bytes]) -> None:
+        program.append(_statement(_EQUAL, number, 0, len(then)))
+        program.extend(then)
+
+    when(_CLONE[column], [_low(0), _statement(_ANY_BIT, ALL_NAMESPACES, 0, 1), deny, allow])
+    # A stream pair cannot be pointed at another address; a datagram pair could.
+    when(
+        _SOCKETPAIR[column],
+        [
+            _low(0),
+            _statement(_EQUAL, _AF_UNIX, 0, 3),
+            _low(1),
+            _statement(_MASK, _SOCK_TYPE_MASK),
+            _statement(_EQUAL, _SOCK_STREAM, 1, 0),
+            _refuse(errno.EAFNOSUPPORT),
+            allow,
+        ],
+    )
+    # Limits and priorities of oneself only: where namespaces are missing, other processes of the user can be named.
+    when(_PRLIMIT[column], [_low(0), _statement(_EQUAL, 0, 1, 0), deny, allow])
+    when(_SETPRIORITY[column], [_low(1), _statement(_EQUAL, 0, 1, 0), deny, allow])
+    when(
+        _SENDTO[column],
+        [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow],
+    )
+
+    if not own_processes:
+        when(_KILL_CALL[column], [_low(0), _statement(_EQUAL, -1, 0, 1), deny, allow])
+
+    unknown = _refuse(errno.ENOSYS)
+    table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}
+    table.update({pair[column]: deny for pair in _DENIED.values()})
+    if column == 0:
+        table.update(dict.fromkeys(_DENIED_ON_X86_64, deny))
+    if not own_files:
+        table.update(dict.fromkeys(_MODES_AND_TIMES[column], _refuse(0)))
+        table.update(dict.fromkeys(_OWNERS_AND_ATTRIBUTES[column], deny))
+    edges = [(0, table.get(0, allow))]
+    for number in range(1, _TABLE_END):
+        if table.get(number, allow) != edges[-1][1]:
+            edges.append((number, table.get(number, allow)))
+    edges.append((_TABLE_END, unknown))
+    program.append(_search(edges))
+    return b"".join(program)
+
+
+def _search(edges: list[tuple[int, bytes]]) -> bytes:
+    """A binary search: few instructions run for each system call. An edge is where an outcome begins to hold."""
+
+    def node(low: int, high: int) -> bytes:
+        if high - low == 1:
+            return edges[low][1]
+        middle = (low + high) // 2
+        left, right = node(low, middle), node(middle, high)
+        return _statement(_GREATER, edges[middle][0], len(left) // 8, 0) + left + right
+
+    return node(0, len(edges))

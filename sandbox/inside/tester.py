@@ -1,0 +1,154 @@
+"""The role of a job that runs tests which cannot be written as calls and expected values.
+
+It runs the tests' own code, and never a line of the program: that lives in another job, reached over descriptor 4.
+It reports one ["outcome", id, passed, detail] a test, and at the end ["done", what could not be expressed, why the
+program is gone].
+"""
+
+import ast
+import builtins
+import contextlib
+import io
+import os
+import sys
+import traceback
+import types
+from typing import Any
+
+from .frames import read_frame, write_frame
+from .remote import Gone, Link
+
+CANDIDATE = 4
+_MAX_DETAIL = 500
+
+
+def serve(channel: int) -> None:
+    """["tests", kind, material] with kind check, assert or pytest."""
+    request: Any = read_frame(channel)
+    if request is None:
+        return
+    _, kind, material = request
+    sys.path.remove(os.getcwd())  # a tester's own modules are those of the standard library, never files of a job
+    link = Link(CANDIDATE)
+    try:
+        link.load(*material["load"])
+        _KINDS[kind](channel, link, material)
+        failure = link.gone
+    except Gone:
+        failure = link.gone
+    except Exception as error:  # the program may have caused it: a finding against it, not against the sandbox
+        failure = "the tests could not be run: " + traceback.format_exception_only(error)[-1].strip()[:_MAX_DETAIL]
+    write_frame(channel, ["done", link.unsafe, failure])
+
+
+def _run_check(channel: int, link: Link, material: dict[str, Any]) -> None:
+    """HumanEval's kind: `prelude` and `test` are run, and then `check(candidate)`."""
+    namespace: dict[str, Any] = {"__name__": "tests"}
+
+    def run() -> None:
+        exec(compile(material["prelude"], "prelude.py", "exec", dont_inherit=True), namespace)
+        candidate = link.name(material["fn_name"])
+        namespace[material["fn_name"]] = candidate
+        exec(compile(material["test"], "test.py", "exec", dont_inherit=True), namespace)
+        namespace["check"](candidate)
+
+    _report(channel, 0, run)
+
+
+def _run_asserts(channel: int, link: Link, material: dict[str, Any]) -> None:
+    """A list of statements after a common setup; names that the tests do not define are the program's."""
+    namespace: dict[str, Any] = {"__name__": "tests"}
+    trees = [ast.parse(source) for source in (material["setup"], *material["tests"])]
+    for name in _foreign_names(trees):
+        with contextlib.suppress(NameError):
+            namespace[name] = link.name(name)
+    try:
+        exec(compile(trees[0], "setup.py", "exec", dont_inherit=True), namespace)
+    finally:
+        namespace[material["fn_name"]] = link.name(material["fn_name"])
+    for number, tree in zip(material["numbers"], trees[1:], strict=True):
+        _report(channel, number, lambda tree=tree: exec(compile(tree, "test.py", "exec", dont_inherit=True), namespace))
+
+
+def _foreign_names(trees: list[ast.Module]) -> list[str]:
+    names = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if not isinstance(node.ctx, ast.Load)} | set(dir(builtins))
+    return sorted({node.id for node in names if isinstance(node.ctx, ast.Load)} - own)
+
+
+def _report(channel: int, number: int, run: Any) -> None:
+    try:
+        run()
+        detail = ""
+    except Gone:
+        raise
+    except BaseException as error:
+        detail = (traceback.format_exception_only(error)[-1].strip() or type(error).__name__)[:_MAX_DETAIL]
+    write_frame(channel, ["outcome", number, not detail, detail])
+
+
+class _Stub(types.ModuleType):
+    """What `import solution` gives a test: its attributes are asked of the program's process, each time."""
+
+    def __init__(self, name: str, link: Link, public: list[str]) -> None:
+        super().__init__(name)
+        self.__link = link
+        self.__all__ = public
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self.__link.name(name)
+        except NameError as error:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from error
+
+
+def _run_pytest(channel: int, link: Link, material: dict[str, Any]) -> None:
+    """Test files of pytest, run here against a stand-in for the program's module."""
+    import pytest
+
+    module = material["module"]
+    sys.modules[module] = _Stub(module, link, link.public_names())
+    directory = os.path.join(os.getcwd(), "tests")
+    os.mkdir(directory)
+    for name, source in material["files"].items():
+        with open(os.path.join(directory, os.path.basename(name)), "w", encoding="utf-8") as file:
+            file.write(source)
+    recorder = _Recorder()
+    arguments = ["-q", "-p", "no:cacheprovider", "--noconftest", "-c", os.devnull, "--tb=short"]
+    arguments += ["--import-mode=importlib", f"--rootdir={directory}", f"--confcutdir={directory}", directory]
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+        pytest.main(arguments, plugins=[recorder])
+    if not recorder.collected:
+        raise RuntimeError(printed.getvalue()[-_MAX_DETAIL:])
+    for identity in recorder.collected:
+        phases = recorder.phases.get(identity, {})
+        passed = phases == {"setup": "passed", "call": "passed", "teardown": "passed"}
+        detail = "" if passed else recorder.details.get(identity, "not run")
+        write_frame(channel, ["outcome", identity, passed, detail])
+
+
+class _Recorder:
+    """A pytest plugin that writes down what was collected and how each phase of each test ended."""
+
+    def __init__(self) -> None:
+        self.collected: list[str] = []
+        self.phases: dict[str, dict[str, str]] = {}
+        self.details: dict[str, str] = {}
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self.collected = [item.nodeid for item in session.items]
+
+    def pytest_deselected(self, items: Any) -> None:
+        for item in items:
+            self.details[item.nodeid] = "deselected"
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        outcome = "xfail" if hasattr(report, "wasxfail") else report.outcome
+        self.phases.setdefault(report.nodeid, {})[report.when] = outcome
+        if outcome != "passed":
+            self.details[report.nodeid] = f"{outcome}: {report.longreprtext[-_MAX_DETAIL:]}"
+
+
+_KINDS = {"check": _run_check, "assert": _run_asserts, "pytest": _run_pytest}

@@ -1,0 +1,130 @@
+"""One call's budget, and a job from its start to the reason of its end. Shared by the files that grade."""
+
+import math
+import os
+import reprlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import layout
+from .errors import SandboxError
+from .inside.bounds import Bounds
+from .limits import Limits
+from .results import Case, Status
+from .scratch import clean
+from .session import Watched
+from .worker import Job, Zygote
+
+ZygoteFor = Callable[[tuple[str, ...]], Zygote]
+
+# Why the parent killed a job -> what that says of the program, and in words.
+_ENDS: dict[str, tuple[Status, str]] = {
+    "timeout": ("timeout", "still running at the deadline"),
+    "memory": ("memory", "its processes used more memory than allowed"),
+    "processes": ("memory", "it started more processes than allowed"),
+    "disk": ("output", "it wrote more files than allowed"),
+    "output": ("output", "its answers are longer than allowed"),
+    "protocol": ("wrong", "the program wrote into the judge's channel"),
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of one call, resolved."""
+
+    limits: Limits
+    timeout_seconds: float
+    memory_mb: int
+
+    def bounds(self) -> Bounds:
+        return Bounds(
+            memory_bytes=self.memory_mb << 20,
+            cpu_seconds=math.ceil(self.timeout_seconds) + 1,
+            processes=self.limits.processes,
+            files=self.limits.files,
+            file_bytes=self.limits.disk_mb << 20,
+            disk_bytes=self.limits.disk_mb << 20,
+            inodes=self.limits.inodes,
+        )
+
+    def watch(self, zygote: Zygote, job: Job) -> Watched:
+        return Watched(zygote, job, self.bounds())
+
+
+@dataclass(frozen=True)
+class Findings:
+    cases: list[Case]
+    unsafe: bool = False
+
+
+def packages_for(*texts: str) -> tuple[str, ...]:
+    """The installed packages that a program asks for by name."""
+    asked = any("numpy" in text for text in texts)
+    return ("numpy",) if asked and layout.is_installed("numpy") else ()
+
+
+class Started:
+    """A job for the length of a block. Left early, the job is killed; in any case it has ended afterwards."""
+
+    def __init__(
+        self, zygote: Zygote, role: str, budget: Budget, channel: socket.socket | None = None, *others: int
+    ) -> None:
+        self._zygote = zygote
+        self._bounds = budget.bounds()
+        self._job = zygote.start(role, self._bounds, channel, *others)
+
+    def __enter__(self) -> Job:
+        return self._job
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._job.status is None:
+                self._job.kill("over")
+                if self._zygote.healthy:
+                    self._zygote.wait(self._job)
+            if self._zygote.scratch and self._zygote.healthy:
+                self._zygote.healthy = clean(self._zygote, self._bounds)
+        finally:
+            self._job.close()
+
+
+def after_ready(job: Job, frames: Iterator[object]) -> Iterator[Any]:
+    """The frames after the first one, which the job writes before it has seen anything untrusted."""
+    first = next(frames, None)
+    if first == ["ready"]:
+        yield from frames
+        return
+    for _ in frames:
+        pass
+    if job.killed != "timeout":
+        raise SandboxError(
+            f"a job could not be confined: {first if first is not None else f'wait status {job.status}'}"
+        )
+
+
+def end_of(job: Job) -> Case:
+    """Why a job gave no (further) answer."""
+    if job.killed in _ENDS:
+        return Case(False, *_ENDS[job.killed])
+    exit_code = os.waitstatus_to_exitcode(job.status) if job.status is not None else 0
+    return Case(False, "crash", f"the program's process ended before its answer, with {exit_text(exit_code)}")
+
+
+def exit_text(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+
+
+def as_text(data: str | bytes) -> str:
+    """Bytes as the text that stands for them, one to one."""
+    return data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
+
+
+def brief(value: object) -> str:
+    """A value for a sentence; cheap for large ones."""
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # an integer of more digits than Python writes out
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= 200 else text[:197] + "..."

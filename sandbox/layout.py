@@ -1,0 +1,72 @@
+"""What of this machine a job may read: the interpreter, its standard library, the system's libraries and programs.
+
+Not the home directory, not the project, not /etc, and of the installed packages only those that were asked for.
+"""
+
+import functools
+import importlib.util
+import os
+import sys
+import sysconfig
+
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
+_SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/bin", "/lib", "/lib64", "/bin", "/usr/share/zoneinfo")
+_LOADER_CACHE = "/etc/ld.so.cache"  # where the loader finds libraries outside of its default places
+_PACKAGES = {
+    "numpy": ("numpy", "numpy.libs"),
+    "pytest": ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"),
+}
+# What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
+# rarer ones are left for the job to load from the disk.
+_COMMON = """
+    abc array bisect collections contextlib copy enum functools heapq io itertools json keyword math operator random re
+    string struct time types typing
+"""
+PRELOAD = tuple(_COMMON.split())
+
+
+def executable() -> str:
+    """The interpreter's binary itself, not the link in a virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+def standard_library() -> list[str]:
+    """Where the standard library lies, as entries of `sys.path`."""
+    library = os.path.realpath(sysconfig.get_path("stdlib"))
+    return [library, os.path.join(library, "lib-dynload")]
+
+
+@functools.cache
+def is_installed(package: str) -> bool:
+    """Whether this interpreter finds `package`; looked up once a process, and not imported."""
+    return importlib.util.find_spec(package) is not None
+
+
+def package_paths(package: str) -> list[str]:
+    """The files of an installed package and of what it stands on; empty where it is not installed.
+
+    Found without importing it: the judge's process has no use for numpy.
+    """
+    if not is_installed(package):
+        return []
+    found: list[str] = []
+    for name in _PACKAGES[package]:
+        spec = importlib.util.find_spec(name) if "." not in name else None
+        if spec is not None and spec.submodule_search_locations:
+            found.extend(os.path.realpath(path) for path in spec.submodule_search_locations)
+        elif spec is not None and spec.origin:
+            found.append(os.path.realpath(spec.origin))
+        elif "." in name and found:
+            found.append(os.path.join(os.path.dirname(found[0]), name))
+    return [path for path in found if os.path.exists(path)]
+
+
+def readable_paths(packages: tuple[str, ...]) -> list[str]:
+    """All paths that jobs of a zygote with these packages may read and execute, without symbolic links in them."""
+    names = (sysconfig.get_config_var("LDLIBRARY"), sysconfig.get_config_var("INSTSONAME"))
+    library_directory = sysconfig.get_config_var("LIBDIR") or ""
+    paths = [executable(), *standard_library()[:1], *_SYSTEM, _LOADER_CACHE]
+    paths += [os.path.join(library_directory, name) for name in names if name]
+    for package in packages:
+        paths += package_paths(package)
+    return sorted({os.path.realpath(path) for path in paths if os.path.exists(path)})

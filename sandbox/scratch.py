@@ -1,0 +1,56 @@
+"""The directory of a zygote's jobs where they cannot have a tmpfs of their own (tiers B and C).
+
+It is made and removed here, empty. What jobs made in it is counted and removed by jobs (inside/housekeeping.py).
+"""
+
+import contextlib
+import os
+import select
+import tempfile
+from typing import Any
+
+from .inside.bounds import Bounds
+from .inside.frames import BadFrame, pack, read_frame
+from .worker import Zygote
+
+_SECONDS = 10.0
+
+
+def make_scratch() -> str:
+    return tempfile.mkdtemp(prefix="rlvr-sandbox-")
+
+
+def remove_scratch(path: str) -> None:
+    """Only ever an empty one: what could not be cleaned stays, and is no one else's."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def over_bounds(zygote: Zygote, bounds: Bounds) -> bool:
+    """Whether the jobs' directory holds more than one job may write."""
+    answer = _ask(zygote, "census", bounds, [bounds.disk_bytes, bounds.inodes])
+    return answer is None or answer[1] > bounds.disk_bytes or answer[2] > bounds.inodes
+
+
+def clean(zygote: Zygote, bounds: Bounds) -> bool:
+    """Empty the jobs' directory; False where something could not be removed."""
+    with contextlib.suppress(PermissionError), os.scandir(zygote.scratch) as entries:
+        if next(entries, None) is None:
+            return True
+    return _ask(zygote, "cleaning", bounds, []) == ["cleaned", True]
+
+
+def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
+    job = zygote.start(role, bounds)
+    assert job.channel is not None
+    try:
+        job.channel.sendall(pack(request))
+        if not select.select([job.channel], [], [], _SECONDS)[0]:
+            return None
+        return read_frame(job.channel.fileno()) and read_frame(job.channel.fileno())  # the first one is ["ready"]
+    except (OSError, BadFrame):
+        return None
+    finally:
+        job.kill("over")
+        zygote.wait(job)
+        job.close()

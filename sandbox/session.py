@@ -1,0 +1,126 @@
+"""A conversation with running jobs: write requests, read frames, keep the deadline, watch the memory, learn the end.
+
+One thread, one poll loop. What the frames mean is for grading.py to say.
+"""
+
+import os
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import SandboxError
+from .inside.bounds import Bounds
+from .inside.frames import BadFrame, FrameBuffer, TooMuch
+from .scratch import over_bounds
+from .watchdog import FIRST_LOOK_SECONDS, INTERVAL_SECONDS
+from .worker import Job, Zygote
+
+_FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", exceptions' texts
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A job together with the zygote that runs it and the bounds of its tree."""
+
+    zygote: Zygote
+    job: Job
+    bounds: Bounds
+
+
+def converse(
+    main: Watched, outgoing: bytes, deadline: float, max_bytes: int, others: tuple[Watched, ...] = ()
+) -> Iterator[object]:
+    """Yield the frames that `main` writes, until it and `others` have ended; then each `job.status` is known.
+
+    `deadline` is a time of `time.monotonic`; whoever is left then is killed. The end of `main` ends the others. A job
+    that is killed says why in `job.killed`: timeout, memory, processes, disk, output, protocol, or over.
+    """
+    channel = main.job.channel
+    assert channel is not None
+    channel.setblocking(False)
+    everyone = (main, *others)
+    buffer = FrameBuffer(max_bytes + _FRAME_ROOM)
+    unsent = memoryview(outgoing)
+    poll = select.poll()
+    poll.register(channel, select.POLLIN | select.POLLOUT)
+    zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
+    for descriptor in zygotes:
+        poll.register(descriptor, select.POLLIN)
+    listening = True
+    next_look = time.monotonic() + FIRST_LOOK_SECONDS
+    while listening or any(watched.job.status is None for watched in everyone):
+        now = time.monotonic()
+        if now >= next_look:
+            for watched in everyone:
+                _look_after(watched)
+            next_look = time.monotonic() + INTERVAL_SECONDS
+            continue  # looking may have heard the end of a job
+        if now >= deadline:
+            _kill(everyone, "timeout")
+        elif main.job.status is not None:
+            _kill(others, "over")
+        ready = poll.poll(max(0.0, next_look - now if now >= deadline else min(deadline, next_look) - now) * 1000)
+        if now >= deadline + _PATIENCE_SECONDS:
+            raise SandboxError("a killed job does not end")
+        for descriptor, event in ready:
+            if descriptor in zygotes:
+                zygotes[descriptor].hear(_PATIENCE_SECONDS)
+                continue
+            if event & select.POLLOUT:
+                unsent = _send(channel.fileno(), unsent)
+                if not unsent:
+                    poll.modify(channel, select.POLLIN)
+            if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                data = _receive(channel.fileno())
+                if data:
+                    try:
+                        yield from buffer.feed(data)
+                    except BadFrame as error:
+                        _kill(everyone, "output" if isinstance(error, TooMuch) else "protocol")
+                elif data is not None:
+                    listening = False
+                    poll.unregister(channel)
+    if buffer.pending:
+        main.job.killed = main.job.killed or "protocol"
+
+
+_PATIENCE_SECONDS = 20.0
+
+
+def _kill(everyone: tuple[Watched, ...], why: str) -> None:
+    for watched in everyone:
+        if watched.job.status is None:
+            watched.job.kill(why)
+
+
+def _look_after(watched: Watched) -> None:
+    if watched.job.status is not None:
+        return
+    zygote, job, bounds = watched.zygote, watched.job, watched.bounds
+    tree = zygote.measure(job)
+    if tree.memory_bytes > bounds.memory_bytes:
+        job.kill("memory")
+    elif tree.processes > bounds.processes:
+        job.kill("processes")
+    elif zygote.scratch and over_bounds(zygote, bounds):
+        job.kill("disk")
+
+
+def _send(descriptor: int, unsent: memoryview) -> memoryview:
+    try:
+        return unsent[os.write(descriptor, unsent[: 1 << 20]) :]
+    except BlockingIOError:
+        return unsent
+    except OSError:  # the job ended, or closed its channel: what it wrote before still counts
+        return unsent[:0]
+
+
+def _receive(descriptor: int) -> bytes | None:
+    """Bytes, b"" at the end, None where there is nothing yet."""
+    try:
+        return os.read(descriptor, 1 << 18)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

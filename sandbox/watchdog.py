@@ -1,0 +1,64 @@
+"""The memory and the number of processes of a job's whole tree, which no limit of a single process bounds.
+
+Read from /proc of the machine, from outside; a job cannot hide a process, because all descendants of the first process
+of a process namespace end up below it (tier A), or below the zygote as their subreaper (tier B).
+"""
+
+import os
+from dataclasses import dataclass
+
+FIRST_LOOK_SECONDS = 0.03  # most jobs are over by then
+INTERVAL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Tree:
+    processes: int
+    memory_bytes: int
+
+
+def measure(root: int, baseline_bytes: int, include_root: bool) -> Tree:
+    """The processes below `root`. Each one counts with the memory that it does not share with the zygote."""
+    waiting = [root]
+    processes = memory_bytes = 0
+    shared_bytes = 0
+    while waiting:
+        pid = waiting.pop()
+        waiting += _children(pid)
+        if pid == root and not include_root:
+            continue
+        processes += 1
+        private, shared = _occupied(pid)
+        memory_bytes += max(0, private - baseline_bytes)
+        shared_bytes = max(shared_bytes, shared)
+    return Tree(processes, memory_bytes + shared_bytes)
+
+
+def private_bytes(pid: int) -> int:
+    """What a process occupies for itself."""
+    return _occupied(pid)[0]
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += [int(child) for child in file.read().split()]
+    except OSError:  # it ended meanwhile
+        pass
+    return found
+
+
+def _occupied(pid: int) -> tuple[int, int]:
+    private = shared = 0
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            for line in file:
+                if line.startswith("RssAnon:"):
+                    private = int(line.split()[1]) * 1024
+                elif line.startswith("RssShmem:"):
+                    shared = int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return private, shared

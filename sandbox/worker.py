@@ -1,0 +1,194 @@
+"""The parent's end of one zygote: starting it, starting jobs in it, and being sure that they end.
+
+Left out: what is said on a job's channel (grading.py) and how many zygotes there are (pool.py).
+"""
+
+import array
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+
+from . import layout
+from .errors import SandboxError
+from .inside.bounds import Bounds
+from .watchdog import Tree, measure, private_bytes
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+# The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
+TESTER = "tester"
+_START_SECONDS = 60.0
+_ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.zygote import main; "
+    "main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+
+
+@dataclass
+class Job:
+    """A job that was started. `channel` is the parent's end of its descriptor 3."""
+
+    number: int
+    channel: socket.socket | None
+    pid: int = 0
+    pidfd: int = -1
+    status: int | None = None  # the wait status, once it ended
+    killed: str = ""  # why the parent killed it
+
+    def kill(self, why: str) -> None:
+        """End the job's first process, and with it its whole process namespace."""
+        self.killed = self.killed or why
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        if self.channel is not None:
+            self.channel.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+class Zygote:
+    """One running zygote process. Not thread-safe: a worker uses it from one thread at a time."""
+
+    def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
+        self.tier = tier
+        self.scratch = scratch  # the directory of its jobs in tiers B and C
+        self.jobs_started = 0
+        self.healthy = True
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            options = ["-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
+            self._process = subprocess.Popen(
+                [layout.executable(), *options, _PACKAGE, str(theirs.fileno()), str(os.getpid())],
+                env={},
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at a terminal is for the parent alone
+            )
+        self._control = ours
+        self._jobs: dict[int, Job] = {}
+        ours.settimeout(_START_SECONDS)
+        tester = TESTER in packages
+        packages = tuple(package for package in packages if package != TESTER)
+        package_directories = [os.path.dirname(layout.package_paths(package)[0]) for package in packages]
+        settings = {
+            "tier": tier,
+            "read": layout.readable_paths(packages),
+            "devices": layout.DEVICES,
+            "path": [*layout.standard_library(), *package_directories],
+            "executable": layout.executable(),
+            "environment": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
+            "processes_beside": _processes_of_this_user() if tier != "A" else 0,
+            "preload": [*layout.PRELOAD, *packages],
+            "numpy": "numpy" in packages,
+            "tester": tester,
+            "user": 0x70000000 + self._process.pid,
+            "scratch": scratch,
+        }
+        try:
+            ours.sendall(json.dumps(settings).encode())
+            answer = json.loads(ours.recv(1 << 16) or b'{"failed": "it ended at once"}')
+        except (OSError, ValueError) as error:
+            answer = {"failed": f"no answer: {error}"}
+        if "ready" not in answer:
+            self.close()
+            raise SandboxError(f"the sandbox's helper process cannot work in tier {tier}: {answer.get('failed')}")
+        self._baseline_bytes = private_bytes(self._process.pid)
+
+    def start(self, role: str, bounds: Bounds, channel: socket.socket | None = None, *others: int) -> Job:
+        """Fork a job whose descriptor 3 is the other end of `Job.channel`, or `channel` itself.
+
+        `others` are descriptors for the job's 4 and up. The caller keeps what it gave.
+        """
+        self.jobs_started += 1
+        ours, theirs = socket.socketpair() if channel is None else (None, channel)
+        descriptors = array.array("i", [theirs.fileno(), *others])
+        header = {
+            "job": self.jobs_started,
+            "role": role,
+            "bounds": bounds._asdict(),
+            "descriptors": list(range(3, 3 + len(descriptors))),
+        }
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        job = Job(self.jobs_started, ours)
+        self._jobs[job.number] = job
+        try:
+            self._control.sendmsg([json.dumps(header).encode()], rights)
+            while not job.pid:
+                self.hear(_ANSWER_SECONDS)
+        except OSError as error:
+            self.healthy = False
+            job.close()
+            raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
+        finally:
+            if ours is not None:
+                theirs.close()
+        return job
+
+    def fileno(self) -> int:
+        """For polling: readable when `hear` has something to hear."""
+        return self._control.fileno()
+
+    def hear(self, seconds: float) -> None:
+        """Take in one message: a job was started, or ended. Raises SandboxError where none comes in time."""
+        self._control.settimeout(seconds)
+        try:
+            data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(16), socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            data, ancillary = b"", []
+        if not data:
+            self.healthy = False
+            raise SandboxError("the sandbox's helper process ended or does not answer")
+        received = array.array("i")
+        for _, _, payload in ancillary:
+            received.frombytes(payload)
+        message = json.loads(data)
+        job = self._jobs[message["job"]]
+        if "pid" in message:
+            job.pid, job.pidfd = message["pid"], received[0]
+        else:
+            job.status = message["status"]
+            del self._jobs[job.number]
+
+    def wait(self, job: Job) -> None:
+        """Until the end of a job that was killed."""
+        while job.status is None:
+            self.hear(_ANSWER_SECONDS)
+
+    def measure(self, job: Job) -> Tree:
+        """The job's tree of processes; without process namespaces, all that this zygote's jobs started."""
+        if self.tier == "A":
+            return measure(job.pid, self._baseline_bytes, include_root=True)
+        return measure(self._process.pid, self._baseline_bytes, include_root=False)
+
+    def close(self) -> None:
+        self._control.close()
+        try:
+            self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _processes_of_this_user() -> int:
+    """Processes and threads that RLIMIT_NPROC counts besides a job's own, with some room for new ones.
+
+    Root's jobs have a user of their own, and in tier A a count of their own.
+    """
+    if os.geteuid() == 0:
+        return 0
+    threads = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}").st_uid == os.geteuid():
+                threads += len(os.listdir(f"/proc/{pid}/task"))
+    return threads + 256

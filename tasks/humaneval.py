@@ -1,0 +1,39 @@
+"""HumanEval (Chen et al., 2021, arXiv:2107.03374): 164 functions to complete, each with hidden tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.code import code_problem
+from tasks.dataset import DatasetTask
+from tasks.problem import Problem
+
+QUESTION = "Complete this Python function. Write out the whole function.\n\n```python\n{prompt}```"
+
+
+@dataclass(frozen=True)
+class HumanEval(DatasetTask):
+    """`openai/openai_humaneval` from the hub, or a local file with its columns (`train=....jsonl.gz`).
+
+    It has one split only, made for evaluation: problems to train on and held-out ones are the same.
+    """
+
+    train: str = "openai/openai_humaneval"
+    test: str = "openai/openai_humaneval"
+    train_split: str = "test"
+    question_column: str = "prompt"
+    answer_column: str = "test"
+    verifier: str = "code"
+
+    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+        test = {"type": "check", "fn_name": row["entry_point"], "prelude": row["prompt"], "test": row["test"]}
+        return code_problem(
+            str(row["task_id"]),
+            QUESTION.format(prompt=row["prompt"]),
+            [test],
+            source=source,
+            system=self.system,
+            **({"instruction": self.instruction} if self.instruction else {}),
+            # Its imports and helper functions; the function itself is a stub there, which the completion replaces.
+            preamble=row["prompt"],
+            solution=row["prompt"] + row["canonical_solution"],
+        )

@@ -1,0 +1,55 @@
+"""MBPP (Austin et al., 2021, arXiv:2108.07732): 974 short functions, each with three assert statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.code import code_problem, tested_function
+from tasks.dataset import DatasetTask
+from tasks.problem import Problem
+from tasks.rows import load_rows, require_columns
+
+
+@dataclass(frozen=True)
+class MBPP(DatasetTask):
+    """`google-research-datasets/mbpp` from the hub (subset `full` or `sanitized`), or a local file with its columns.
+
+    `shown_tests` says how many of the tests the question shows, to tell the function's name and arguments. The paper
+    shows all three; a test that was shown can be passed by answering it alone, so fewer are shown here.
+    """
+
+    train: str = "google-research-datasets/mbpp"
+    test: str = "google-research-datasets/mbpp"
+    subset: str | None = "full"
+    question_column: str = "text"
+    answer_column: str = "code"
+    verifier: str = "code"
+    shown_tests: int = 1
+
+    def _load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
+        rows = load_rows(source, split, self.subset)
+        # The sanitized version calls its question a prompt.
+        question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
+        require_columns(rows, [question, self.answer_column, "test_list", "task_id"], source)
+        return rows
+
+    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+        question = row.get("text") or row.get("prompt")
+        tests = list(row["test_list"])
+        fn_name = tested_function(tests, row["code"])
+        if not question or fn_name is None:
+            raise ValueError(
+                f"dataset {source!r}, row {id}: expected a question, and tests that call what the code defines"
+            )
+        setup = row.get("test_setup_code") or "\n".join(row.get("test_imports") or [])
+        test = {"type": "assert", "fn_name": fn_name, "tests": tests, "setup": setup}
+        shown = "\n".join(tests[: self.shown_tests])
+        return code_problem(
+            f"mbpp-{row['task_id']}",
+            f"{question}\n\nIt must pass this:\n\n```python\n{shown}\n```" if shown else str(question),
+            [test],
+            source=source,
+            system=self.system,
+            **({"instruction": self.instruction} if self.instruction else {}),
+            solution=row["code"].replace("\r\n", "\n"),
+        )

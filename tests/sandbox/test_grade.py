@@ -1,0 +1,150 @@
+"""What a grade says: counts, reasons, bounds, and whose fault a failure is."""
+
+import os
+from typing import Any
+
+import pytest
+
+from sandbox import BadTests, Limits, Sandbox, SandboxUnavailable
+
+TWO = {"type": "function", "fn_name": "f", "cases": [{"args": [1], "expected": 2}, {"args": [2], "expected": 3}]}
+
+
+def _pytest(source: str, **more: str) -> dict[str, Any]:
+    return {"type": "pytest", "solution": "solution.py", "files": {"test_it.py": source, **more}}
+
+
+def test_a_candidate_holds_no_descriptor_but_its_channel(sandbox: Sandbox) -> None:
+    code = "import os\ndef f():\n    found = []\n    for n in range(300):\n        try: os.fstat(n); found.append(n)\n        except OSError: pass\n    return found"
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": [0, 1, 2, 3]}]}
+    assert sandbox.grade(code, test).status == "correct"
+
+
+def test_a_loop_in_one_case_keeps_what_passed_before_and_skips_the_rest(sandbox: Sandbox) -> None:
+    code = "def f(x):\n    while x == 2: pass\n    return x + 1"
+    cases = [{"args": [n], "expected": n + 1} for n in (1, 2, 3, 4)]
+    grade = sandbox.grade(code, {"type": "function", "fn_name": "f", "cases": cases}, timeout_seconds=0.7)
+    assert (grade.passed, grade.total, grade.status) == (1, 4, "timeout")
+    assert grade.seconds < 1.5
+
+
+def test_looping_programs_cost_one_deadline_however_many_inputs_there_are(sandbox: Sandbox) -> None:
+    grade = sandbox.grade("while True: pass", {"type": "stdio", "cases": [{"stdin": "", "stdout": "a"}] * 50}, 0.7)
+    assert (grade.passed, grade.total, grade.status) == (0, 50, "timeout")
+    assert grade.seconds < 1.6
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("import os; os._exit(3)", "crash"),
+        ("import os; os._exit(0)", "crash"),
+        ("import ctypes; ctypes.string_at(0)", "crash"),
+        ("return [x] * 10**9", "memory"),
+        ("return 'x' * (20 << 20)", "output"),
+        ("raise ValueError(x)", "wrong"),
+        ("return 10 ** 5000", "wrong"),
+        ("return object()", "wrong"),
+    ],
+)
+def test_the_reason_is_told(sandbox: Sandbox, body: str, status: str) -> None:
+    grade = sandbox.grade(f"def f(x):\n    {body}\n", TWO)
+    assert (grade.passed, grade.total, grade.status) == (0, 2, status)
+    assert grade.detail
+
+
+def test_several_tests_are_counted_together(sandbox: Sandbox) -> None:
+    code = "def f(x): return x + 1\nif __name__ == '__main__': print(f(int(input())))"
+    stdio = {"type": "stdio", "cases": [{"stdin": "1", "stdout": "2"}, {"stdin": "1", "stdout": "3"}]}
+    grade = sandbox.grade(
+        code, [TWO, stdio, {"type": "assert", "fn_name": "f", "tests": ["assert f(0) == 1", "assert f(0)"]}]
+    )
+    assert (grade.passed, grade.total, grade.status, grade.tier) == (5, 6, "wrong", sandbox.tier)
+    assert [case.passed for case in grade.cases] == [True, True, True, False, True, True]
+
+
+def test_skipped_expected_to_fail_and_hidden_tests_do_not_count_as_passed(sandbox: Sandbox) -> None:
+    source = "import pytest\nfrom solution import f\n@pytest.mark.skip\ndef test_a(): assert f(1) == 2\n@pytest.mark.xfail\ndef test_b(): assert f(1) == 3\ndef test_c(): assert f(1) == 2\n"
+    hiding = "def pytest_collection_modifyitems(items): items.clear()\n"
+    grade = sandbox.grade("def f(x): return x + 1", _pytest(source, **{"conftest.py": hiding}))
+    assert (grade.passed, grade.total) == (1, 3)
+
+
+def test_a_suite_may_use_classes_exceptions_generators_and_printed_text(sandbox: Sandbox) -> None:
+    code = "class Stack:\n    def __init__(self): self.items = []\n    def push(self, x): self.items.append(x)\n    def pop(self):\n        if not self.items: raise Empty('empty')\n        return self.items.pop()\n    def __len__(self): return len(self.items)\nclass Empty(LookupError): pass\ndef count(n): yield from range(n)\ndef order(x): x.sort()\ndef greet(): print('hi')\n"
+    source = "import pytest\nfrom solution import *\n@pytest.fixture\ndef stack(): return Stack()\ndef test_stack(stack):\n    stack.push([1]); assert len(stack) == 1 and stack.items == [[1]] and stack.pop() == [1]\n    with pytest.raises(Empty, match='empty'): stack.pop()\n    with pytest.raises(LookupError): stack.pop()\ndef test_generator(): assert list(count(3)) == [0, 1, 2]\ndef test_in_place():\n    x = [2, 1]; order(x); assert x == [1, 2]\ndef test_print(capsys):\n    greet(); assert capsys.readouterr().out == 'hi\\n'\n@pytest.mark.parametrize('n', [0, 1])\ndef test_count(n): assert len(list(count(n))) == n\ndef test_is(): assert isinstance(Stack(), Stack)\n"
+    grade = sandbox.grade(code, _pytest(source))
+    assert (grade.passed, grade.total, grade.status) == (7, 7, "correct"), grade
+
+
+def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: Sandbox) -> None:
+    code = "class P:\n    def __eq__(self, other): return True\n    __hash__ = None\n"
+    before = sandbox.unsafe_grades
+    grade = sandbox.grade(code, _pytest("from solution import P\ndef test_it(): assert P() == P()\n"))
+    assert (grade.passed, grade.status, grade.unsafe) == (0, "error", True)
+    assert sandbox.unsafe_grades == before + 1
+
+
+@pytest.mark.parametrize(
+    ("tests", "sentence"),
+    [
+        (3, "tests must be a test or a list of tests"),
+        ({}, "type must be one of"),
+        ({"type": "unittest"}, "type must be one of"),
+        ({"type": "function", "fn_name": "f"}, "needs 'cases'"),
+        ({"type": "function", "fn_name": "f", "cases": []}, "no case"),
+        ({"type": "function", "fn_name": "f", "cases": [{"args": [1]}]}, "case 0 .* needs 'expected'"),
+        (
+            {"type": "function", "fn_name": "f", "cases": [{"args": [object()], "expected": 1}]},
+            "cannot be sent by value",
+        ),
+        ({"type": "stdio", "cases": [{"stdin": "", "stdout": ""}], "compare": "fuzzy"}, "exact, lines or tokens"),
+        (_pytest("def (:"), "not Python"),
+        (_pytest("x = 1"), "no test function"),
+    ],
+)
+def test_malformed_tests_are_refused_in_one_sentence(sandbox: Sandbox, tests: Any, sentence: str) -> None:
+    with pytest.raises(BadTests, match=sentence):
+        sandbox.grade("def f(x): return x", tests)
+
+
+def test_bounds_must_make_sense(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="timeout_seconds must be more than 0: got 0"):
+        sandbox.run("1", timeout_seconds=0)
+    with pytest.raises(ValueError, match="memory_mb must be at least 1: got 0"):
+        Limits(memory_mb=0)
+    with pytest.raises(ValueError, match="workers must be at least 1: got 0"):
+        Sandbox(workers=0)
+
+
+def test_the_tier_that_contains_nothing_must_be_asked_for_twice() -> None:
+    with pytest.raises(SandboxUnavailable, match="allow_unsafe was not given"):
+        Sandbox(tier="C")
+    with Sandbox(tier="C", allow_unsafe=True) as unsafe:
+        grade = unsafe.grade("def f(x): return x + 1", TWO)
+        assert (grade.passed, grade.tier) == (2, "C")
+        assert unsafe.grade("class A:\n    def __eq__(s, o): return True\ndef f(x): return A()", TWO).passed == 0
+
+
+def test_a_partly_written_output_comes_back_after_a_timeout(sandbox: Sandbox) -> None:
+    execution = sandbox.run("print('begun', flush=True)\nwhile True: pass", timeout_seconds=2.0)
+    assert (execution.status, execution.stdout, execution.exit_code) == ("timeout", "begun\n", None)
+
+
+def test_helpers_end_with_the_process_that_was_killed(tmp_path: Any) -> None:
+    import subprocess
+    import sys
+    import time
+
+    script = f"import sys, time, os\nsys.path.insert(0, {os.getcwd()!r})\nfrom sandbox import Sandbox\ns = Sandbox()\nprint(s.run('1').status, open(f'/proc/self/task/{{os.getpid()}}/children').read(), flush=True)\ntime.sleep(60)\n"
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    status, *helpers = owner.stdout.readline().split()
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{pid}") for pid in helpers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert status == "ok"
+    assert helpers
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in helpers)
