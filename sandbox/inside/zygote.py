@@ -135,7 +135,9 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=identity != (user, group)))
         cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
         ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
-        hidden = user == 0 and identity[0] != 0 and not _readable_for(identity, [settings["scratch"], *settings["read"]])
+        hidden = (
+            user == 0 and identity[0] != 0 and not _readable_for(identity, [settings["scratch"], *settings["read"]])
+        )
         return confinement._replace(
             filter=program, housekeeping_filter=cleaners, ruleset=ruleset, hidden_library=hidden
         )
