@@ -132,7 +132,8 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         confinement = Confinement(tier, identity, scratch=settings["scratch"])
         if tier == "C":
             return confinement
-        program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=identity != (user, group)))
+        private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
+        program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=private))
         cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
         ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
         hidden = (
