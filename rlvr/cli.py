@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -99,6 +100,14 @@ def main() -> None:
         app()
     except RlvrError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        way_out = "free some space and start the same command again: it goes on from the last checkpoint"
+        print(
+            f"error: the disk is full: cannot write {error.filename or 'a file of the run'}; {way_out}", file=sys.stderr
+        )
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None

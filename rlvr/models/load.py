@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
@@ -60,12 +61,12 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
-    if config.compile:
-        model.get_decoder().compile(dynamic=True)
-    return Policy(model, adapters, temperature, torch.bfloat16 if config.autocast == "bfloat16" else None)
+    autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
+    return Policy(model, adapters, temperature, autocast, config.compile)
 
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
+    disable_progress_bar()
     attention = {"attn_implementation": config.attention} if config.attention else {}
     try:
         return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from rlvr.models.decoder import hidden_states
 from rlvr.models.logprobs import token_logprobs
 from rlvr.types import Batch
 
@@ -26,7 +25,7 @@ class Policy:
     """A causal language model, perhaps with LoRA adapters, that scores completions.
 
     `model` is the transformers model itself (with adapters injected where `adapters` is a peft model around it).
-    `autocast` is the dtype of matrix products, or `None` for the weights' own.
+    `autocast` is the dtype of matrix products, or `None` for the weights' own; `compile` runs torch.compile on scoring.
     """
 
     def __init__(
@@ -35,8 +34,11 @@ class Policy:
         adapters: Any = None,
         temperature: float = 1.0,
         autocast: torch.dtype | None = None,
+        compile: bool = False,
     ) -> None:
         self.model = model
+        # Only what the learner computes: the embedded engine's shapes change with every token.
+        self.decoder = torch.compile(model.get_decoder(), dynamic=True) if compile else model.get_decoder()
         self.adapters = adapters
         self.temperature = temperature
         self.autocast = autocast
@@ -55,9 +57,9 @@ class Policy:
         Entry `[b, t]` speaks of `input_ids[b, t]`, at the sampling temperature. The LM head runs on those tokens only.
         """
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            hidden = hidden_states(
-                self.model, input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-            )
+            hidden = self.decoder(
+                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+            ).last_hidden_state
             scored = batch.completion_mask[:, 1:]  # token t is predicted by the state at t - 1
             states, targets = hidden[:, :-1][scored], batch.input_ids[:, 1:][scored]
             logprobs, entropy = token_logprobs(self.model, states, targets, self.temperature, entropy_gradient)

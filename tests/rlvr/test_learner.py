@@ -132,3 +132,11 @@ def test_bfloat16_autocast_trains_float32_weights(chat: Chat) -> None:
     assert 0 < (rounded - exact).abs().max() < 0.1
     assert learner.update(example(), loss_of(resolve("dr_grpo")))["skipped"] == 0.0
     assert {parameter.dtype for parameter in policy.trainable().values()} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_torch_compile_changes_speed_and_not_weights(chat: Chat) -> None:
+    _, plain = weights_after(fresh(chat), example())
+    policy = load_policy(ModelConfig(scratch=TINY, compile=True), chat, torch.device("cpu"), temperature=1.0, seed=0)
+    _, compiled = weights_after(with_plain_steps(Learner(policy, OptimizerConfig(lr=1.0), steps=10)), example())
+    assert_close(compiled, plain, atol=1e-6, rtol=1e-5)

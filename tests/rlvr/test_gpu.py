@@ -1,0 +1,43 @@
+"""The same code on a CUDA device. Skipped where there is none (tests/conftest.py)."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlvr.build import pick_device
+from rlvr.config import ModelConfig, OptimizerConfig
+from rlvr.config_file import load_config
+from rlvr.engines.transformers_engine import TransformersEngine
+from rlvr.learner import Learner
+from rlvr.metrics import read_metrics
+from rlvr.models.chat import Chat
+from rlvr.models.load import load_policy
+from rlvr.trainers import grpo
+from rlvr.weight_sync import probe_gap
+from tasks.arithmetic import Arithmetic
+from tests.conftest import TINY
+from tests.rlvr.trainers.test_grpo import TOY
+
+pytestmark = pytest.mark.gpu
+
+
+def test_auto_picks_the_gpu() -> None:
+    assert pick_device("auto").type == "cuda"
+
+
+@pytest.mark.parametrize(("autocast", "tolerance"), [("none", 1e-4), ("bfloat16", 0.05)])
+def test_engine_and_learner_agree(chat: Chat, autocast: str, tolerance: float) -> None:
+    policy = load_policy(ModelConfig(scratch=TINY, autocast=autocast), chat, torch.device("cuda"), 1.0, 0)
+    engine = TransformersEngine(policy.model, chat.end_ids)
+    prompts = [chat.prompt_ids(Arithmetic().problem(number).prompt) for number in range(4)]
+    assert probe_gap(Learner(policy, OptimizerConfig(), 1), engine, prompts) < tolerance
+
+
+def test_a_run_learns_there_too(tmp_path: Path) -> None:
+    run = grpo.train(load_config("configs/quickstart.yaml", [f"out={tmp_path}", *TOY]))
+    assert run.learner.policy.device.type == "cuda"
+    rewards = [row["reward/mean"] for row in read_metrics(run.folder / "metrics.jsonl") if "reward/mean" in row]
+    assert not any(math.isnan(reward) for reward in rewards)
+    assert sum(rewards[-3:]) / 3 > 0.9
