@@ -69,13 +69,17 @@ class Run:
         return Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k)
 
     @property
+    def stage(self) -> str:
+        return str(self.config.trainer)  # type: ignore[attr-defined]
+
+    @property
     def model_folder(self) -> Path:
         return self.folder / "model"
 
     def __enter__(self) -> Self:
         self.restore()
         self.log = MetricsLog(self.folder, self.done)
-        self.display = Display(self.config.trainer, self.config.steps, self.done)  # type: ignore[attr-defined]
+        self.display = Display(self.stage, self.config.steps, self.done)
         self.display.__enter__()
         self.usual_handler = signal.getsignal(signal.SIGINT)
         if self._in_main_thread():
@@ -163,7 +167,7 @@ class Run:
                 write_ledger(self.folder / "evaluations" / f"{name}-{kind}.parquet", self.done, groups)
         figures = "  ".join(f"{name} {estimate}" for name, estimate in found.estimates.items())
         self.display.say(
-            f"evaluation after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
+            f"{self.stage} evaluated after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
         )
         return found.metrics() | {"time/evaluate": time.monotonic() - started}
 
@@ -179,6 +183,7 @@ class Run:
         save_model(self.learner.policy, self.chat.tokenizer, partial)
         shutil.rmtree(self.model_folder, ignore_errors=True)
         os.replace(partial, self.model_folder)
+        self.display.say(f"{self.stage} finished: the model is in {self.model_folder}")
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
