@@ -26,8 +26,8 @@ FIGURES = (
 class Display:
     """Shows one stage of a run. A context manager; `say` prints a line above the bar."""
 
-    def __init__(self, stage: str, steps: int, first_step: int) -> None:
-        self.stage, self.steps, self.first_step = stage, steps, first_step
+    def __init__(self, stage: str, steps: int, done: int) -> None:
+        self.stage, self.steps, self.first = stage, steps, done
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.started = time.monotonic()
         self.bar: Progress | None = None
@@ -40,7 +40,7 @@ class Display:
                 TextColumn("{task.fields[left]}\n{task.fields[figures]}"),
             )
             self.bar = Progress(*columns, console=self.console)
-            self.task = self.bar.add_task(stage, total=steps, completed=first_step, left="", figures="")
+            self.task = self.bar.add_task(stage, total=steps, completed=done, left="", figures="")
 
     def __enter__(self) -> Self:
         if self.bar:
@@ -56,18 +56,18 @@ class Display:
     def say(self, line: str) -> None:
         (self.bar.console if self.bar else self.console).print(line, markup=False)
 
-    def show(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Report that step `step` (from 0) is done."""
-        done = step + 1
+    def show(self, done: int, metrics: Mapping[str, float]) -> None:
+        """Report that so many steps are done."""
         figures = "  ".join(f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics)
-        left = f"{_duration(self._seconds_left(done))} left"
+        left = f"{_duration(self.seconds_left(done))} left"
         if self.bar:
             self.bar.update(self.task, completed=done, left=left, figures=figures)
         elif done % LINE_EVERY == 0 or done == self.steps:
             self.say(f"{self.stage} {done}/{self.steps}  {figures}  {left}")
 
-    def _seconds_left(self, done: int) -> float:
-        return (time.monotonic() - self.started) / (done - self.first_step) * (self.steps - done)
+    def seconds_left(self, done: int) -> float:
+        """What the steps that are left take, if they take as long as those since the start."""
+        return (time.monotonic() - self.started) / (done - self.first) * (self.steps - done)
 
 
 def _duration(seconds: float) -> str:
