@@ -195,6 +195,9 @@ class ColdStartConfig(Section):
 class RunConfig(Section):
     """What every trainer has."""
 
+    trainer: str
+    """Which one: grpo, sft."""
+
     out: str = "runs/run"
     """The run folder."""
     seed: int = Field(0, ge=0)

@@ -26,7 +26,7 @@ import torch
 from rlvr.config import GRPOConfig, RunConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import CheckpointError
-from rlvr.evaluate import Evaluation, evaluate
+from rlvr.evaluate import evaluate
 from rlvr.groups import why_no_signal
 from rlvr.learner import Learner
 from rlvr.ledger import write_ledger
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def stage(self) -> str:
-        return str(self.config.trainer)  # type: ignore[attr-defined]
+        return self.config.trainer
 
     @property
     def model_folder(self) -> Path:
@@ -160,7 +160,8 @@ class Run:
         if not self.held_out:
             return {}
         started = time.monotonic()
-        found = self._evaluate()
+        samples = self.config.eval.samples
+        found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
         name = f"step-{self.done:06d}"
         for kind, groups in zip(("greedy", "drawn"), found.groups, strict=True):
             if groups:
@@ -170,11 +171,6 @@ class Run:
             f"{self.stage} evaluated after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
         )
         return found.metrics() | {"time/evaluate": time.monotonic() - started}
-
-    def _evaluate(self) -> Evaluation:
-        return evaluate(
-            self.held_out, self.config.eval.samples, self.sampling, self.generator, self.chat, self.grade, seed=0
-        )
 
     def _finish(self) -> None:
         partial = self.model_folder.with_suffix(".partial")
