@@ -11,7 +11,7 @@ from verifiers.math.algebra import Algebra, Undefined, Unsupported
 from verifiers.math.confirm import can_be_confirmed
 from verifiers.math.labels import concluded, grouped_by_label, label_of, unlabelled
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import Node
+from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
@@ -52,6 +52,10 @@ class Comparison:
             return self.same_list(ours, left, truth, right)
         if ours.head == "unit" or truth.head == "unit":
             (ours, our_unit), (truth, true_unit) = split_unit(ours), split_unit(truth)
+            if (not our_unit or not true_unit) and len(our_unit + true_unit) == 1:  # 5\\text{m} as 5m, if not as 5
+                product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))
+                if self.surely_same(product, truth) if our_unit else self.surely_same(ours, product):
+                    return True
             return not contradict(our_unit, true_unit) and self.same(ours, truth)
         if "matrix" in (ours.head, truth.head) or has_matrix(ours) or has_matrix(truth):
             return self.same_matrix(matrix_of(ours), matrix_of(truth))
@@ -72,7 +76,8 @@ class Comparison:
 
     def same_plain(self, ours: Node, truth: Node) -> bool:
         if ours.head != truth.head:
-            return False
+            residue, other = (ours, truth) if ours.head == "mod" else (truth, ours)
+            return residue.head == "mod" and is_reduced(residue) and residue.args[0] == other
         if ours.head == "based":
             return ours.args[0].lstrip("0") == truth.args[0].lstrip("0") and ours.args[1] == truth.args[1]
         if ours.head == "mod":
@@ -178,6 +183,8 @@ class Comparison:
                 if value is None:
                     return False
                 return self.same(other, value) if swapped else self.same(value, other)
+            if relation.args[0] == "===" and relation.args[1].head == "sym" and relation.args[2].head == "mod":
+                return self.same(other, relation.args[2]) if swapped else self.same(relation.args[2], other)
             if relation.args[0] == "in" and relation.args[1].head in ("sym", "group"):
                 return self.same(other, relation.args[2]) if swapped else self.same(relation.args[2], other)
         if ours.head == truth.head == "rel" and region(ours) is None and region(truth) is None:
@@ -293,6 +300,12 @@ class Comparison:
             return same_key(ours, truth)
         self.pending.append((ours, truth))
         return True
+
+
+def is_reduced(residue: Node) -> bool:
+    """Whether `3 mod 7` names the number 3: the answer to "what is the remainder"."""
+    value, modulus = residue.args
+    return value.head == modulus.head == "num" and 0 <= value.args[0] < modulus.args[0]
 
 
 def same_key(ours: Node, truth: Node) -> bool:

@@ -8,7 +8,7 @@ DRESSING = re.compile(
     r"|\\ |[\s​‌‍⁠﻿]"
 )
 UNWRAPPED = re.compile(
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
+    r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathit|mathcal|mathsf|mathtt|boldsymbol|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
 )
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
@@ -29,6 +29,8 @@ def undress(text: str) -> str:
         text = ESCAPED_TWICE.sub("\\\\", text)
     for _ in range(4):
         before = text
+        if text.endswith("}") and text.count("}") == text.count("{") + 1:  # a brace that closes nothing
+            text = text[:-1].rstrip()
         text = text.removesuffix("\\").rstrip() if not text.endswith("\\\\") else text
         text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
         for left, right in WRAPPERS:
