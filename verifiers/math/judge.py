@@ -134,7 +134,11 @@ def numbers_agree(left: Number, right: Number) -> bool:
 
 def unwrapped(text: str) -> str:
     """Without the fonts and `\\text{}` around words."""
-    return UNWRAPPED.sub(r"\1", text).replace("\\ ", " ").strip()
+    for _ in range(3):
+        before, text = text, UNWRAPPED.sub(r"\1", text)
+        if text == before:
+            break
+    return text.replace("\\ ", " ").strip()
 
 
 def without_choice(text: str, other: str) -> str:

@@ -55,6 +55,7 @@ PATTERN = re.compile(
 SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
 GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
+MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
 BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
@@ -149,8 +150,8 @@ def _command(
         tokens.append(Token("cmd", "binom", spaced))
     elif name in TEXT_COMMANDS:
         braced = BRACED.match(text, position)
-        if braced is None:
-            return position, depth  # \mathrm e: the font changes nothing
+        if braced is None or MATHEMATICS.search(braced.group(1)):
+            return position, depth  # \mathrm e, \textbf{\pi}: the font changes nothing
         _text(braced.group(1), name, spaced, tokens)
         return braced.end(), depth
     elif name in ACCENTS:

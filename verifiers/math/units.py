@@ -37,8 +37,8 @@ SAME_UNIT = {
     "rad": "radian radians",
     "%": "percent percentage pct",
     "mph": "mi/h",
-    "am": "a.m.",
-    "pm": "p.m.",
+    "am": "a.m",
+    "pm": "p.m",
 }
 CANONICAL = {alias: name for name, aliases in SAME_UNIT.items() for alias in [name, *aliases.split()]}
 TEMPERATURES = {"celsius", "fahrenheit"}

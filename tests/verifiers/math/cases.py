@@ -234,6 +234,8 @@ SAME: dict[str, list[tuple[str, str]]] = {
     "bases in brackets": [("(314)_5", "314_5"), (r"(314)_{5}", "314_{5}")],
     "typography": [
         (r"\mathcal{D}", "D"),
+        (r"\textbf{\frac{3}{7}}", r"\frac37"),
+        (r"\boldsymbol{\text{(D)}}", r"\text{(D)}"),
         (r"7,\!04,\!150", "704150"),
         (r"\text{a hexagon}", r"\text{Hexagon}"),
     ],
@@ -388,6 +390,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "remainders": [(r"4 \pmod 9", r"4 \pmod 8"), (r"13 \pmod 9", "4")],
     "a set given by a condition": [(r"\{n \in \mathbb{Z} : 2 \le n < 9\}", "[2,9)")],
     "bases in brackets": [("(314)_5", "314"), ("(314)_5", "314_6")],
+    "hours": [(r"5:20 \text{ a.m.}", r"5:20 \text{ p.m.}")],
     "articles": [(r"\text{a hexagon}", r"\text{a square}")],
 }
 
