@@ -21,6 +21,7 @@ from verifiers.math.shapes import (
     is_time,
     listed,
     matrix_of,
+    names_in,
     percentage,
     plain_words,
     split_unit,
@@ -95,8 +96,9 @@ class Comparison:
             if len(items) == 1:
                 return self.same(items[0], other)
             if (ours if left is not None else truth).head == "seq" and other.head not in ("group", "text"):
-                # "7/2 or 3.5" is one value, said twice.
-                return all(self.same(item, other) for item in items)
+                # "7/2 or 3.5" is one value, said twice; "5, 5" is a list of two.
+                said_anew = all(item not in items[:index] for index, item in enumerate(items))
+                return said_anew and all(self.same(item, other) for item in items)
             container = ours if left is not None else truth
             if other.head == "group" and container.head == "seq":
                 # A bare list against a tuple: the order counts. Two items in square brackets are an interval.
@@ -227,6 +229,8 @@ class Comparison:
 
     def same_region(self, ours: Node, truth: Node) -> bool:
         """Intervals, unions of them and inequalities in one variable, as pieces of the real line."""
+        if is_inequality(ours) and is_inequality(truth) and names_in(ours) != names_in(truth):
+            return False
         left, right = region(ours), region(truth)
         if left is None or right is None:
             if ours.head == truth.head == "chain" and ours.args[0] == truth.args[0]:

@@ -30,6 +30,8 @@ LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTAL
 HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
 ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
 ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
+IN_DOLLARS = re.compile(r"-?\\?\$")
+IN_CENTS = re.compile(r"\bcents?\b")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 SYNONYMS = {
@@ -85,6 +87,8 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         if numbers_agree(left, right):
             return Judgement(True, "the same number")
         return Judgement(False, f"another number than {truth}"[:120])
+    if (IN_DOLLARS.match(ours) and IN_CENTS.search(truth)) or (IN_DOLLARS.match(truth) and IN_CENTS.search(ours)):
+        return Judgement(False, "dollars are not cents")
     if left is not None or right is not None:
         measured = number_of(without_measure(ours if left is None else truth))
         if measured is not None and numbers_agree(measured, left or right or measured):

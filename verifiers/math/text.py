@@ -10,6 +10,10 @@ DRESSING = re.compile(
 UNWRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathit|mathcal|mathsf|mathtt|boldsymbol|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
 )
+ANNOUNCING = re.compile(
+    r"^\\(?:text|textbf|mathrm|mathbf)\s*\{\s*(?:the )?(?:final )?answer\s?(?:is|:|=)?\s?:?\s*\}\s*:?(?=.)",
+    re.IGNORECASE,
+)
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
 )
@@ -27,6 +31,7 @@ def undress(text: str) -> str:
     text = " ".join(text.split())
     if "\\\\" in text:
         text = ESCAPED_TWICE.sub("\\\\", text)
+    text = ANNOUNCING.sub("", text)
     for _ in range(4):
         before = text
         if text.endswith("}") and text.count("}") == text.count("{") + 1:  # a brace that closes nothing

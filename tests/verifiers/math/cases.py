@@ -391,6 +391,9 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "a set given by a condition": [(r"\{n \in \mathbb{Z} : 2 \le n < 9\}", "[2,9)")],
     "bases in brackets": [("(314)_5", "314"), ("(314)_5", "314_6")],
     "hours": [(r"5:20 \text{ a.m.}", r"5:20 \text{ p.m.}")],
+    "values said twice": [("5, 5", "5"), (r"\{2, 3\}", "2, 2")],
+    "names in inequalities": [(r"t \ge 3", r"x \ge 3"), ("1 < t < 2", "1 < x < 2")],
+    "cents": [(r"\$8", r"8 \text{ cents}")],
     "articles": [(r"\text{a hexagon}", r"\text{a square}")],
 }
 
@@ -460,4 +463,5 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     ("Therefore he keeps 21 eggs, half of 42.", "42", False),
     ("The answer is twice 42.", "42", False),
     ("42", "The answer is 42", True),
+    (r"\boxed{\text{The final answer is: } \frac{6}{7}}", r"\frac67", True),
 ]
