@@ -11,7 +11,7 @@ from verifiers.math.algebra import Algebra, Undefined, Unsupported
 from verifiers.math.confirm import can_be_confirmed
 from verifiers.math.labels import concluded, grouped_by_label, label_of, unlabelled
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import Node
+from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
@@ -21,6 +21,7 @@ from verifiers.math.shapes import (
     is_time,
     listed,
     matrix_of,
+    names_in,
     percentage,
     plain_words,
     split_unit,
@@ -52,6 +53,10 @@ class Comparison:
             return self.same_list(ours, left, truth, right)
         if ours.head == "unit" or truth.head == "unit":
             (ours, our_unit), (truth, true_unit) = split_unit(ours), split_unit(truth)
+            if (not our_unit or not true_unit) and len(our_unit + true_unit) == 1:  # 5\\text{m} as 5m, if not as 5
+                product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))
+                if self.surely_same(product, truth) if our_unit else self.surely_same(ours, product):
+                    return True
             return not contradict(our_unit, true_unit) and self.same(ours, truth)
         if "matrix" in (ours.head, truth.head) or has_matrix(ours) or has_matrix(truth):
             return self.same_matrix(matrix_of(ours), matrix_of(truth))
@@ -72,7 +77,8 @@ class Comparison:
 
     def same_plain(self, ours: Node, truth: Node) -> bool:
         if ours.head != truth.head:
-            return False
+            residue, other = (ours, truth) if ours.head == "mod" else (truth, ours)
+            return residue.head == "mod" and is_reduced(residue) and residue.args[0] == other
         if ours.head == "based":
             return ours.args[0].lstrip("0") == truth.args[0].lstrip("0") and ours.args[1] == truth.args[1]
         if ours.head == "mod":
@@ -90,8 +96,9 @@ class Comparison:
             if len(items) == 1:
                 return self.same(items[0], other)
             if (ours if left is not None else truth).head == "seq" and other.head not in ("group", "text"):
-                # "7/2 or 3.5" is one value, said twice.
-                return all(self.same(item, other) for item in items)
+                # "7/2 or 3.5" is one value, said twice; "5, 5" is a list of two.
+                said_anew = all(item not in items[:index] for index, item in enumerate(items))
+                return said_anew and all(self.same(item, other) for item in items)
             container = ours if left is not None else truth
             if other.head == "group" and container.head == "seq":
                 # A bare list against a tuple: the order counts. Two items in square brackets are an interval.
@@ -178,6 +185,8 @@ class Comparison:
                 if value is None:
                     return False
                 return self.same(other, value) if swapped else self.same(value, other)
+            if relation.args[0] == "===" and relation.args[1].head == "sym" and relation.args[2].head == "mod":
+                return self.same(other, relation.args[2]) if swapped else self.same(relation.args[2], other)
             if relation.args[0] == "in" and relation.args[1].head in ("sym", "group"):
                 return self.same(other, relation.args[2]) if swapped else self.same(relation.args[2], other)
         if ours.head == truth.head == "rel" and region(ours) is None and region(truth) is None:
@@ -220,6 +229,8 @@ class Comparison:
 
     def same_region(self, ours: Node, truth: Node) -> bool:
         """Intervals, unions of them and inequalities in one variable, as pieces of the real line."""
+        if is_inequality(ours) and is_inequality(truth) and names_in(ours) != names_in(truth):
+            return False
         left, right = region(ours), region(truth)
         if left is None or right is None:
             if ours.head == truth.head == "chain" and ours.args[0] == truth.args[0]:
@@ -293,6 +304,12 @@ class Comparison:
             return same_key(ours, truth)
         self.pending.append((ours, truth))
         return True
+
+
+def is_reduced(residue: Node) -> bool:
+    """Whether `3 mod 7` names the number 3: the answer to "what is the remainder"."""
+    value, modulus = residue.args
+    return value.head == modulus.head == "num" and 0 <= value.args[0] < modulus.args[0]
 
 
 def same_key(ours: Node, truth: Node) -> bool:

@@ -32,6 +32,7 @@ MARK = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*|\\[{}\\]|[{}]|^[ \t]*#{4}(?!#)|(?<=[\s.])#{4}(?!#)|</?answer>",
     re.MULTILINE | re.IGNORECASE,
 )
+END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a tokenizer leaves at the end
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
     r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
@@ -58,6 +59,7 @@ class _Mark:
 def extract(text: str, mode: Mode = "standard") -> Extraction:
     """The answer of a completion. `marked` reads marks and announced answers only; see the module for the others."""
     text = text[-MAX_COMPLETION_CHARS:]
+    text = text[:-200] + END_MARKS.sub("", text[-200:])
     _, closed, after = text.rpartition("</think>")
     if closed:
         text = after

@@ -10,6 +10,7 @@ from verifiers.math.nodes import Node, walk
 from verifiers.math.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
 from verifiers.math.text import UNWRAPPED, flat, undress
+from verifiers.math.units import without_measure
 
 Pairs = tuple[tuple[Node, Node], ...]
 
@@ -28,6 +29,9 @@ CHOSEN = re.compile(r"\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:\s.*)?|([A-Za-z])", re.A
 LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
 HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
 ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
+ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
+IN_DOLLARS = re.compile(r"-?\\?\$")
+IN_CENTS = re.compile(r"\bcents?\b")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 SYNONYMS = {
@@ -83,6 +87,12 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         if numbers_agree(left, right):
             return Judgement(True, "the same number")
         return Judgement(False, f"another number than {truth}"[:120])
+    if (IN_DOLLARS.match(ours) and IN_CENTS.search(truth)) or (IN_DOLLARS.match(truth) and IN_CENTS.search(ours)):
+        return Judgement(False, "dollars are not cents")
+    if left is not None or right is not None:
+        measured = number_of(without_measure(ours if left is None else truth))
+        if measured is not None and numbers_agree(measured, left or right or measured):
+            return Judgement(True, "the same number")
     if flat(ours) == flat(truth) != "":
         return Judgement(True, "the same text")
     valued = without_choice(ours, truth), without_choice(truth, ours)
@@ -121,12 +131,18 @@ def numbers_agree(left: Number, right: Number) -> bool:
             or is_rounding_of(right.value, left.value)
         )
     plain, percent = (right, left) if left.percent else (left, right)
+    if abs(plain.value) < 1:
+        return plain.value == percent.value / 100  # 0.5% is no answer to 1/2
     return plain.value in (percent.value, percent.value / 100)
 
 
 def unwrapped(text: str) -> str:
     """Without the fonts and `\\text{}` around words."""
-    return UNWRAPPED.sub(r"\1", text).replace("\\ ", " ").strip()
+    for _ in range(3):
+        before, text = text, UNWRAPPED.sub(r"\1", text)
+        if text == before:
+            break
+    return text.replace("\\ ", " ").strip()
 
 
 def without_choice(text: str, other: str) -> str:
@@ -163,7 +179,7 @@ def words_of(text: str) -> str:
         return "realnumbers"
     if not ONLY_WORDS.fullmatch(plain):
         return ""
-    letters = re.sub(r"[^a-z]", "", plain.lower())
+    letters = re.sub(r"[^a-z]", "", ARTICLE.sub("", plain.lower(), count=1))
     return SYNONYMS.get(letters, letters) if len(letters) > 1 else ""
 
 

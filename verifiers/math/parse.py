@@ -18,7 +18,9 @@ SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
+TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
+REALS = symbol("mathbb R")
 END = Token("end", "")
 
 
@@ -115,7 +117,7 @@ class _Parser:
 
     def ratio(self) -> Node:
         first = self.sum()
-        if not (self.peek().kind == "op" and self.peek().value == ":"):
+        if not (self.peek().kind == "op" and self.peek().value == ":") or (self.in_set and first.head == "sym"):
             return first
         found = [first]
         while self.accept("op", ":"):
@@ -135,7 +137,14 @@ class _Parser:
         while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
             terms.append(self.signed_product())
         self.depth -= 1
-        total = terms[0] if len(terms) == 1 else self.make("add", *terms)
+        total = terms[0]
+        if len(terms) > 1:
+            unit = terms[-1].args[1] if terms[-1].head == "unit" else ""
+            if unit and all(one.head != "unit" for one in terms[:-1]):  # 10 + 2\\sqrt{3} cm: all of it in cm
+                terms[-1] = terms[-1].args[0]
+                total = self.make("unit", self.make("add", *terms), unit)
+            else:
+                total = self.make("add", *terms)
         if self.peek().kind == "op" and self.peek().value == "mod":
             self.advance()
             return self.make("mod", total, self.primary())
@@ -148,12 +157,16 @@ class _Parser:
             if len(signs) > 1:
                 raise Unreadable("a row of signs")
         node = self.product()
-        for sign in reversed(signs):
-            if sign == "-":
-                node = self.make("neg", node)
-            elif sign != "+":
-                node = self.make(sign, node)
+        for sign in signs:
+            if sign != "+":
+                node = self.signed("neg" if sign == "-" else sign, node)
         return node
+
+    def signed(self, sign: str, node: Node) -> Node:
+        """A sign belongs to the value, not to the unit: -3 cm is (-3) cm."""
+        if node.head in ("unit", "degree"):
+            return self.make(node.head, self.signed(sign, node.args[0]), *node.args[1:])
+        return self.make(sign, node)
 
     def product(self) -> Node:
         node = self.power()
@@ -240,7 +253,7 @@ class _Parser:
         if not self.accept("op", "^"):
             return base
         if self.accept("op", "circ") or self.accept("op", "degree"):
-            return self.trailing(self.make("degree", base))
+            return self.degrees(base)
         if self.ordinal():
             return base
         if self.peek() in (Token("op", "'"), Token("op", "*")):
@@ -249,7 +262,7 @@ class _Parser:
             start = self.position
             self.advance()
             if (self.accept("op", "circ") or self.accept("op", "degree")) and self.accept("close", "}"):
-                return self.trailing(self.make("degree", base))
+                return self.degrees(base)
             self.position = start
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -260,6 +273,14 @@ class _Parser:
             exponent = self.make("neg", exponent)
         self.depth -= 1
         return self.trailing(self.make("pow", base, exponent))
+
+    def degrees(self, base: Node) -> Node:
+        node = self.trailing(self.make("degree", base))
+        scale = TEMPERATURES.get(self.peek().value) if self.peek().kind == "sym" else None
+        if scale is None:
+            return node
+        self.advance()
+        return self.make("unit", node, scale)
 
     def ordinal(self) -> bool:
         """Whether an exponent only says "the 21st"; then it is read over."""
@@ -310,13 +331,16 @@ class _Parser:
     def subscripted(self, node: Node, token: Token) -> Node:
         before = self.position
         index = self.argument()
+        written = self.tokens[before - 4 : before - 2]  # (12)_5: a bracket, the digits, a bracket
+        if token.kind == "open" and len(written) == 2 and written[0] is token:
+            token = written[1]
         if node.head == "num" and index.head == "num" and token.kind == "num":
             return self.make("based", token.value, str(index.args[0]))
         if node.head == "sym":
-            written = "".join(
+            name = "".join(
                 one.value for one in self.tokens[before : self.position] if one.kind not in ("open", "close")
             )
-            return symbol(f"{node.args[0]}_{written}")
+            return symbol(f"{node.args[0]}_{name}")
         raise Unreadable("a subscript that is neither a base nor an index")
 
     # Primaries
@@ -394,7 +418,7 @@ class _Parser:
         token = self.advance()
         closing = token.value
         if token.kind != "close":
-            if opening == "set" and token.kind == "op" and closing in ("|", "mid"):
+            if opening == "set" and token.kind == "op" and closing in ("|", "mid", ":"):
                 return self.condition(found)
             raise Unreadable("a bracket that is never closed")
         if opening == "{":
@@ -422,6 +446,9 @@ class _Parser:
         conditions = self.item_list("set")
         if len(variable) != 1 or len(conditions) != 1 or not self.accept("close", "set"):
             raise Unreadable("a set given by several conditions")
+        among = variable[0].args[2] if variable[0].head == "rel" and variable[0].args[0] == "in" else REALS
+        if among != REALS or conditions[0].head not in ("rel", "chain", "seq", "union"):
+            raise Unreadable("a set that is no region of the real line")
         return conditions[0]
 
     def bars(self, kind: str) -> Node:

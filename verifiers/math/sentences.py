@@ -18,7 +18,10 @@ ANNOUNCED = re.compile(
 )
 LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
 FILLER = re.compile(r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*")
-MATH_SPAN = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$", re.DOTALL)
+REASON = re.compile(r",?\s(?:since|because)\s")
+MATH_SPAN = re.compile(
+    r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
+)
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
 
 
@@ -40,9 +43,7 @@ def announced(text: str) -> tuple[str, ...]:
     if position < 0 or not found:
         return ()
     rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
-    rest = re.sub(
-        r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*", "", rest
-    )
+    rest = FILLER.sub("", rest)
     sentence = rest
     math_span = MATH_SPAN.match(rest)
     if math_span:
@@ -57,7 +58,7 @@ def announced(text: str) -> tuple[str, ...]:
     ending = SENTENCE_END.search(rest)
     if ending:
         sentence = rest[: ending.start()]
-    sentence = _untag(sentence)
+    sentence = _untag(REASON.split(sentence, maxsplit=1)[0])
     if not sentence:
         return ()
     return tuple(dict.fromkeys((sentence, *loosely(sentence))))
@@ -78,12 +79,16 @@ CONCLUDED_VALUE = re.compile(
     r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
     re.IGNORECASE | re.ASCII,
 )
+SHARE = re.compile(
+    r"(?:\b(?:half|third|quarter|fourth|fifth|sixth|tenth|double|triple|percent|most|all|out|rest|sum|product)s?|%|\d)\s+\Z",
+    re.IGNORECASE,
+)
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
     r"wrong|incorrect|false|never|maybe|perhaps|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
-    r"between|than|least|most|about|divided|power|percent|pct|infinity|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
 
@@ -96,10 +101,12 @@ def concluded(text: str) -> tuple[str, ...]:
     if not CONCLUSION.search(sentence):
         return ()
     spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
-    value, end = "", 0
+    value, begin, end = "", 0, 0
     for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
         if not any(start < found.start("value") < stop for start, stop in spans):
-            value, end = found["value"], found.end()
+            value, begin, end = found["value"], found.start(), found.end()
+    if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
+        return ()  # "half of 18"
     return (value,) if value and _is_prose(sentence[end:]) else ()
 
 

@@ -14,6 +14,15 @@ def variables(node: Node) -> bool:
     return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
 
 
+def names_in(node: Node) -> frozenset[str]:
+    """The variables of an expression and the functions that are named by a letter."""
+    return frozenset(
+        one.args[0]
+        for one in walk(node)
+        if (one.head == "sym" and one.args[0] not in CONSTANTS) or (one.head == "fn" and len(one.args[0]) == 1)
+    )
+
+
 def flattened(node: Node, head: str) -> Iterator[Node]:
     if node.head == head:
         for part in node.args:

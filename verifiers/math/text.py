@@ -8,7 +8,11 @@ DRESSING = re.compile(
     r"|\\ |[\s​‌‍⁠﻿]"
 )
 UNWRAPPED = re.compile(
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
+    r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathit|mathcal|mathsf|mathtt|boldsymbol|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
+)
+ANNOUNCING = re.compile(
+    r"^\\(?:text|textbf|mathrm|mathbf)\s*\{\s*(?:the )?(?:final )?answer\s?(?:is|:|=)?\s?:?\s*\}\s*:?(?=.)",
+    re.IGNORECASE,
 )
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
@@ -27,8 +31,11 @@ def undress(text: str) -> str:
     text = " ".join(text.split())
     if "\\\\" in text:
         text = ESCAPED_TWICE.sub("\\\\", text)
+    text = ANNOUNCING.sub("", text)
     for _ in range(4):
         before = text
+        if text.endswith("}") and text.count("}") == text.count("{") + 1:  # a brace that closes nothing
+            text = text[:-1].rstrip()
         text = text.removesuffix("\\").rstrip() if not text.endswith("\\\\") else text
         text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
         for left, right in WRAPPERS:

@@ -12,6 +12,7 @@ from verifiers.math.vocabulary import (
     DROPPED,
     FUNCTIONS,
     GREEK,
+    LETTER_UNITS,
     NAMED_SYMBOLS,
     NUMBER_WORDS,
     OPENING,
@@ -39,7 +40,7 @@ class Token(NamedTuple):
 PATTERN = re.compile(
     r"""(?P<space>\s+|~)
   |(?P<repeating>\d*\.(?P<fixed>\d*)\\(?:overline|bar|dot)\s*\{(?P<period>\d+)\})
-  |(?P<number>(?:[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!\s?|\\!,|\\,)\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?![\d.]))?|\.\d+)
+  |(?P<number>(?:[1-9]\d{0,2}(?:,\\!\d{2,3})+(?!\d)|[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!\s?|\\!,|\\,)\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?![\d.]))?|\.\d+)
   |(?P<command>\\(?:[A-Za-z]+\*?|.))
   |(?P<word>[A-Za-z]+)
   |(?P<relation><=|>=|!=|==|=|<|>)
@@ -53,6 +54,8 @@ PATTERN = re.compile(
 )
 SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
 GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
+COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
+MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
 BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
@@ -147,8 +150,8 @@ def _command(
         tokens.append(Token("cmd", "binom", spaced))
     elif name in TEXT_COMMANDS:
         braced = BRACED.match(text, position)
-        if braced is None:
-            return position, depth  # \mathrm e: the font changes nothing
+        if braced is None or MATHEMATICS.search(braced.group(1)):
+            return position, depth  # \mathrm e, \textbf{\pi}: the font changes nothing
         _text(braced.group(1), name, spaced, tokens)
         return braced.end(), depth
     elif name in ACCENTS:
@@ -200,6 +203,8 @@ def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
         tokens.append(Token("sym", "\\" + word, spaced))
     elif len(word) == 1:
         tokens.append(Token("sym", word, spaced))
+    elif word in ("AM", "PM") and previous is not None and previous.kind == "num":
+        tokens.append(Token("text", lowered, spaced))
     elif word in ("cup", "U") and previous is not None and previous.kind == "close":
         tokens.append(Token("op", "cup", spaced))
     elif word.isupper() and word not in SHORT_WORDS and len(word) <= 4:
@@ -226,7 +231,11 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     elif lowered in NUMBER_WORDS and any(token.value == "_" for token in tokens[-2:]):
         tokens.append(Token("num", NUMBER_WORDS[lowered], spaced))
     elif len(words) == 1 and words.isalpha():
-        tokens.append(Token("sym", words, spaced))
+        measured = words in LETTER_UNITS and tokens and (tokens[-1].kind == "num" or tokens[-1].value in (")", "}"))
+        tokens.append(Token("text" if measured else "sym", words, spaced))
+    elif (counted := COUNTED.fullmatch(words)) is not None:  # \\text{12 eggs}
+        tokens.extend(tokenize(counted[1]))
+        _text(counted[2], command, True, tokens)
     elif re.fullmatch(r"-?[\d.,/]+", words, re.ASCII) or (
         command.startswith("math") and len(words) <= 3 and "\\" not in words
     ):

@@ -2,6 +2,8 @@
 
 import re
 
+from verifiers.math.vocabulary import LETTER_UNITS
+
 SAME_UNIT = {
     "cm": "centimeter centimeters centimetre centimetres cms",
     "mm": "millimeter millimeters millimetre millimetres",
@@ -30,14 +32,31 @@ SAME_UNIT = {
     "dollar": "dollars usd bucks",
     "euro": "euros",
     "degree": "degrees deg",
+    "celsius": "centigrade",
+    "fahrenheit": "",
     "rad": "radian radians",
     "%": "percent percentage pct",
     "mph": "mi/h",
-    "am": "a.m.",
-    "pm": "p.m.",
+    "am": "a.m",
+    "pm": "p.m",
 }
 CANONICAL = {alias: name for name, aliases in SAME_UNIT.items() for alias in [name, *aliases.split()]}
+TEMPERATURES = {"celsius", "fahrenheit"}
+MEASURED = re.compile(
+    r"(?P<value>[^A-Za-z]*(?:\\(?:times|cdot)[^A-Za-z]*)?\d\}?)(?P<gap>(?:\s|~|\\[,;: ])*)"
+    r"(?P<over>[A-Za-z]{1,3})(?:\s?/\s?(?P<under>[A-Za-z]{1,7}))?(?P<power>\^\{?[23]\}?|[²³])?",
+    re.ASCII,
+)
 POWER_WORDS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cubed": "3"}
+
+
+def without_measure(text: str) -> str:
+    """`540 m`, `9.8 m/s^2` without their unit, and anything else as it is: `540m` may be a product."""
+    found = MEASURED.fullmatch(text)
+    if found is None or not (found["gap"] or found["under"] or found["power"]):
+        return text
+    names = [found["over"], *filter(None, [found["under"]])]
+    return found["value"] if all(name in LETTER_UNITS or name in CANONICAL for name in names) else text
 
 
 def measures(unit: str) -> list[str]:
@@ -61,4 +80,8 @@ def measures(unit: str) -> list[str]:
 def contradict(left: str, right: str) -> bool:
     """Whether both name a measure and not the same one: 5 cm is not 5 m. Words that are no measure say nothing."""
     ours, theirs = measures(left), measures(right)
-    return bool(ours) and bool(theirs) and ours != theirs
+    scales = [TEMPERATURES & set(found) for found in (ours, theirs)]
+    if scales[0] and scales[1]:
+        return scales[0] != scales[1]
+    ours, theirs = (["degree" if one in TEMPERATURES else one for one in found] for found in (ours, theirs))
+    return bool(ours) and bool(theirs) and set(ours) != set(theirs)

@@ -129,7 +129,7 @@ def warm_up(process_id: int) -> None:
 @functools.lru_cache(maxsize=8_192)
 def truth_of(answer: str) -> str:
     """The ground truth as an answer: a whole solution is searched for its own."""
-    if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer:
+    if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer or "nswer" in answer:
         found = extract(answer, "standard")
         if found.candidates:
             return undress(found.candidates[-1] if found.source == "bare" else found.candidates[0])

@@ -66,6 +66,7 @@ SHORT_WORDS = words(
     the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD th st
     nd rd"""
 )
+LETTER_UNITS = words("m s g h L")  # in an upright font behind a number
 SCALES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip

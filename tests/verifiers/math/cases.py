@@ -212,7 +212,35 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\sum_{k=1}^{n} k a_k", r"\sum_{k=1}^{n} a_k k"),
         (r"\int_0^1 2x f(x)\,dx", r"\int_0^1 f(x)\cdot 2x\,dx"),
     ],
+    "units behind what is more than a number": [
+        (r"-3 \text{ degrees}", "-3"),
+        (r"-4\text{ cm}", "-4"),
+        (r"7 + 2\sqrt{5} \text{ cm}", r"7+2\sqrt5"),
+        (r"-7^\circ\text{C}", "-7"),
+        (r"-7 \text{ degrees Celsius}", r"-7^\circ C"),
+        (r"8 \text{ m}", "8"),
+        (r"8\,\mathrm{s}", "8"),
+        ("60 km/h", "60"),
+        ("60 m/minute", "60"),
+        (r"9.8 \, m/s^2", "9.8"),
+        (r"\text{14 hours}", "14"),
+        ("5:20 PM", r"5:20 \text{ p.m.}"),
+    ],
+    "remainders": [(r"4 \pmod 9", "4"), (r"x \equiv 4 \pmod{9}", "4")],
+    "a set given by a condition": [
+        (r"\{x : 2 \le x < 9\}", "[2,9)"),
+        (r"\{t \in \mathbb{R} \mid t > 4\}", r"(4,\infty)"),
+    ],
+    "bases in brackets": [("(314)_5", "314_5"), (r"(314)_{5}", "314_{5}")],
+    "typography": [
+        (r"\mathcal{D}", "D"),
+        (r"\textbf{\frac{3}{7}}", r"\frac37"),
+        (r"\boldsymbol{\text{(D)}}", r"\text{(D)}"),
+        (r"7,\!04,\!150", "704150"),
+        (r"\text{a hexagon}", r"\text{Hexagon}"),
+    ],
 }
+
 
 DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "numbers": [
@@ -348,7 +376,27 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\sum_{k=0}^{n} a_k", r"\sum_{k=1}^{n} a_k"),
         (r"\frac{1}{3000!}", r"\frac{1}{3001!}"),
     ],
+    "units behind what is more than a number": [
+        (r"-3 \text{ degrees}", "3"),
+        ("7n", "7"),
+        ("7 n", "7"),
+        (r"7\text{ m}", r"7\text{ km}"),
+        (r"7^\circ C", r"7^\circ F"),
+        (r"\text{7 or 8}", "7"),
+        (r"\text{7 minus 8}", "7"),
+        (r"\frac{1}{4}\%", r"\frac{1}{4}"),
+        ("5:20 AM", r"5:20 \text{ p.m.}"),
+    ],
+    "remainders": [(r"4 \pmod 9", r"4 \pmod 8"), (r"13 \pmod 9", "4")],
+    "a set given by a condition": [(r"\{n \in \mathbb{Z} : 2 \le n < 9\}", "[2,9)")],
+    "bases in brackets": [("(314)_5", "314"), ("(314)_5", "314_6")],
+    "hours": [(r"5:20 \text{ a.m.}", r"5:20 \text{ p.m.}")],
+    "values said twice": [("5, 5", "5"), (r"\{2, 3\}", "2, 2")],
+    "names in inequalities": [(r"t \ge 3", r"x \ge 3"), ("1 < t < 2", "1 < x < 2")],
+    "cents": [(r"\$8", r"8 \text{ cents}")],
+    "articles": [(r"\text{a hexagon}", r"\text{a square}")],
 }
+
 
 EXTRACTED: list[tuple[str, str, bool]] = [
     (r"so \boxed{41} and then \boxed{42}", "42", True),
@@ -408,4 +456,12 @@ EXTRACTED: list[tuple[str, str, bool]] = [
         "42",
         False,
     ),
+    ("The answer is 42.</s>", "42", True),
+    ("The answer is 42.<|im_end|>\n", "42", True),
+    ("The answer is 42, since 6 * 7 = 42.", "42", True),
+    ("So Ann earns 6 * $7 = $42 every week.", "42", True),
+    ("Therefore he keeps 21 eggs, half of 42.", "42", False),
+    ("The answer is twice 42.", "42", False),
+    ("42", "The answer is 42", True),
+    (r"\boxed{\text{The final answer is: } \frac{6}{7}}", r"\frac67", True),
 ]
