@@ -15,12 +15,22 @@ from functools import reduce
 
 from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
+from verifiers.math.polynomials import (
+    TRIAL_LIMIT,
+    Monomial,
+    Poly,
+    accumulate,
+    add,
+    content_of,
+    exact_function,
+    factorize,
+    merge,
+    render,
+    render_monomial,
+)
 
-Monomial = tuple[tuple[str, int], ...]
-Poly = dict[Monomial, Fraction]
 Quotient = tuple[Poly, Poly]
 
-TRIAL_LIMIT = 1_000  # of the primes that roots are factored by
 MAX_TERMS = 300
 MAX_PRODUCTS = 6_000
 MAX_EXPANDED_POWER = 24
@@ -424,88 +434,3 @@ class Algebra:
         top = {monomial: value / scale for monomial, value in top.items()}
         bottom = {monomial: value / scale for monomial, value in bottom.items()}
         return f"{render(top)}|{render(bottom)}"
-
-
-def accumulate(poly: Poly, monomial: Monomial, value: Fraction) -> None:
-    total = poly.get(monomial, 0) + value
-    if total:
-        poly[monomial] = total
-    else:
-        poly.pop(monomial, None)
-
-
-def add(left: Poly, right: Poly, sign: int = 1) -> Poly:
-    total = dict(left)
-    for monomial, value in right.items():
-        accumulate(total, monomial, sign * value)
-    return total
-
-
-def merge(left: Monomial, right: Monomial) -> Monomial:
-    if not left:
-        return right
-    if not right:
-        return left
-    exponents = dict(left)
-    for generator, exponent in right:
-        exponents[generator] = exponents.get(generator, 0) + exponent
-    return tuple(sorted((generator, exponent) for generator, exponent in exponents.items() if exponent))
-
-
-def content_of(poly: Poly) -> Fraction:
-    """The greatest rational number that leaves integer coefficients without a common factor."""
-    tops = math.gcd(*(value.numerator for value in poly.values()))
-    bottoms = math.lcm(*(value.denominator for value in poly.values()))
-    if bottoms.bit_length() > MAX_BITS:
-        raise TooMuch(f"an integer of more than {MAX_BITS} bits")
-    return Fraction(tops, bottoms)
-
-
-def render_monomial(monomial: Monomial) -> str:
-    return "*".join(f"{generator}^{exponent}" for generator, exponent in monomial)
-
-
-def render(poly: Poly) -> str:
-    return "+".join(f"{value}*{render_monomial(monomial)}" for monomial, value in sorted(poly.items())) or "0"
-
-
-def factorize(integer: int) -> list[tuple[int, int]]:
-    """Small primes by trial division; what is left counts as a prime, or as the square of one."""
-    found: list[tuple[int, int]] = []
-    candidate = 2
-    while candidate * candidate <= integer and candidate < TRIAL_LIMIT:
-        times = 0
-        while integer % candidate == 0:
-            integer //= candidate
-            times += 1
-        if times:
-            found.append((candidate, times))
-        candidate += 1 if candidate == 2 else 2
-    if integer > 1:
-        whole = math.isqrt(integer)
-        found.append((whole, 2) if whole * whole == integer else (integer, 1))
-    return found
-
-
-def exact_function(name: str, values: list[Fraction]) -> Fraction | None:
-    """A function of rational numbers that has a rational value and is small; `None` otherwise."""
-    if name in ("max", "min"):
-        return max(values) if name == "max" else min(values)
-    integers = [int(value) for value in values if value.denominator == 1]
-    if len(values) == 1:
-        (value,) = values
-        if name in ("abs", "norm"):
-            return abs(value)
-        if name == "floor":
-            return Fraction(math.floor(value))
-        if name == "ceil":
-            return Fraction(math.ceil(value))
-        if name == "factorial" and integers and 0 <= integers[0] <= 150:
-            return Fraction(math.factorial(integers[0]))
-    if len(integers) == len(values) == 2:
-        top, bottom = integers
-        if name == "binom" and 0 <= bottom <= top <= 400:
-            return Fraction(math.comb(top, bottom))
-    if integers and len(integers) == len(values) and name in ("gcd", "lcm"):
-        return Fraction(math.gcd(*integers) if name == "gcd" else math.lcm(*integers))
-    return None

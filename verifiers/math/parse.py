@@ -8,32 +8,30 @@ side, an unbalanced bracket.
 import re
 from fractions import Fraction
 
+from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import INFINITY, Node, number, symbol
-from verifiers.math.tokens import Token, Unreadable, tokenize
+from verifiers.math.tokens import END, Token, Unreadable, tokenize
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 
-SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
 SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
-SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 REALS = symbol("mathbb R")
-END = Token("end", "")
 
 
 def parse(text: str) -> Node:
     """The tree of an answer. Raises `Unreadable` or `TooMuch`, each with the reason."""
-    parser = _Parser(tokenize(text))
+    parser = Parser(tokenize(text))
     node = parser.items(closing=None)
     if parser.peek() is not END:
         raise Unreadable(f"unexpected {parser.peek().value!r}")
     return node
 
 
-class _Parser:
+class Parser:
     """A position in a list of tokens."""
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -353,18 +351,18 @@ class _Parser:
         if kind == "sym":
             return self.named(value)
         if kind == "fn":
-            return self.function(value)
+            return function(self, value)
         if kind == "open":
             return self.bracketed(value)
         if kind == "cmd":
-            return self.command(value)
+            return command(self, value)
         if kind == "op" and value in ("|", "||"):
             return self.bars(value)
         if kind == "op" and value in ("-", "+"):
             node = self.power()
             return self.make("neg", node) if value == "-" else node
         if kind == "env":
-            return self.environment(value)
+            return environment(self, value)
         if kind == "text":
             words = value
             while self.peek().kind == "text":
@@ -458,125 +456,6 @@ class _Parser:
         if not self.accept("op", kind):
             raise Unreadable("a bar that is never closed")
         return self.make("fn", "abs" if kind == "|" else "norm", node)
-
-    def function(self, name: str) -> Node:
-        name = SYMBOL_FUNCTIONS.get(name, name)
-        if name in ("sqrt", "cbrt"):
-            index = number(2 if name == "sqrt" else 3)
-            token = self.peek()
-            if token.kind == "open" and token.value == "[":
-                self.advance()
-                index = self.closed("[")
-            token = self.peek()
-            if token.kind == "num" or token.kind in ("sym", "fn", "cmd"):
-                return self.make("root", self.primary(), index)
-            return self.make("root", self.argument(), index)
-        base: Node | None = None
-        exponent: Node | None = None
-        inverse = False
-        while self.peek().kind == "op" and self.peek().value in ("_", "^"):
-            if self.advance().value == "_":
-                base = self.argument()  # \log_28 has base 2, as TeX reads it
-            elif exponent is not None or inverse:
-                raise Unreadable("an exponent of an exponent")
-            else:
-                exponent = self.argument()
-                if exponent == Node("neg", (number(1),)):
-                    inverse, exponent = True, None
-        if inverse:
-            name = "arc" + name
-        arguments = self.function_arguments()
-        if len(arguments) != 1 and name not in SEVERAL_ARGUMENTS:
-            raise Unreadable(f"{name} of {len(arguments)} things")
-        if name == "cis" and len(arguments) == 1:
-            sine = self.make("mul", symbol("i"), self.make("fn", "sin", arguments[0]))
-            node = self.make("add", self.make("fn", "cos", arguments[0]), sine)
-        elif name == "exp" and len(arguments) == 1:
-            node = self.make("pow", symbol("e"), arguments[0])
-        elif name == "ln":
-            node = self.make("fn", "log", arguments[0], symbol("e"))
-        elif name == "log":
-            node = self.make("fn", "log", arguments[0], base if base is not None else number(10))
-        else:
-            node = self.make("fn", name, *arguments)
-        return node if exponent is None else self.make("pow", node, exponent)
-
-    def function_arguments(self) -> list[Node]:
-        """`\\sin(x)`, `\\sin{x}`, `\\sin 2x`: a bracket, or the product that follows, up to the next function."""
-        token = self.peek()
-        if token.kind == "open" and token.value in ("(", "[", "{"):
-            self.advance()
-            found = self.item_list(token.value)
-            if self.advance().kind != "close" or not found:
-                raise Unreadable("a bracket that is never closed")
-            if self.peek() in (Token("op", "^"), Token("op", "^", True)) and token.value == "{":
-                self.advance()
-                found[-1] = self.make("pow", found[-1], self.argument())
-            return found
-        negative = self.accept("op", "-")
-        node = self.power()
-        while (token := self.peek()).kind in ("num", "sym") or (token.kind == "cmd" and token.value == "frac"):
-            if token.kind == "num":
-                raise Unreadable("a number behind an argument")
-            node = self.make("mul", node, self.power())
-        while self.peek() in (Token("op", "/"), Token("op", "/", True)) and node.head in ("sym", "mul", "num"):
-            self.advance()
-            node = self.make("div", node, self.power())
-        return [self.make("neg", node) if negative else node]
-
-    def command(self, name: str) -> Node:
-        if name == "frac":
-            top = self.argument()
-            return self.make("div", top, self.argument())
-        if name == "binom":
-            top = self.argument()
-            return self.make("fn", "binom", top, self.argument())
-        if name == "emptyset":
-            return self.make("set")
-        # Sums, products, integrals and limits are kept as they are written and never computed.
-        lower = upper = symbol("")
-        while self.peek().kind == "op" and self.peek().value in ("_", "^"):
-            if self.advance().value == "_":
-                lower = self.argument()
-            else:
-                upper = self.argument()
-        return self.make("big", name, lower, upper, self.product())
-
-    def environment(self, value: str) -> Node:
-        action, _, name = value.partition(" ")
-        if action != "begin" or not (name.rstrip("*").endswith("matrix") or name in ("array", "cases", "aligned")):
-            raise Unreadable(f"the environment {name!r} is not known"[:60])
-        if name == "array" and self.peek().kind == "open" and self.peek().value == "{":
-            while self.advance().kind not in ("close", "end"):
-                pass
-        rows: list[tuple[Node, ...]] = []
-        row: list[Node] = []
-        while True:
-            token = self.peek()
-            if token is END:
-                raise Unreadable("a matrix that is never closed")
-            if token.kind == "env":
-                self.advance()
-                break
-            if token.kind == "op" and token.value == "&":
-                self.advance()
-            elif token.kind == "op" and token.value == r"\\":
-                self.advance()
-                if row:
-                    rows.append(tuple(row))
-                row = []
-            else:
-                row.append(self.relation())
-                if self.peek().kind == "sep":
-                    self.advance()
-        if row:
-            rows.append(tuple(row))
-        if token.value != f"end {name}" or not rows or len({len(one) for one in rows}) != 1:
-            raise Unreadable("a matrix whose rows do not match")
-        if name in ("cases", "aligned") and len(rows[0]) == 1:  # a system of equations is a list
-            return self.make("seq", *(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
-        kind = {"vmatrix": "|", "cases": "{", "aligned": "{"}.get(name, "(")
-        return self.make("matrix", kind, *rows)
 
 
 def literal(token: Token) -> Node:

@@ -84,6 +84,8 @@ SHARE = re.compile(
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+ODD_END = re.compile(r"['!]{2}|;")  # 42!! and 42'' are no prose
+ODD_START = re.compile(r"[()]{2}\s*\Z")
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
@@ -107,7 +109,7 @@ def concluded(text: str) -> tuple[str, ...]:
             value, begin, end = found["value"], found.start(), found.end()
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
         return ()  # "half of 18"
-    return (value,) if value and _is_prose(sentence[end:]) else ()
+    return (value,) if value and _is_prose(sentence[end:]) and not ODD_END.match(sentence[end:]) else ()
 
 
 def loosely(sentence: str) -> tuple[str, ...]:
@@ -128,6 +130,8 @@ def _only_number(text: str) -> tuple[str, ...]:
         return ()
     before, after = text[: numbers[0].start()], text[numbers[0].end() :]
     if not re.search(r"[A-Za-z]{2}", before + after) or re.match(r"\w", after) or re.search(r"\w$", before):
+        return ()
+    if ODD_END.match(after) or ODD_START.search(before[-8:]):
         return ()
     return (numbers[0].group(),) if _is_prose(before + " " + after) else ()
 

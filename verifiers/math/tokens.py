@@ -37,6 +37,7 @@ class Token(NamedTuple):
     spaced: bool = False
 
 
+END = Token("end", "")  # stands behind the last
 PATTERN = re.compile(
     r"""(?P<space>\s+|~)
   |(?P<repeating>\d*\.(?P<fixed>\d*)\\(?:overline|bar|dot)\s*\{(?P<period>\d+)\})

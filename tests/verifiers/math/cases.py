@@ -462,6 +462,9 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     ("So Ann earns 6 * $7 = $42 every week.", "42", True),
     ("Therefore he keeps 21 eggs, half of 42.", "42", False),
     ("The answer is twice 42.", "42", False),
+    ("Therefore, it is 42!!!", "42", False),
+    ("Therefore, it is ((((42", "42", False),
+    ("Therefore, it is 42!", "42", True),
     ("42", "The answer is 42", True),
     (r"\boxed{\text{The final answer is: } \frac{6}{7}}", r"\frac67", True),
 ]
