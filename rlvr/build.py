@@ -47,7 +47,10 @@ def prepare(config: GRPOConfig | SFTConfig) -> Path:
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
-    first_problems(make_task(config.task.name, config.task.knobs, config.seed), config)
+    task = make_task(config.task.name, config.task.knobs, config.seed)
+    first_problems(task, config)
+    if not config.verify.verifier:
+        check_verifier(task.problem(0).verifier)
     return claim_folder(config)
 
 
@@ -115,7 +118,7 @@ def claim_folder(config: RunConfig) -> Path:
     folder = Path(config.out)
     path = folder / "config.yaml"
     now = config.model_dump(mode="json")
-    if path.exists():
+    if path.exists() and any(folder.rglob("metrics.jsonl")):  # a start that failed before its first step claims nothing
         before = yaml.safe_load(path.read_text())
         changed = [
             f"{key} ({old} there, {new} now)"
@@ -127,10 +130,15 @@ def claim_folder(config: RunConfig) -> Path:
                 f"{folder} holds a run with another configuration: {'; '.join(changed[:5])}. Choose another "
                 f"folder (out=runs/NAME), or delete that one"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(dump_config(config))
-    os.replace(partial, path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(dump_config(config))
+        os.replace(partial, path)
+    except OSError as error:
+        raise ConfigError(
+            f"out: cannot make the run folder {str(folder)!r}: {error}; choose another, out=runs/NAME"
+        ) from error
     return folder
 
 

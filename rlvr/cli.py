@@ -1,6 +1,7 @@
 """The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +52,10 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
     """
     from rlvr.config_file import load_config
 
-    loaded = load_config(config, overrides or [])
+    given = overrides or []
+    if any(override.startswith("model.path=") for override in given):
+        given = ["model.scratch=null", "cold_start=null", *given]  # a trained model takes the place of a new one
+    loaded = load_config(config, given)
     from rlvr.evaluate_model import evaluate_model
 
     evaluate_model(loaded)
@@ -96,6 +100,8 @@ def sandbox_doctor() -> None:
 
 def main() -> None:
     """Run the command line; an error that rlvr raised on purpose is printed without a traceback, with exit code 1."""
+    if os.getcwd() not in sys.path:  # `my_checks:same_word` lies where the command is called, as with python -m
+        sys.path.insert(0, os.getcwd())
     try:
         app()
     except RlvrError as error:

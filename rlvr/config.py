@@ -249,6 +249,11 @@ class GRPOConfig(RunConfig):
                 f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
                 "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
             )
+        if self.cold_start is not None:
+            try:
+                make_task(self.task.name, {**self.task.knobs, **self.cold_start.task}, seed=0)
+            except ValueError as error:
+                raise ValueError(f"cold_start.task: {error}") from None
         if self.model.scratch is not None and self.cold_start is None:
             raise ValueError(
                 "model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "

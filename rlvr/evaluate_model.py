@@ -9,7 +9,7 @@ from rlvr.config import GRPOConfig, SFTConfig
 from rlvr.errors import ConfigError
 from rlvr.evaluate import Evaluation, evaluate
 from rlvr.models.load import load_policy
-from rlvr.rollout import make_grade
+from rlvr.rollout import check_graders, make_grade
 from rlvr.types import Sampling
 from tasks import make_task
 
@@ -39,6 +39,8 @@ def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
         make_grade(config.verify),
         seed=0,
     )
+    for groups in found.groups:
+        check_graders(groups, config.verify.max_failed_share)
     table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(problems)} problems")
     for name, estimate in found.estimates.items():
         table.add_row(name, f"{estimate.mean:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}")

@@ -25,7 +25,7 @@ import torch
 
 from rlvr.config import GRPOConfig, RunConfig
 from rlvr.engines.base import Generator
-from rlvr.errors import CheckpointError
+from rlvr.errors import CheckpointError, DataError
 from rlvr.evaluate import evaluate
 from rlvr.groups import why_no_signal
 from rlvr.learner import Learner
@@ -114,11 +114,14 @@ class Run:
         else:
             self._finish()
 
-    def take_problems(self, count: int) -> range:
-        """The numbers of the next `count` training problems."""
+    def take_problems(self, count: int) -> dict[int, Problem]:
+        """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
         numbers = range(self.cursor, self.cursor + count)
         self.cursor = numbers.stop
-        return numbers
+        try:
+            return {number: self.task.problem(number) for number in numbers}
+        except ValueError as error:
+            raise DataError(str(error)) from error
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -162,6 +165,8 @@ class Run:
         started = time.monotonic()
         samples = self.config.eval.samples
         found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
+        for groups in found.groups:
+            check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
         for kind, groups in zip(("greedy", "drawn"), found.groups, strict=True):
             if groups:
@@ -212,6 +217,8 @@ class Run:
             self.learner.skipped_in_a_row = state["skipped_in_a_row"]
             self.done, self.cursor, self.silent_steps = state["step"], state["cursor"], state["silent_steps"]
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
+            if self.done < self.config.steps:
+                print(f"{self.stage} goes on after step {self.done} ({path})", flush=True)
             return
 
     # -- what is said on the way -----------------------------------------------------------------------------------

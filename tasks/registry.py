@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Protocol, get_args, get_origin
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.problem import Problem
 
@@ -64,13 +66,14 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
             nearest = get_close_matches(knob, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(known)}"
             raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
-    values = {knob: _as_declared(known[knob].type, value) for knob, value in knobs.items()}
+    values = dict(knobs)
     if "seed" in known:
         values.setdefault("seed", seed)
-    made: Task = kind(**values)
+    try:
+        made: Task = TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        knob = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"the task {name!r}: {knob + ': ' if knob else ''}{reason}") from None
     return made
-
-
-def _as_declared(declared: Any, value: Any) -> Any:
-    """YAML has lists only; a knob declared as a tuple gets one."""
-    return tuple(value) if get_origin(declared) is tuple and get_args(declared) and isinstance(value, list) else value

@@ -44,12 +44,12 @@ def train(config: GRPOConfig) -> Run:
 
 def sample(run: Run, config: GRPOConfig) -> list[Group]:
     """The groups of the next `prompts_per_step` problems, with verdicts and rewards."""
-    numbers = run.take_problems(config.prompts_per_step)
+    problems = run.take_problems(config.prompts_per_step)
     return collect(
-        problems=[run.task.problem(number) for number in numbers],
+        problems=list(problems.values()),
         n=config.group_size,
         sampling=run.sampling,
-        seeds=[derive(config.seed, "sample", number) for number in numbers],
+        seeds=[derive(config.seed, "sample", number) for number in problems],
         generator=run.generator,
         chat=run.chat,
         grade=run.grade,

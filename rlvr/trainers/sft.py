@@ -27,7 +27,7 @@ def train(config: SFTConfig) -> Run:
     with open_run(config) as run:
         for step in run.steps():
             with run.clock("learn"):
-                problems = [run.task.problem(number) for number in run.take_problems(config.rows_per_step)]
+                problems = list(run.take_problems(config.rows_per_step).values())
                 metrics = run.learner.update(solution_batch(problems, run.chat), likelihood_loss)
             run.sync_weights(metrics)
             run.finish_step(step, metrics)

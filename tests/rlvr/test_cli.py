@@ -42,7 +42,7 @@ def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
     from rlvr.models.load import save_model
 
     save_model(policy, chat.tokenizer, tmp_path)
-    overrides = ["model.scratch=null", "cold_start=null", f"model.path={tmp_path}", "eval={problems: 4, samples: 2}"]
+    overrides = [f"model.path={tmp_path}", "eval={problems: 4, samples: 2}"]
     done = rlvr("eval", "configs/quickstart.yaml", *overrides)
     assert done.returncode == 0, done.stderr
     for measure in ("greedy", "avg@2", "pass@2", "maj@2", "cut off"):
@@ -52,3 +52,14 @@ def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
         untrained.stderr
         == "error: model.scratch is not trained: name a model, such as model.path=runs/quickstart/model\n"
     )
+
+
+def test_a_verifier_is_found_beside_where_the_installed_command_is_called(tmp_path: Path) -> None:
+    (tmp_path / "my_checks.py").write_text(
+        "from verifiers import Verdict\n\n\n"
+        "def same_word(completion: str, answer: str, **context: object) -> Verdict:\n"
+        "    return Verdict(float(completion == answer), 'correct' if completion == answer else 'wrong')\n"
+    )
+    command = [str(Path(sys.executable).with_name("rlvr")), "verify", "--verifier", "my_checks:same_word", "5", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert "correct" in done.stdout, done.stderr

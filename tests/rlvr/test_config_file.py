@@ -30,9 +30,9 @@ def test_overrides_reach_into_sections_and_short_forms_name_them() -> None:
 
 
 def test_a_section_given_whole_takes_the_place_of_the_files() -> None:
-    config = load_config(QUICKSTART, ["task={name: gsm8k, system: Think.}"])
+    config = load_config(QUICKSTART, ["task={name: gsm8k, system: Think.}", "cold_start.task={}"])
     assert config.task.knobs == {"system": "Think."}
-    assert load_config(QUICKSTART, ["task=gsm8k"]).task.knobs == {}
+    assert load_config(QUICKSTART, ["task=gsm8k", "cold_start.task={}"]).task.knobs == {}
 
 
 def test_a_preset_takes_overrides_of_single_choices() -> None:
@@ -59,6 +59,9 @@ def test_a_preset_takes_overrides_of_single_choices() -> None:
         ("model.path=somewhere", "expected exactly one of model.path"),
         ("model.scratch.heads=5", "hidden_size (160) must be a multiple of heads (5)"),
         ("steps", "expected key=value"),
+        ("task.max_steps=two", "the task 'arithmetic': max_steps: Input should be a valid integer"),
+        ("task={name: dataset}", "the task 'dataset': train: Field required"),
+        ("cold_start.task.min_stepz=1", "cold_start.task: the task 'arithmetic' has no knob 'min_stepz'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_the_way_out(override: str, said: str) -> None:

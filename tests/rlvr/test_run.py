@@ -226,3 +226,35 @@ def test_a_finished_run_says_so_and_does_nothing(tiny: Path, capsys: pytest.Capt
     run_trainer(config)
     assert re.search(r"run is finished .*out=runs/NAME", capsys.readouterr().out)
     assert (tiny.parent / "run/model/model.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_start_that_was_refused_claims_no_folder(tiny: Path) -> None:
+    with pytest.raises(DataError, match="Lower max_tokens"):
+        grpo.train(recipe(tiny, **{"sampling.max_tokens": 250, "eval.problems": 2}))
+    grpo.train(recipe(tiny, **{"sampling.max_tokens": 40, "eval.problems": 2}))
+
+
+def test_a_broken_grader_is_no_accuracy_of_zero(tiny: Path) -> None:
+    grading = {"verify.verifier": "tests.rlvr.scripts:always_fails", "eval.problems": 2}
+    with pytest.raises(GraderError, match="failed on 100%"):
+        grpo.train(recipe(tiny, **grading))
+    assert not (tiny.parent / "run/rollouts").exists()  # the evaluation before the first step said so
+
+
+def test_a_row_without_an_answer_is_one_sentence_whenever_it_comes(tiny: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "1+{n}?", "answer": {"null" if n == 5 else n + 1}}}\n' for n in range(9)))
+    task = f"{{name: dataset, train: {rows}, held_out_rows: 1}}"
+    with pytest.raises(DataError, match="row train-5: column 'answer' is empty"):
+        grpo.train(recipe(tiny, task=task, steps=8))
+
+
+def test_going_on_is_said(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+
+    config = recipe(tiny, steps=4, **{"checkpoint.every": 2})
+    grpo.train(config)
+    shutil.rmtree(tiny.parent / "run/checkpoints/step-000004")
+    shutil.rmtree(tiny.parent / "run/model")
+    grpo.train(config)
+    assert "grpo goes on after step 2" in capsys.readouterr().out
