@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from examples.verifiers import llm_judge
 from rlvr.config import ModelConfig, OptimizerConfig, ScratchConfig
 from rlvr.learner import Learner
 from rlvr.models.load import load_policy, save_model, scratch_chat
 from rlvr.trainers.sft import likelihood_loss, solution_batch
 from tasks import Problem
-from verifiers import verify_batch
 
 pytestmark = [
     pytest.mark.vllm,
@@ -30,8 +30,6 @@ PAIRS = [("The capital is Paris.", "Paris"), ("It may be Lyon.", "Paris"), ("", 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from examples.verifiers import llm_judge
-
     chat = scratch_chat(SIZE, [llm_judge.RUBRIC])
     learner = Learner(
         load_policy(ModelConfig(scratch=SIZE), chat, torch.device("cpu"), 1.0, 0), OptimizerConfig(lr=5e-3), steps=40
@@ -69,6 +67,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_model_behind_a_real_server_grades(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLVR_JUDGE_URL", server)
-    verdicts = verify_batch(PAIRS, "examples.verifiers.llm_judge:judge", timeout_seconds=60)
+    llm_judge.model_name.cache_clear()  # another test's server may have been asked before
+    verdicts = llm_judge.judge.verify_chunk(PAIRS)
     assert [(verdict.score, verdict.status) for verdict in verdicts] == [(0.0, "wrong")] * 3
     assert {verdict.detail for verdict in verdicts} == {"the judge says wrong"}
