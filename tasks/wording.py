@@ -6,6 +6,7 @@ from typing import Any
 EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "dataclass_type": "keys and values",
     "dict_type": "keys and values",
     "finite_number": "a finite number",
     "float_parsing": "a number",

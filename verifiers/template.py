@@ -1,7 +1,7 @@
 """The process that workers are forked from, and the loop that a worker runs. Started by `verifiers.pool` only.
 
-It stays single-threaded, so that forking it is safe, and keeps the children it has not yet reaped in a table, so that it
-never kills a stranger with a reused process id and can say how one ended.
+It stays single-threaded, so that forking it is safe, and keeps a table of its children, so that it never kills a
+stranger with a reused process id and can say how one ended.
 """
 
 import contextlib

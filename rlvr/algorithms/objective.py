@@ -117,8 +117,8 @@ def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """
     values = {"preset": choices} if isinstance(choices, str) else dict(choices)
     name = values.pop("preset", "grpo")
-    if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(str(name), PRESETS)}; known: {', '.join(PRESETS)}")
     known = [field.name for field in fields(Objective)]
     for choice in values:
         if choice not in known:

@@ -1,6 +1,7 @@
 """Tables of one's own: what is held out of them, and what is said of those that cannot be used."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,8 @@ def test_an_unknown_ending_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_a_knob_of_the_wrong_kind_is_said_in_plain_words(knobs: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         make_task("dataset", {"train": "rows.jsonl", **knobs} if knobs else {}, seed=0)
-    assert str(caught.value) == said
 
 
 def test_a_module_with_a_mistake_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
