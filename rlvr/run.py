@@ -164,7 +164,10 @@ class Run:
             return {}
         started = time.monotonic()
         samples = self.config.eval.samples
-        found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
+        count, wanted = len(self.held_out), self.config.eval.problems
+        fewer = f" (eval.problems is {wanted}, and the task holds out no more)" if count < wanted else ""
+        with self.display.doing(f"evaluating {count} held-out problems{fewer}"):
+            found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
         for groups in found.groups:
             check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
