@@ -60,6 +60,13 @@ def start_a_program_and_wait(payload: str) -> None:
     program.wait()
 
 
+def compute(seconds: float) -> None:
+    """Use the processor for so long."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 def sleep(payload: float) -> float:
     time.sleep(payload)
     return payload
