@@ -42,7 +42,7 @@ def test_answers_that_were_labelled_blindly_get_their_label(kind: str) -> None:
         for answer in group
         if (VERIFIER(rf"So it is $\boxed{{{answer}}}$.", truth).score == 1.0) != right
     ]
-    assert {(truth, answer) for truth, answer, _ in wrong} == {pair for pair in REFUSED.get(kind, ())}
+    assert {(truth, answer) for truth, answer, _ in wrong} == set(REFUSED.get(kind, ()))
 
 
 @pytest.mark.parametrize(("truth", "right", "wrong"), COMPLETIONS)
