@@ -1,6 +1,7 @@
 """From a configuration to the parts of a run. The one place that knows every concrete class."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from rlvr.algorithms.kl import ESTIMATORS
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.weights import AGGREGATES
-from rlvr.config import GRPOConfig, ModelConfig, RunConfig, SFTConfig
+from rlvr.config import EngineConfig, EvalConfig, GRPOConfig, ModelConfig, RunConfig, SFTConfig
 from rlvr.config_file import dump_config
 from rlvr.engines.base import Generator
+from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.groups import KEEP
 from rlvr.learner import Learner
-from rlvr.models.chat import Chat
-from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat
+from rlvr.models.chat import Chat, solution_of
+from rlvr.models.load import check_attention, check_path, load_chat, load_policy, save_model, scratch_chat
 from rlvr.models.policy import Policy
 from rlvr.rollout import make_grade
 from rlvr.run import Run
@@ -38,20 +40,35 @@ MAY_CHANGE = ("out", "checkpoint")
 
 
 def prepare(config: GRPOConfig | SFTConfig) -> Path:
-    """Claim the run folder, after everything that can be known to be wrong without a model has been looked at.
+    """Claim the run folder, after `check`. Raises as it does."""
+    check(config)
+    return claim_folder(config)
 
-    Raises `ConfigError` or `DataError`.
+
+def check(config: GRPOConfig | SFTConfig) -> None:
+    """Look at everything that can be known to be wrong without a model: names, folders, engine, data.
+
+    Raises `ConfigError`, `ModelError` or `DataError`.
     """
     pick_device(config.device)
+    if config.model.path is not None:
+        check_path(config.model.path)
+    if config.model.attention:
+        check_attention(config.model.attention)
+    check_engine(config.engine)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
     task = make_task(config.task.name, config.task.knobs, config.seed)
-    first_problems(task, config)
+    first_problems(task, config.eval)
     if not config.verify.verifier:
         check_verifier(task.problem(0).verifier)
-    return claim_folder(config)
+    if isinstance(config, SFTConfig):
+        solution_of(task.problem(0))
+    elif config.cold_start is not None:
+        knobs = {**config.task.knobs, **config.cold_start.task}
+        solution_of(make_task(config.task.name, knobs, config.seed).problem(0))
 
 
 def open_run(config: GRPOConfig | SFTConfig, model: ModelConfig | None = None) -> Run:
@@ -62,7 +79,7 @@ def open_run(config: GRPOConfig | SFTConfig, model: ModelConfig | None = None) -
         torch.set_num_threads(config.threads)
     device = pick_device(config.device)
     task = make_task(config.task.name, config.task.knobs, config.seed)
-    held_out = first_problems(task, config)
+    held_out = first_problems(task, config.eval) if config.eval.happens else []
     chat = make_chat_for(model, task)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
@@ -86,6 +103,17 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device: got {name!r}, and torch finds no CUDA here; use device=cpu or device=auto")
     return device
+
+
+def check_engine(config: EngineConfig) -> None:
+    """Refuse an engine that is not installed or has no script. Raises `ConfigError`."""
+    if config.name == "scripted":
+        load_script(config.script)
+    if config.name == "vllm" and find_spec("vllm") is None:
+        raise ConfigError(
+            "engine: vllm is not installed; install it with pip install 'rlvr[vllm]' (on a GPU), or use "
+            "engine=transformers"
+        )
 
 
 def check_objective(objective: Objective) -> None:
@@ -153,11 +181,11 @@ def differences(before: Any, now: Any, key: str = "") -> list[tuple[str, Any, An
     return [] if before == now else [(key, before, now)]
 
 
-def first_problems(task: Task, config: RunConfig) -> list[Problem]:
+def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
     """The held-out problems; the first training problem is read too, so that a bad dataset says so now."""
     try:
         task.problem(0)
-        return task.held_out(config.eval.problems) if config.eval.problems else []
+        return task.held_out(config.problems)
     except ValueError as error:
         raise DataError(str(error)) from error
 
@@ -206,8 +234,6 @@ def make_generator(config: RunConfig, policy: Policy, chat: Chat) -> Generator:
             engine.enforce_eager,
         )
     if engine.name == "scripted":
-        from rlvr.engines.scripted import ScriptedEngine, load_script
-
         return ScriptedEngine(load_script(engine.script), chat)
     from rlvr.engines.transformers_engine import TransformersEngine
 

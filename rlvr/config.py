@@ -175,6 +175,10 @@ class EvalConfig(Section):
     at_start: bool = True
     at_end: bool = True
 
+    @property
+    def happens(self) -> bool:
+        return self.problems > 0 and (self.at_start or self.at_end or self.every > 0)
+
 
 class CheckpointConfig(Section):
     every: int = Field(50, ge=0)
@@ -221,6 +225,15 @@ class SFTConfig(RunConfig):
 
     trainer: Literal["sft"]
     rows_per_step: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SFTConfig":
+        if self.model.scratch is not None and self.model.lora is not None:
+            raise ValueError(
+                "model.lora would put adapters on the random weights of model.scratch and train nothing else; leave "
+                "model.lora out, or name a trained model in model.path"
+            )
+        return self
 
 
 class GRPOConfig(RunConfig):

@@ -14,7 +14,6 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.build import open_run
 from rlvr.config import SFTConfig
-from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
@@ -36,17 +35,7 @@ def train(config: SFTConfig) -> Run:
 
 def solution_batch(problems: Sequence[Problem], chat: Chat) -> Batch:
     """Problems and their worked solutions as rows, every solution token weighing the same."""
-    completions = []
-    for problem in problems:
-        if problem.solution is None:
-            raise DataError(
-                f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns "
-                "from them; name the column in task.solution_column"
-            )
-        completions.append(chat.completion_ids(problem.solution))
-    prompts = [
-        chat.problem_ids(problem, len(completion)) for problem, completion in zip(problems, completions, strict=True)
-    ]
+    prompts, completions = zip(*(chat.solved_ids(problem) for problem in problems), strict=True)
     batch = token_batch(prompts, completions, [[True] * len(ids) for ids in completions], range(len(problems)))
     return replace(batch, loss_weights=token_weights(batch.completion_mask, batch.group_index, "token", max_tokens=1))
 
