@@ -8,10 +8,11 @@ from typing import Any
 import torch
 import yaml
 
-from rlvr.algorithms.advantage import BASELINES, SCALES
-from rlvr.algorithms.choices import pick
+from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
+from rlvr.algorithms.choices import pick, pick_name
+from rlvr.algorithms.correction import CORRECTION_LEVELS, CORRECTIONS
 from rlvr.algorithms.kl import ESTIMATORS
-from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.objective import KL_IN, OVERLONG, Objective, contradictions
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import EngineConfig, EvalConfig, GRPOConfig, ModelConfig, RunConfig, SFTConfig
@@ -117,21 +118,33 @@ def check_engine(config: EngineConfig) -> None:
 
 
 def check_objective(objective: Objective) -> None:
-    """Refuse a choice that names nothing. Raises `ConfigError`."""
+    """Refuse a choice that names nothing, a number out of its range, and choices that exclude each other.
+
+    Raises `ConfigError`.
+    """
     tables: dict[str, Any] = {
+        "combine": COMBINES,
         "baseline": BASELINES,
         "scale": SCALES,
+        "group_weight": GROUP_WEIGHTS,
+        "keep": KEEP,
         "ratio": RATIOS,
         "surrogate": SURROGATES,
+        "correction": CORRECTIONS,
+        "correction_level": CORRECTION_LEVELS,
         "aggregate": AGGREGATES,
         "kl": ESTIMATORS,
-        "keep": KEEP,
     }
-    for axis, table in tables.items():
-        try:
+    try:
+        for axis, table in tables.items():
             pick(table, getattr(objective, axis), f"objective.{axis}")
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        pick_name(OVERLONG, objective.overlong, "objective.overlong")
+        pick_name(KL_IN, objective.kl_in, "objective.kl_in")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wrong = contradictions(objective)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
 
 
 def check_verifier(name: str) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rlvr.algorithms.objective import GROUP_BASELINES, PRESETS, Objective, resolve
+from rlvr.algorithms.objective import GROUP_BASELINES, Objective
+from rlvr.algorithms.presets import PRESETS, resolve
 from tasks.registry import make_task
 
 
