@@ -21,6 +21,7 @@ FUNCTION_LETTERS = frozenset("fghPFGQ")
 TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
+MINUS_ONE = Node("neg", (number(1),))
 REALS = symbol("mathbb R")
 
 
@@ -44,8 +45,9 @@ class Parser:
         self.inside_bars = 0
         self.in_set = False
 
-    def peek(self) -> Token:
-        return self.tokens[self.position] if self.position < len(self.tokens) else END
+    def peek(self, ahead: int = 0) -> Token:
+        position = self.position + ahead
+        return self.tokens[position] if position < len(self.tokens) else END
 
     def advance(self) -> Token:
         token = self.peek()
@@ -283,6 +285,10 @@ class Parser:
         if negative:
             exponent = self.make("neg", exponent)
         self.depth -= 1
+        if exponent == MINUS_ONE and base.head == "sym" and base.args[0] in FUNCTION_LETTERS:
+            inverse = self.applied(base.args[0] + "^{-1}")
+            if inverse is not None:
+                return inverse
         return self.trailing(self.make("pow", base, exponent))
 
     def degrees(self, base: Node) -> Node:
@@ -389,15 +395,28 @@ class Parser:
 
     def named(self, name: str) -> Node:
         node = self.make("sym", name)
-        following = self.peek()
-        if name.rstrip("'") in FUNCTION_LETTERS and following.kind == "open" and following.value == "(":
-            start = self.position
-            self.advance()
+        if name.rstrip("'") in FUNCTION_LETTERS or (len(name.rstrip("'")) == 1 and self.is_defined()):
+            return self.applied(name) or node  # h(a+b) is a product
+        return node
+
+    def is_defined(self) -> bool:
+        """Whether `(t) =` follows: then the name before it is a function of `t`."""
+        ahead = 1
+        while self.peek(ahead).kind == "sym" and self.peek(ahead + 1).kind == "sep":
+            ahead += 2
+        opened = self.peek().kind == "open" and self.peek().value == "("
+        closed = self.peek(ahead).kind == "sym" and self.peek(ahead + 1).kind == "close"
+        return opened and closed and self.peek(ahead + 2).kind == "rel" and self.peek(ahead + 2).value == "="
+
+    def applied(self, name: str) -> Node | None:
+        """The function called `name` of what follows in round brackets, if these are names and numbers."""
+        start = self.position
+        if self.accept("open", "("):
             arguments = self.item_list("(")
             if self.accept("close", ")") and arguments and all(one.head in NAMES for one in arguments):
                 return self.make("fn", name, *arguments)
-            self.position = start  # h(a+b) is a product
-        return node
+        self.position = start
+        return None
 
     def argument(self) -> Node:
         r"""What a command or an index takes: a braced group, or one token (one digit of a number)."""

@@ -78,8 +78,17 @@ CONCLUDED_VALUE = re.compile(
     r"(?:\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*="  # arithmetic alone: "makes 9 * 2 = 18"
     r"|\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
     r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
-    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)"
+    r"(?:\s?(?:[cmk]?m[²³]|€|£))?(?![\w^+*/=-])",
     re.IGNORECASE | re.ASCII,
+)
+STATED = re.compile(
+    r"\b(?:which|it|this|that|answer|number|result|total|value)(?:\s+is|'s|\s+equals)\s+"
+    r"(?P<value>[-$€£]{0,2}\d[\d,./]*)(?:\s?(?:[cmk]?m[²³]|[€£%]))?\s*[.!]?\s*\Z",
+    re.IGNORECASE | re.ASCII,
+)
+HEDGE = re.compile(
+    r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of)\b", re.IGNORECASE
 )
 SHARE = re.compile(
     r"(?:\b(?:half|third|quarter|fourth|fifth|sixth|tenth|double|triple|percent|most|all|out|rest|sum|product)s?|%|\d)\s+\Z",
@@ -92,7 +101,7 @@ PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
     r"wrong|incorrect|false|never|maybe|perhaps|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
-    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|january|february|march|april|may|june|july|august|september|october|november|december|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
 
@@ -153,11 +162,20 @@ def looks_bare(text: str) -> bool:
     return len(words) <= 12
 
 
+MERE_PROSE = re.compile(r"[A-Za-z\s.,;:!?'*-]+", re.ASCII)
+
+
+def is_mere_prose(text: str) -> bool:
+    """Whether a text has neither a number nor a formula and more words than a text answer: `The answer is clearly`."""
+    return MERE_PROSE.fullmatch(text) is not None and len(text.split()) > 3
+
+
 def bare(text: str) -> tuple[str, ...]:
     spans = list(MATH_SPAN.finditer(text))
     if len(spans) == 1 and _is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, _inside(spans[0]))
-    return (text, *_only_number(text))
+    stated = STATED.search(text)  # "not 41, it's 42"
+    return (text, *_only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
 
 
 LAST_NUMBER = re.compile(r"-?[$€£]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")

@@ -69,6 +69,8 @@ def test_a_verdict_gives_its_reason() -> None:
     assert VERIFIER(r"\boxed{41}", "42").detail == "another number than 42"
     assert VERIFIER("", "42").status == "no_answer"
     assert VERIFIER(r"\boxed{42", "42").detail == "the last box is never closed"
+    assert VERIFIER("The answer is then clearly", "42").status == "no_answer"
+    assert VERIFIER("<think>it is 42", "42").detail == "the thinking never ends"
     empty = VERIFIER("42", "")
     assert (empty.score, empty.status, empty.detail) == (None, "bad_gold", "the ground truth is empty")
 
