@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from verifiers.math.algebra import Algebra
 
 MAX_FALLING = 8  # factors by which a binomial coefficient or a shifted factorial is written out
-MAX_MULTIPLE = 8  # multiples of an angle that are written out
+MAX_MULTIPLE = 10  # multiples of an angle that are written out
 CIRCULAR = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 PI: Monomial = ((r"\pi", 1),)
 EXACT_SINES = {

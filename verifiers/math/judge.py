@@ -35,7 +35,7 @@ class Judgement:
 
 
 IN_DOLLARS = re.compile(r"-?\\?\$")
-IN_CENTS = re.compile(r"\bcents?\b")
+IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 MEANINGS = {"emptyset": Node("set", ()), "realnumbers": symbol("mathbb R"), "infinity": INFINITY}
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)

@@ -40,7 +40,7 @@ def with_unit(parser: "Parser", node: Node) -> Node:
             unit += "/" + parser.advance().value
         else:
             break
-    if (TAKEN_BACK | MONTHS) & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
+    if (TAKEN_BACK | MONTHS) & set(re.findall(r"[a-z'/]+", unit.lower())) or not SPOTLESS_UNIT.fullmatch(unit):
         raise Unreadable(f"words that are no unit: {unit}"[:60])
     return parser.make("unit", node, unit)
 

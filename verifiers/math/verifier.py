@@ -19,7 +19,7 @@ from verifiers.verdict import Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
 CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
-BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
+BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.confirm:confirm"
 MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too

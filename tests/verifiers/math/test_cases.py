@@ -3,7 +3,7 @@
 import pytest
 
 from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, SAME
-from tests.verifiers.math.fresh_cases import ANSWERS, COMPLETIONS, REFUSED
+from tests.verifiers.math.fresh_cases import ANSWERS, COMPLETIONS, HEDGES, REFUSED
 from verifiers import MathVerifier
 
 VERIFIER = MathVerifier()
@@ -49,6 +49,10 @@ def test_answers_that_were_labelled_blindly_get_their_label(kind: str) -> None:
 def test_completions_that_were_labelled_blindly_get_their_label(truth: str, right: list[str], wrong: list[str]) -> None:
     assert [text for text in right if VERIFIER(text, truth).score != 1.0] == []
     assert [text for text in wrong if VERIFIER(text, truth).score == 1.0] == []
+
+
+def test_what_does_not_say_that_a_number_is_the_answer_is_not_rewarded_for_it() -> None:
+    assert [text for text in HEDGES if VERIFIER(text, "42").score != 0.0] == []
 
 
 def test_an_order_that_counts_can_be_asked_for() -> None:
