@@ -79,6 +79,8 @@ class ModelConfig(Section):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """torch.compile the learner's model."""
+    packing: bool = False
+    """Compute rows without padding between them, and a prompt that several rows share once. Needs sdpa attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty leaves the choice to it."""
 
@@ -206,7 +208,6 @@ class RunConfig(Section):
     threads: int | None = Field(None, ge=1)
     """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
     model: ModelConfig
-    task: Annotated[TaskConfig, BeforeValidator(_named)]
     steps: int = Field(ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     eval: EvalConfig = EvalConfig()
@@ -216,17 +217,41 @@ class RunConfig(Section):
     verify: VerifyConfig = VerifyConfig()
 
 
+class DataConfig(Section):
+    """Rows to learn from: a hub id or a file (.jsonl, .parquet, ...). `rlvr data check` says what it holds."""
+
+    train: str
+    test: str = ""
+    """Rows to measure on."""
+    held_out_rows: int = Field(0, ge=0)
+    """Where `test` is empty, so many of the last rows of `train` are measured on and not trained on."""
+    subset: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    max_tokens: int | None = Field(None, ge=2)
+    """Rows with more tokens are left out, and counted; empty: those that do not fit the model."""
+
+
 class SFTConfig(RunConfig):
-    """Supervised fine-tuning on worked solutions."""
+    """Supervised fine-tuning on conversations (`data`) or on a task's worked solutions (`task`)."""
 
     trainer: Literal["sft"]
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    data: DataConfig | None = None
     rows_per_step: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SFTConfig":
+        if self.task is None and self.data is None:
+            raise ValueError("expected data (conversations to learn from), or task (its worked solutions)")
+        return self
 
 
 class GRPOConfig(RunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
     trainer: Literal["grpo"]
+    task: Annotated[TaskConfig, BeforeValidator(_named)]
     objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
     """A preset's name, or {preset: name, choice: value, ...}."""
     prompts_per_step: int = Field(16, ge=1)

@@ -11,6 +11,7 @@ from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
+from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.seeds import derive
@@ -56,13 +57,15 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         model = load_weights_of(str(config.path), config)
     model.to(device)
     check_decomposition(model)
+    if config.packing:
+        check_packing(model)
     adapters = add_adapters(model, config.lora) if config.lora else None
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
     autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile)
+    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
 
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:

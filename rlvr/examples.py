@@ -1,0 +1,134 @@
+"""Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row says so then."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rlvr.config import DataConfig
+from rlvr.errors import DataError
+from rlvr.models.chat import Chat
+from tasks.conversations import Conversation
+from tasks.preferences import Judged, Preference
+from tasks.table import Text
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A prompt and its answers in tokens: one to imitate or to judge, two or more to compare, best first.
+
+    `learned[i]` says which tokens of answer `i` the assistant says. `ranks` are 0 for the best and equal for a tie;
+    `ratings` the data's own numbers, if any. `row` is its number in the source, from 1.
+    """
+
+    row: int
+    prompt_ids: Sequence[int]
+    answer_ids: tuple[Sequence[int], ...]
+    learned: tuple[Sequence[bool], ...]
+    ranks: tuple[int, ...] = (0,)
+    ratings: tuple[float, ...] | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt and the longest answer."""
+        return len(self.prompt_ids) + max(len(ids) for ids in self.answer_ids)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is trained on and what is measured on, and how many rows were too long to be either."""
+
+    train: Sequence[Answers]
+    held_out: Sequence[Answers]
+    left_out: int
+
+    def __str__(self) -> str:
+        too_long = f"; {self.left_out} longer than data.max_tokens were left out" if self.left_out else ""
+        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}"
+
+
+def load_examples(config: DataConfig, read: Callable[..., Sequence[Row]], chat: Chat) -> Examples:
+    """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
+    train, test = split_rows(config, read)
+    most = min(config.max_tokens or chat.context, chat.context)
+    kept, held_out = (
+        [encode(row, number, chat, source) for number, row in enumerate(_rows(rows), start=first)]
+        for rows, first, source in (train, test)
+    )
+    fitting = [example for example in kept if example.longest <= most]
+    fitting_held_out = [example for example in held_out if example.longest <= most]
+    left_out = len(kept) + len(held_out) - len(fitting) - len(fitting_held_out)
+    if not fitting:
+        raise DataError(f"dataset {config.train!r}: no row to train on is within {most} tokens; raise data.max_tokens")
+    return Examples(fitting, fitting_held_out, left_out)
+
+
+Part = tuple[Sequence[Row], int, str]
+
+
+def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[Part[Row], Part[Row]]:
+    """The rows to train on and those to measure on, each with the number of its first row and its source."""
+    try:
+        rows = read(config.train, config.train_split, config.subset)
+        if config.test:
+            test = read(config.test, config.test_split, config.subset)
+            return (rows, 1, config.train), (test, 1, config.test)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    count = len(rows) - config.held_out_rows
+    if count < 1:
+        raise DataError(
+            f"dataset {config.train!r} has {len(rows)} rows and {config.held_out_rows} are held out; expected some to "
+            "train on. Lower data.held_out_rows or name a data.test file"
+        )
+    return (_Part(rows, 0, count), 1, config.train), (_Part(rows, count, len(rows)), count + 1, config.train)
+
+
+class _Part(Sequence[Any]):
+    """Rows `start` to `stop` of a table, parsed when they are asked for."""
+
+    def __init__(self, rows: Sequence[Any], start: int, stop: int) -> None:
+        self.rows, self.numbers = rows, range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[self.numbers[index]]
+
+
+def _rows(rows: Sequence[Row]) -> list[Row]:
+    try:
+        return list(rows)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
+    """A conversation, a preference or a judged answer in tokens."""
+    try:
+        encoded = [chat.encode(row.prompt, answer) for answer in answers_of(row)]
+    except DataError as error:
+        raise DataError(f"{source!r}, row {number}: {error}") from error
+    return Answers(
+        number,
+        array("i", encoded[0][0]),
+        tuple(array("i", ids) for _, ids, _ in encoded),
+        tuple(bytes(learned) for _, _, learned in encoded),
+        row.ranks if isinstance(row, Preference) else (int(isinstance(row, Judged) and not row.wanted),),
+        row.ratings if isinstance(row, Preference) else None,
+    )
+
+
+def answers_of(row: Conversation | Preference | Judged) -> tuple[Text, ...]:
+    if isinstance(row, Conversation):
+        return (row.completion,)
+    return row.answers if isinstance(row, Preference) else (row.answer,)
+
+
+def texts_of(row: Conversation | Preference | Judged) -> list[str]:
+    """Everything that is said in a row, for a tokenizer to learn from."""
+    parts = [row.prompt, *answers_of(row)]
+    return [text for part in parts for text in ([part] if isinstance(part, str) else [m["content"] for m in part])]
