@@ -1,6 +1,8 @@
 """From a configuration to the parts of a run. The one place that knows every concrete class."""
 
 import os
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,30 @@ from rlvr.algorithms.choices import pick
 from rlvr.algorithms.kl import ESTIMATORS
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
+from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
-from rlvr.config import GRPOConfig, ModelConfig, RunConfig, SFTConfig
+from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, ModelConfig, RewardModelConfig, RunConfig, SFTConfig
 from rlvr.config_file import dump_config
 from rlvr.engines.base import Generator
+from rlvr.engines.silent import SilentEngine
 from rlvr.errors import ConfigError, DataError
+from rlvr.examples import reader_of, split_rows, texts_of
 from rlvr.groups import KEEP
 from rlvr.learner import Learner
 from rlvr.models.chat import Chat
+from rlvr.models.heads import load_reward_model
 from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat
 from rlvr.models.policy import Policy
 from rlvr.rollout import make_grade
 from rlvr.run import Run
 from rlvr.seeds import derive, set_global_generators
 from rlvr.weight_sync import PROBE_TOKENS, prove_sync, tolerance_of
-from tasks import Problem, Task, make_task
+from tasks import NoTask, Problem, Task, make_task
 from verifiers import get_verifier
 
-# Problems whose text a new tokenizer is trained on.
+# The trainers of a policy.
+PolicyConfig = GRPOConfig | SFTConfig | DPOConfig
+# Problems or rows whose text a new tokenizer is trained on.
 TOKENIZER_PROBLEMS = 1000
 # Prompts that a copy of the weights is probed with.
 PROBE_PROMPTS = 4
@@ -37,7 +45,7 @@ PROBE_PROMPTS = 4
 MAY_CHANGE = ("out", "checkpoint")
 
 
-def prepare(config: GRPOConfig | SFTConfig) -> Path:
+def prepare(config: AnyConfig) -> Path:
     """Claim the run folder, after everything that can be known to be wrong without a model has been looked at.
 
     Raises `ConfigError` or `DataError`.
@@ -47,33 +55,62 @@ def prepare(config: GRPOConfig | SFTConfig) -> Path:
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
-    task = make_task(config.task.name, config.task.knobs, config.seed)
-    first_problems(task, config)
-    if not config.verify.verifier:
-        check_verifier(task.problem(0).verifier)
+    if isinstance(config, DPOConfig):
+        check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
+    task = task_of(config)
+    if not isinstance(task, NoTask):
+        first_problems(task, config)
+        if not config.verify.verifier:
+            check_verifier(task.problem(0).verifier)
     return claim_folder(config)
 
 
-def open_run(config: GRPOConfig | SFTConfig, model: ModelConfig | None = None) -> Run:
+def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
     """Build every part of a run. `model` is what to start from, where that is not `config.model`."""
     folder = prepare(config)
     model = model or config.model
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = pick_device(config.device)
-    task = make_task(config.task.name, config.task.knobs, config.seed)
-    held_out = first_problems(task, config)
-    chat = make_chat_for(model, task)
+    device = set_up(config)
+    task = task_of(config)
+    held_out = [] if isinstance(task, NoTask) else first_problems(task, config)
+    chat = make_chat_for(model, task) if isinstance(config, GRPOConfig) else chat_for_rows(config, task)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
     learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, model, chat, device))
+    if isinstance(task, NoTask):
+        return Run(config, folder, learner, SilentEngine(), chat, task, held_out, make_grade(config.verify))
     generator = make_generator(config, policy, chat)
     if config.engine.name == "vllm":
         probes = [chat.problem_ids(task.problem(number), PROBE_TOKENS) for number in range(PROBE_PROMPTS)]
         prove_sync(learner, generator, probes, tolerance_of(config))
     return Run(config, folder, learner, generator, chat, task, held_out, make_grade(config.verify))
+
+
+def open_reward_run(config: RewardModelConfig) -> Run:
+    """Build a run that trains a reward model: nothing is sampled, and what is saved is a classifier."""
+    folder = prepare(config)
+    device = set_up(config)
+    chat = chat_for_rows(config, NoTask())
+    set_global_generators(config.seed, "build")
+    reward_model = load_reward_model(config.model, chat, device, config.seed)
+    learner = Learner(reward_model, config.optimizer, config.steps)
+    save = partial(reward_model.save, tokenizer=chat.tokenizer)
+    return Run(config, folder, learner, SilentEngine(), chat, NoTask(), [], make_grade(config.verify), save=save)
+
+
+def set_up(config: RunConfig) -> torch.device:
+    """Set the number of threads, and say which device to compute on."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    return pick_device(config.device)
+
+
+def task_of(config: AnyConfig) -> Task:
+    """The task that a configuration names; `NoTask` where it learns from rows of data alone."""
+    if isinstance(config, RewardModelConfig) or config.task is None:
+        return NoTask()
+    return make_task(config.task.name, config.task.knobs, config.seed)
 
 
 def pick_device(name: str) -> torch.device:
@@ -100,10 +137,14 @@ def check_objective(objective: Objective) -> None:
         "keep": KEEP,
     }
     for axis, table in tables.items():
-        try:
-            pick(table, getattr(objective, axis), f"objective.{axis}")
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        check_choice(table, getattr(objective, axis), f"objective.{axis}")
+
+
+def check_choice(table: dict[str, Any], name: str, key: str) -> None:
+    try:
+        pick(table, name, key)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_verifier(name: str) -> None:
@@ -174,12 +215,21 @@ def make_chat_for(model: ModelConfig, task: Task) -> Chat:
     return scratch_chat(model.scratch, texts)
 
 
-def optimizer_steps(config: GRPOConfig | SFTConfig) -> int:
+def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig, task: Task) -> Chat:
+    """The tokenizer of a run on data; for a model from nothing it is trained on the first rows, else on the task."""
+    if config.model.scratch is None or config.data is None:
+        return make_chat_for(config.model, task)
+    (rows, _, _), _ = split_rows(config.data, reader_of(config))
+    texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
+    return scratch_chat(config.model.scratch, texts)
+
+
+def optimizer_steps(config: PolicyConfig) -> int:
     """The length of the learning-rate schedule."""
     return config.steps * config.epochs * config.minibatches if isinstance(config, GRPOConfig) else config.steps
 
 
-def reference_of(config: GRPOConfig | SFTConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:
+def reference_of(config: PolicyConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:
     """A frozen copy of the initial model, where the KL term needs one; with adapters the model itself serves."""
     if not isinstance(config, GRPOConfig) or not config.objective.needs_reference or model.lora:
         return None

@@ -198,7 +198,7 @@ class RunConfig(Section):
     """What every trainer has."""
 
     trainer: str
-    """Which one: grpo, sft."""
+    """Which one: grpo, sft, reward_model, dpo."""
 
     out: str = "runs/run"
     """The run folder."""
@@ -247,6 +247,40 @@ class SFTConfig(RunConfig):
         return self
 
 
+class DPOConfig(RunConfig):
+    """Direct preference optimization: a policy learns from comparisons, without a reward model or sampling."""
+
+    trainer: Literal["dpo"]
+    data: DataConfig
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    """Problems to evaluate on; nothing is trained on them."""
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings; for kto, single answers."""
+    loss: str = "sigmoid"
+    """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the reference: the temperature of the implicit reward."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
+    wanted_weight: float = Field(1.0, gt=0)
+    """kto: what a wanted answer weighs."""
+    unwanted_weight: float = Field(1.0, gt=0)
+    """kto: what an unwanted answer weighs."""
+
+
+class RewardModelConfig(RunConfig):
+    """A reward model: a scalar head on a language model, taught by comparisons."""
+
+    trainer: Literal["reward_model"]
+    data: DataConfig
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings."""
+    margin: bool = False
+    """Ask for scores that differ at least as much as the data's ratings do."""
+    centre_coef: float = Field(0.0, ge=0)
+    """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
+
+
 class GRPOConfig(RunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
@@ -287,4 +321,5 @@ class GRPOConfig(RunConfig):
         return self
 
 
-Config = Annotated[SFTConfig | GRPOConfig, Field(discriminator="trainer")]
+AnyConfig = SFTConfig | GRPOConfig | DPOConfig | RewardModelConfig
+Config = Annotated[AnyConfig, Field(discriminator="trainer")]

@@ -2,14 +2,19 @@
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from rlvr.config import DataConfig
+import torch
+
+from rlvr.algorithms.preference_loss import UNPAIRED_LOSSES
+from rlvr.batching import token_batch
+from rlvr.config import DataConfig, DPOConfig, RewardModelConfig, SFTConfig
 from rlvr.errors import DataError
 from rlvr.models.chat import Chat
-from tasks.conversations import Conversation
-from tasks.preferences import Judged, Preference
+from rlvr.types import Batch
+from tasks.conversations import Conversation, read_conversations
+from tasks.preferences import Judged, Preference, read_judged, read_preferences
 from tasks.table import Text
 
 Row = TypeVar("Row")
@@ -26,7 +31,7 @@ class Answers:
     row: int
     prompt_ids: Sequence[int]
     answer_ids: tuple[Sequence[int], ...]
-    learned: tuple[Sequence[bool], ...]
+    learned: tuple[Sequence[int], ...]
     ranks: tuple[int, ...] = (0,)
     ratings: tuple[float, ...] | None = None
 
@@ -49,20 +54,50 @@ class Examples:
         return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}"
 
 
+def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Sequence[Any]]:
+    """Which kind of rows a trainer learns from."""
+    if isinstance(config, SFTConfig):
+        return read_conversations
+    return read_judged if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
+
+
 def load_examples(config: DataConfig, read: Callable[..., Sequence[Row]], chat: Chat) -> Examples:
     """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
-    train, test = split_rows(config, read)
     most = min(config.max_tokens or chat.context, chat.context)
-    kept, held_out = (
-        [encode(row, number, chat, source) for number, row in enumerate(_rows(rows), start=first)]
-        for rows, first, source in (train, test)
-    )
-    fitting = [example for example in kept if example.longest <= most]
-    fitting_held_out = [example for example in held_out if example.longest <= most]
-    left_out = len(kept) + len(held_out) - len(fitting) - len(fitting_held_out)
-    if not fitting:
+    encoded = [
+        [encode(row, number, chat, source) for number, row in enumerate(rows, start=first)]
+        for rows, first, source in split_rows(config, read)
+    ]
+    train, held_out = ([example for example in part if example.longest <= most] for part in encoded)
+    if not train:
         raise DataError(f"dataset {config.train!r}: no row to train on is within {most} tokens; raise data.max_tokens")
-    return Examples(fitting, fitting_held_out, left_out)
+    return Examples(train, held_out, sum(map(len, encoded)) - len(train) - len(held_out))
+
+
+def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
+    """All answers of some prompts as rows, a group for each prompt; `ratings_B` are the data's own where `rated`."""
+    rows = [
+        (index, example, number) for index, example in enumerate(examples) for number in range(len(example.answer_ids))
+    ]
+    batch = token_batch(
+        [example.prompt_ids for _, example, _ in rows],
+        [example.answer_ids[number] for _, example, number in rows],
+        [[bool(learned) for learned in example.learned[number]] for _, example, number in rows],
+        [index for index, _, _ in rows],
+    )
+    ratings = [
+        example.ratings[number] if rated and example.ratings is not None else -float(example.ranks[number])
+        for _, example, number in rows
+    ]
+    return replace(batch, ratings_B=torch.tensor(ratings))
+
+
+def mismatched(examples: Sequence[Answers]) -> list[Answers]:
+    """Each prompt with the answer of the row before, the first with that of the last."""
+    return [
+        replace(example, answer_ids=examples[index - 1].answer_ids, learned=examples[index - 1].learned)
+        for index, example in enumerate(examples)
+    ]
 
 
 Part = tuple[Sequence[Row], int, str]
@@ -74,7 +109,7 @@ def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[
         rows = read(config.train, config.train_split, config.subset)
         if config.test:
             test = read(config.test, config.test_split, config.subset)
-            return (rows, 1, config.train), (test, 1, config.test)
+            return (_Part(rows, 0, len(rows)), 1, config.train), (_Part(test, 0, len(test)), 1, config.test)
     except ValueError as error:
         raise DataError(str(error)) from error
     count = len(rows) - config.held_out_rows
@@ -87,7 +122,7 @@ def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[
 
 
 class _Part(Sequence[Any]):
-    """Rows `start` to `stop` of a table, parsed when they are asked for."""
+    """Rows `start` to `stop` of a table, parsed when they are asked for. Raises `DataError` for one that is broken."""
 
     def __init__(self, rows: Sequence[Any], start: int, stop: int) -> None:
         self.rows, self.numbers = rows, range(start, stop)
@@ -96,14 +131,11 @@ class _Part(Sequence[Any]):
         return len(self.numbers)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.rows[self.numbers[index]]
-
-
-def _rows(rows: Sequence[Row]) -> list[Row]:
-    try:
-        return list(rows)
-    except ValueError as error:
-        raise DataError(str(error)) from error
+        number = self.numbers[index]
+        try:
+            return self.rows[number]
+        except ValueError as error:
+            raise DataError(str(error)) from error
 
 
 def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
@@ -116,7 +148,7 @@ def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
         number,
         array("i", encoded[0][0]),
         tuple(array("i", ids) for _, ids, _ in encoded),
-        tuple(bytes(learned) for _, _, learned in encoded),
+        tuple(array("b", learned) for _, _, learned in encoded),
         row.ranks if isinstance(row, Preference) else (int(isinstance(row, Judged) and not row.wanted),),
         row.ratings if isinstance(row, Preference) else None,
     )

@@ -40,21 +40,9 @@ def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
     """The policy on its device, ready to be trained. With `scratch` its weights are drawn from `seed`."""
-    if config.scratch is not None:
-        size = config.scratch
-        model: PreTrainedModel = build_model(
-            chat.tokenizer,
-            size.hidden_size,
-            size.layers,
-            size.heads,
-            size.kv_heads,
-            size.intermediate_size,
-            size.max_length,
-            size.initializer_range,
-            derive(seed, "weights"),
-        )
-    else:
-        model = load_weights_of(str(config.path), config)
+    model = (
+        load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
+    )
     model.to(device)
     check_decomposition(model)
     if config.packing:
@@ -68,6 +56,21 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
     return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
 
 
+def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
+    """A tiny model whose weights are drawn from `seed`."""
+    return build_model(
+        chat.tokenizer,
+        size.hidden_size,
+        size.layers,
+        size.heads,
+        size.kv_heads,
+        size.intermediate_size,
+        size.max_length,
+        size.initializer_range,
+        derive(seed, "weights"),
+    )
+
+
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
     disable_progress_bar()
     attention = {"attn_implementation": config.attention} if config.attention else {}
@@ -77,7 +80,7 @@ def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
         raise ModelError(f"model.path {path!r} cannot be loaded as a causal language model: {error}") from error
 
 
-def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
+def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
     """Put LoRA adapters into `model`, in float32, and freeze the rest."""
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
@@ -87,7 +90,7 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=config.targets,
-        task_type="CAUSAL_LM",
+        task_type=task_type,
     )
     try:
         return get_peft_model(model, peft_config)

@@ -7,11 +7,12 @@ once: each completion sees the prompt and itself, not its siblings.
 Left out: flash attention's variable-length kernels, which know no shared prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from rlvr.errors import ModelError
@@ -35,7 +36,7 @@ class Layout:
     place: Tensor
 
 
-def token_states(decoder: nn.Module, batch: Batch, where: Tensor, packed: bool) -> Tensor:
+def token_states(decoder: Callable[..., Any], batch: Batch, where: Tensor, packed: bool) -> Tensor:
     """The decoder's states `(N, H)` at the tokens in `where` `(B, T)`, row by row."""
     if not packed:
         hidden = decoder(
@@ -88,8 +89,8 @@ def pack(batch: Batch) -> Layout:
     before = torch.ones(width, width, dtype=torch.bool).tril()
     visible = (same & own & before) | torch.eye(width, dtype=torch.bool)
     device = batch.input_ids.device
-    row, token = slots["row"].to(device), slots["token"].to(device)
-    return Layout(batch.input_ids[row, token], token, visible.unsqueeze(1).to(device), place.to(device))
+    rows_LW, tokens_LW = slots["row"].to(device), slots["token"].to(device)
+    return Layout(batch.input_ids[rows_LW, tokens_LW], tokens_LW, visible.unsqueeze(1).to(device), place.to(device))
 
 
 def shared_prompts(batch: Batch, lengths: Sequence[int], most: int) -> list[tuple[int, list[int]]]:
@@ -148,7 +149,7 @@ def check_packing(model: PreTrainedModel) -> None:
     everywhere = torch.ones_like(batch.completion_mask)
     was_training = model.training
     model.eval()
-    apart, packed = (token_states(model.get_decoder(), batch, everywhere, packed) for packed in (False, True))
+    apart, packed = (token_states(model.base_model, batch, everywhere, packed) for packed in (False, True))
     model.train(was_training)
     if not torch.allclose(apart, packed, rtol=1e-2, atol=1e-2 * float(apart.abs().max())):
         raise ModelError(

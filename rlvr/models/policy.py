@@ -72,28 +72,31 @@ class Policy:
         """Inside, the policy is the model that the adapters were put on: the reference policy, for free."""
         return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
 
-    @torch.no_grad()
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor.
+        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor."""
+        return merged_weights(self.model, self.adapters)
 
-        The base weights are read, never written: merging in place and back would let rounding errors pile up.
-        """
-        deltas = {}
-        if self.adapters is not None:
-            from peft.tuners.lora import LoraLayer
 
-            for name, module in self.model.named_modules():
-                if isinstance(module, LoraLayer):
-                    deltas[f"{name}.base_layer.weight"] = sum(
-                        module.get_delta_weight(a) for a in module.active_adapters
-                    )
-        for name, parameter in self.model.named_parameters():
-            if ".lora_" in name:
-                continue
-            weight = parameter.detach()
-            if name in deltas:
-                weight = (weight.float() + deltas[name].float()).to(weight.dtype)
-            yield name.replace(".base_layer", ""), weight
+@torch.no_grad()
+def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str, Tensor]]:
+    """The weights of `model` as they would be without adapters of their own, tensor by tensor.
+
+    The base weights are read, never written: merging in place and back would let rounding errors pile up.
+    """
+    deltas = {}
+    if adapters is not None:
+        from peft.tuners.lora import LoraLayer
+
+        for name, module in model.named_modules():
+            if isinstance(module, LoraLayer):
+                deltas[f"{name}.base_layer.weight"] = sum(module.get_delta_weight(a) for a in module.active_adapters)
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            continue
+        weight = parameter.detach()
+        if name in deltas:
+            weight = (weight.float() + deltas[name].float()).to(weight.dtype)
+        yield name.replace(".base_layer", ""), weight
 
 
 def _scatter(values: Tensor, scored: Tensor) -> Tensor:

@@ -2,14 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, RewardModelConfig
 
 if TYPE_CHECKING:
     from rlvr.run import Run
 
 
-def run_trainer(config: GRPOConfig | SFTConfig) -> "Run":
+def run_trainer(config: AnyConfig) -> "Run":
     """Run the trainer that the configuration names."""
-    from rlvr.trainers import grpo, sft
+    from rlvr.trainers import dpo, grpo, reward_model, sft
 
-    return grpo.train(config) if isinstance(config, GRPOConfig) else sft.train(config)
+    if isinstance(config, GRPOConfig):
+        return grpo.train(config)
+    if isinstance(config, DPOConfig):
+        return dpo.train(config)
+    return reward_model.train(config) if isinstance(config, RewardModelConfig) else sft.train(config)
