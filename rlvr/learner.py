@@ -33,6 +33,8 @@ class Scorer(Protocol):
 
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> Any: ...
 
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]: ...
+
 
 Model = TypeVar("Model", bound=Scorer, default=Policy)
 
@@ -146,5 +148,5 @@ class Learner(Generic[Model]):
                 out[rows[piece], : chosen.input_ids.shape[1]] = policy.scores(chosen.to(policy.device)).logprobs.cpu()
         return out
 
-    def named_weights(self: "Learner[Policy]") -> Iterator[tuple[str, Tensor]]:
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         return self.policy.named_weights()

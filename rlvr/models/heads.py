@@ -4,6 +4,7 @@ It is transformers' own sequence-classification model with one label, so that wh
 `AutoModelForSequenceClassification.from_pretrained` and says the same.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,16 @@ class RewardModel:
             states = token_states(self.model.base_model, batch, last, self.packing)
         return nn.functional.linear(states.float(), self.head.weight.float()).squeeze(-1)
 
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight by its Hugging Face name, adapters merged in."""
+        return merged_weights(self.model, self.adapters)
+
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
         from safetensors.torch import save_file
 
         self.model.config.save_pretrained(folder)
-        weights = {name: weight.cpu().contiguous() for name, weight in merged_weights(self.model, self.adapters)}
+        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         tokenizer.pad_token_id = self.model.config.get_text_config().pad_token_id
         tokenizer.save_pretrained(folder)
