@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,24 +10,36 @@ from typing import Any
 import torch
 import yaml
 
-from rlvr.algorithms.advantage import BASELINES, SCALES
-from rlvr.algorithms.choices import pick
+from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
+from rlvr.algorithms.choices import pick, pick_name
+from rlvr.algorithms.correction import CORRECTION_LEVELS, CORRECTIONS
 from rlvr.algorithms.kl import ESTIMATORS
-from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.objective import KL_IN, OVERLONG, Objective, contradictions
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
-from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, ModelConfig, RewardModelConfig, RunConfig, SFTConfig
+from rlvr.config import (
+    AnyConfig,
+    DPOConfig,
+    EngineConfig,
+    EvalConfig,
+    GRPOConfig,
+    ModelConfig,
+    RewardModelConfig,
+    RunConfig,
+    SFTConfig,
+)
 from rlvr.config_file import dump_config
 from rlvr.engines.base import Generator
+from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.engines.silent import SilentEngine
 from rlvr.errors import ConfigError, DataError
 from rlvr.examples import reader_of, split_rows, texts_of
 from rlvr.groups import KEEP
 from rlvr.learner import Learner
-from rlvr.models.chat import Chat
+from rlvr.models.chat import Chat, solution_of
 from rlvr.models.heads import load_reward_model
-from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat
+from rlvr.models.load import check_attention, check_path, load_chat, load_policy, save_model, scratch_chat
 from rlvr.models.policy import Policy
 from rlvr.rollout import make_grade
 from rlvr.run import Run
@@ -46,23 +59,42 @@ MAY_CHANGE = ("out", "checkpoint")
 
 
 def prepare(config: AnyConfig) -> Path:
-    """Claim the run folder, after everything that can be known to be wrong without a model has been looked at.
+    """Claim the run folder, after `check`. Raises as it does."""
+    check(config)
+    return claim_folder(config)
 
-    Raises `ConfigError` or `DataError`.
+
+def check(config: AnyConfig) -> None:
+    """Look at everything that can be known to be wrong without a model: names, folders, engine, data.
+
+    Raises `ConfigError`, `ModelError` or `DataError`.
     """
     pick_device(config.device)
+    if config.model.path is not None:
+        check_path(config.model.path)
+    if config.model.attention:
+        check_attention(config.model.attention)
+    check_engine(config.engine)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
-    task = task_of(config)
-    if not isinstance(task, NoTask):
-        first_problems(task, config)
-        if not config.verify.verifier:
-            check_verifier(task.problem(0).verifier)
-    return claim_folder(config)
+    if not isinstance(config, RewardModelConfig) and config.task is not None:
+        check_task(config, task_of(config))
+
+
+def check_task(config: PolicyConfig, task: Task) -> None:
+    """Read the first problems. Raises `DataError` or `ConfigError`."""
+    first_problems(task, config.eval)
+    if not config.verify.verifier:
+        check_verifier(task.problem(0).verifier)
+    if isinstance(config, SFTConfig) and config.data is None:
+        solution_of(task.problem(0))
+    elif isinstance(config, GRPOConfig) and config.cold_start is not None:
+        knobs = {**config.task.knobs, **config.cold_start.task}
+        solution_of(make_task(config.task.name, knobs, config.seed).problem(0))
 
 
 def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
@@ -71,7 +103,7 @@ def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
     model = model or config.model
     device = set_up(config)
     task = task_of(config)
-    held_out = [] if isinstance(task, NoTask) else first_problems(task, config)
+    held_out = first_problems(task, config.eval) if config.eval.happens and not isinstance(task, NoTask) else []
     chat = make_chat_for(model, task) if isinstance(config, GRPOConfig) else chat_for_rows(config, task)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
@@ -125,19 +157,45 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def check_engine(config: EngineConfig) -> None:
+    """Refuse an engine that is not installed or has no script. Raises `ConfigError`."""
+    if config.name == "scripted":
+        load_script(config.script)
+    if config.name == "vllm" and find_spec("vllm") is None:
+        raise ConfigError(
+            "engine: vllm is not installed; install it with pip install 'rlvr[vllm]' (on a GPU), or use "
+            "engine=transformers"
+        )
+
+
 def check_objective(objective: Objective) -> None:
-    """Refuse a choice that names nothing. Raises `ConfigError`."""
+    """Refuse a choice that names nothing, a number out of its range, and choices that exclude each other.
+
+    Raises `ConfigError`.
+    """
     tables: dict[str, Any] = {
+        "combine": COMBINES,
         "baseline": BASELINES,
         "scale": SCALES,
+        "group_weight": GROUP_WEIGHTS,
+        "keep": KEEP,
         "ratio": RATIOS,
         "surrogate": SURROGATES,
+        "correction": CORRECTIONS,
+        "correction_level": CORRECTION_LEVELS,
         "aggregate": AGGREGATES,
         "kl": ESTIMATORS,
-        "keep": KEEP,
     }
     for axis, table in tables.items():
         check_choice(table, getattr(objective, axis), f"objective.{axis}")
+    try:
+        pick_name(OVERLONG, objective.overlong, "objective.overlong")
+        pick_name(KL_IN, objective.kl_in, "objective.kl_in")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wrong = contradictions(objective)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
 
 
 def check_choice(table: dict[str, Any], name: str, key: str) -> None:
@@ -194,11 +252,11 @@ def differences(before: Any, now: Any, key: str = "") -> list[tuple[str, Any, An
     return [] if before == now else [(key, before, now)]
 
 
-def first_problems(task: Task, config: RunConfig) -> list[Problem]:
+def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
     """The held-out problems; the first training problem is read too, so that a bad dataset says so now."""
     try:
         task.problem(0)
-        return task.held_out(config.eval.problems) if config.eval.problems else []
+        return task.held_out(config.problems)
     except ValueError as error:
         raise DataError(str(error)) from error
 
@@ -256,8 +314,6 @@ def make_generator(config: RunConfig, policy: Policy, chat: Chat) -> Generator:
             engine.enforce_eager,
         )
     if engine.name == "scripted":
-        from rlvr.engines.scripted import ScriptedEngine, load_script
-
         return ScriptedEngine(load_script(engine.script), chat)
     from rlvr.engines.transformers_engine import TransformersEngine
 

@@ -63,13 +63,17 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
 @app.command("config")
 def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
-    """Print the whole configuration that a file and overrides resolve to.
+    """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
     from rlvr.config_file import dump_config, load_config
 
-    print(dump_config(load_config(config, overrides or [])), end="")
+    loaded = load_config(config, overrides or [])
+    print(dump_config(loaded), end="", flush=True)
+    from rlvr.build import check
+
+    check(loaded)
 
 
 app.command()(verifier_commands.verify)

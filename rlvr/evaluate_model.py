@@ -4,11 +4,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlvr.build import first_problems, make_chat_for, make_generator, pick_device
+from rlvr.build import check_engine, check_verifier, first_problems, make_chat_for, make_generator, pick_device
 from rlvr.config import AnyConfig, RewardModelConfig
 from rlvr.errors import ConfigError
 from rlvr.evaluate import Evaluation, evaluate
-from rlvr.models.load import load_policy
+from rlvr.models.load import check_path, load_policy
 from rlvr.rollout import check_graders, make_grade
 from rlvr.types import Sampling
 from tasks import make_task
@@ -27,8 +27,11 @@ def evaluate_model(config: AnyConfig) -> Evaluation:
         raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
     if config.threads:
         torch.set_num_threads(config.threads)
+    check_path(config.model.path)
+    check_engine(config.engine)
     task = make_task(config.task.name, config.task.knobs, config.seed)
-    problems = first_problems(task, config)
+    problems = first_problems(task, config.eval)
+    check_verifier(config.verify.verifier or problems[0].verifier)
     chat = make_chat_for(config.model, task)
     policy = load_policy(config.model, chat, pick_device(config.device), config.sampling.temperature, config.seed)
     s = config.sampling

@@ -65,7 +65,7 @@ def pair_report(
     of_prompt = [right[prompts == prompt].mean().item() for prompt in prompts.unique()]
     believed = torch.sigmoid(difference.abs())
     return PairReport(
-        mean(of_prompt),
+        mean(of_prompt, samples=1),
         float(-torch.nn.functional.logsigmoid(difference).mean()),
         _calibration_error(believed, right),
         _correlation(difference, longer),

@@ -33,6 +33,16 @@ class Chat:
             )
         return ids
 
+    def solved_ids(self, problem: Problem) -> tuple[list[int], list[int]]:
+        """The prompt and the worked solution of a problem. Raises `DataError` where they do not fit the context."""
+        prompt, solution = self.prompt_ids(problem.prompt), self.completion_ids(solution_of(problem))
+        if len(prompt) + len(solution) > self.context:
+            raise DataError(
+                f"problem {problem.id!r} of {problem.source!r}: its prompt has {len(prompt)} tokens and its solution "
+                f"{len(solution)}, more than the model's context of {self.context}. Leave the problem out"
+            )
+        return prompt, solution
+
     def completion_ids(self, text: str) -> list[int]:
         """The assistant's text, ended."""
         return [*self.tokenizer.encode(text, add_special_tokens=False), self.end_ids[0]]
@@ -74,6 +84,16 @@ class Chat:
     def text(self, completion_ids: Sequence[int]) -> str:
         """What a completion says, without special tokens."""
         return str(self.tokenizer.decode(list(completion_ids), skip_special_tokens=True))
+
+
+def solution_of(problem: Problem) -> str:
+    """The worked solution of a problem. Raises `DataError` where it has none."""
+    if problem.solution is None:
+        raise DataError(
+            f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns from them; "
+            "name the column in task.solution_column, or fill it in"
+        )
+    return problem.solution
 
 
 def make_chat(tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int], context: int, where: str) -> Chat:

@@ -16,7 +16,6 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.build import open_run
 from rlvr.config import SFTConfig
-from rlvr.errors import DataError
 from rlvr.examples import answer_batch, load_examples
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
@@ -66,17 +65,7 @@ def from_task(run: Run, config: SFTConfig) -> Callable[[], Batch]:
 
 def solution_batch(problems: Sequence[Problem], chat: Chat) -> Batch:
     """Problems and their worked solutions as rows."""
-    completions = []
-    for problem in problems:
-        if problem.solution is None:
-            raise DataError(
-                f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns "
-                "from them; name the column in task.solution_column"
-            )
-        completions.append(chat.completion_ids(problem.solution))
-    prompts = [
-        chat.problem_ids(problem, len(completion)) for problem, completion in zip(problems, completions, strict=True)
-    ]
+    prompts, completions = zip(*(chat.solved_ids(problem) for problem in problems), strict=True)
     return token_batch(prompts, completions, [[True] * len(ids) for ids in completions], range(len(problems)))
 
 

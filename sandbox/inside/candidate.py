@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .frames import BadFrame, pack, read_frame, write_bytes, write_frame
+from .frames import LOADED, BadFrame, pack, read_frame, write_bytes, write_frame
 from .values import BadValue, NotPlain, decode, encode
 
 MAX_PRINTED = 100_000  # characters of standard output that a test may look at, for each call
@@ -35,17 +35,15 @@ def load(code: str, name: str) -> types.ModuleType:
     return module
 
 
-def serve(channel: int) -> None:
-    request: Any = read_frame(channel)
-    if request is None:
-        return
+def serve(channel: int, request: Any) -> None:
+    """`request` is the one that says ["load", ...]."""
     _, code, name = request
     try:
         module = load(code, name)
     except BaseException as error:  # SystemExit included: leaving before the tests is a finding, not an end
         write_frame(channel, ["failed", *describe(error)])
         return
-    write_frame(channel, ["loaded"])
+    write_bytes(channel, LOADED)
     objects = Objects(module)
     while (request := read_frame(channel)) not in (None, ["end"]):
         write_bytes(channel, _answer(module, objects, request))

@@ -16,16 +16,13 @@ import types
 from typing import Any, cast
 
 from .candidate import describe
-from .frames import read_frame, write_frame
+from .frames import LOADED, read_frame, write_bytes, write_frame
 
 _POLL = select.POLLIN | select.POLLHUP
 
 
-def serve(channel: int) -> None:
+def serve(channel: int, request: Any) -> None:
     """["run", code, seconds, output bytes] and then ["stdin", text] for each run; see `_run` for the answers."""
-    request: Any = read_frame(channel)
-    if request is None:
-        return
     _, code, seconds, output_bytes = request
     deadline = time.monotonic() + seconds
     try:
@@ -33,7 +30,7 @@ def serve(channel: int) -> None:
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         write_frame(channel, ["failed", *describe(error)])
         return
-    write_frame(channel, ["loaded"])
+    write_bytes(channel, LOADED)
     while (request := read_frame(channel)) not in (None, ["end"]):
         _, number, text = cast(list[Any], request)
         report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes)

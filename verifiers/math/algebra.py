@@ -34,6 +34,7 @@ Quotient = tuple[Poly, Poly]
 MAX_TERMS = 300
 MAX_PRODUCTS = 6_000
 MAX_EXPANDED_POWER = 24
+MAX_FALLING = 8  # factors by which a binomial coefficient or a shifted factorial is written out
 CONSTANT: Monomial = ()
 UNIT: Poly = {CONSTANT: Fraction(1)}
 EXACT_SINES = {
@@ -319,6 +320,10 @@ class Algebra:
         if name == "log" and len(args) == 2:
             return self.divide(self.logarithm(self.quotient(args[0])), self.logarithm(self.quotient(args[1])))
         quotients = [self.quotient(argument) for argument in args]
+        if name == "binom" and len(args) == 2:
+            return self.binomial(quotients[0], quotients[1])
+        if name == "factorial" and len(args) == 1:
+            return self.factorial(quotients[0])
         values = [self.rational(quotient) for quotient in quotients]
         if all(value is not None for value in values):
             exact = exact_function(name, [value for value in values if value is not None])
@@ -334,6 +339,37 @@ class Algebra:
             self.dependent.add(key)
             return {((key, 1),): Fraction(1)}, UNIT
         return self.opaque(f"{name}({','.join(self.key_of(quotient) for quotient in quotients)})")
+
+    def binomial(self, top: Quotient, bottom: Quotient) -> Quotient:
+        """`n(n-1)/2` for `n` over 2; a small lower number is needed."""
+        values = self.rational(top), self.rational(bottom)
+        if values[0] is not None and values[1] is not None:
+            exact = exact_function("binom", [values[0], values[1]])
+            if exact is not None:
+                return {CONSTANT: exact}, UNIT
+        elif values[1] is not None and values[1].denominator == 1 and 0 <= values[1] <= MAX_FALLING:
+            product: Quotient = (UNIT, UNIT)
+            for step in range(int(values[1])):
+                factor = self.sum(top, ({CONSTANT: Fraction(-step)} if step else {}, UNIT))
+                product = self.multiply(product[0], factor[0]), self.multiply(product[1], factor[1])
+            return self.divide(product, ({CONSTANT: Fraction(math.factorial(int(values[1])))}, UNIT))
+        return self.opaque(f"binom({self.key_of(top)},{self.key_of(bottom)})")
+
+    def factorial(self, argument: Quotient) -> Quotient:
+        """`(n+1)!` as `(n+1) n!`."""
+        value = self.rational(argument)
+        exact = exact_function("factorial", [value]) if value is not None else None
+        if exact is not None:
+            return {CONSTANT: exact}, UNIT
+        shift = argument[0].get(CONSTANT, Fraction(0))
+        if value is not None or argument[1] != UNIT or shift.denominator != 1 or not 1 <= abs(shift) <= MAX_FALLING:
+            return self.opaque(f"factorial({self.key_of(argument)})")
+        base = {monomial: factor for monomial, factor in argument[0].items() if monomial != CONSTANT}
+        product: Poly = UNIT
+        for step in range(1, int(shift) + 1) if shift > 0 else range(int(shift) + 1, 1):
+            product = self.multiply(product, add(base, {CONSTANT: Fraction(step)} if step else {}))
+        plain = self.opaque(f"factorial({render(base)})")
+        return (self.multiply(plain[0], product), UNIT) if shift > 0 else (plain[0], product)
 
     def opaque(self, key: str) -> Quotient:
         self.dependent.add(key)

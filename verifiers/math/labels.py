@@ -29,12 +29,29 @@ def concluded(node: Node) -> Node:
             return Node("rel", ("=", sides[0], sides[-1]))
         else:
             return Node("rel", ("=", sides[-2], sides[-1]))
+    if node.head == "fn" and len(node.args) > 2 and node.args[0].isupper():
+        return Node("group", ("(", ")", *node.args[1:]))  # the point P(2, 3)
+    if node.head == "mul" and is_point_name(node.args[0]) and node.args[1].head == "group":
+        return node.args[1]
     if node.head == "rel" and node.args[0] == "~":
         _, left, right = node.args
         return right if is_label(left) else left if is_near(left, right) else node
     if node.head == "rel" and node.args[0] == "=" and is_label(node.args[2]) and not is_label(node.args[1]):
         return Node("rel", ("=", node.args[2], node.args[1]))
     return node
+
+
+def is_point_name(node: Node) -> bool:
+    return node.head == "sym" and len(node.args[0]) == 1 and node.args[0].isupper()
+
+
+def name_one_thing(label: Node, other: Node | None) -> bool:
+    """Whether two labels are the same; `f(x) = 3x` and `y = 3x` are the same function too."""
+    y = symbol("y")
+    if label == other or other is None:
+        return label == other
+    function = other if label == y else label if other == y else y
+    return function.head == "fn" and len(function.args) == 2 and function.args[1].head == "sym"
 
 
 def is_near(left: Node, right: Node) -> bool:

@@ -10,15 +10,17 @@ from fractions import Fraction
 
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import INFINITY, Node, number, symbol
+from verifiers.math.nodes import Node, number, symbol, symbols_of
 from verifiers.math.tokens import END, Token, Unreadable, tokenize
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
+from verifiers.math.wording import MONTHS
 
 SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
+SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
 REALS = symbol("mathbb R")
 
 
@@ -77,18 +79,28 @@ class Parser:
         if self.depth > MAX_DEPTH:
             raise TooMuch(f"nested deeper than {MAX_DEPTH}")
         found: list[Node] = []
+        joints: set[str] = set()
         while True:
+            joint = ""
             while self.peek().kind == "sep":
-                self.advance()
+                joint = self.advance().value
             token = self.peek()
             if token is END or token.kind == "close" or (token.kind == "env" and closing == "env"):
                 break
+            if found:
+                joints.add(joint)
             found.append(self.relation())
+            if self.accept("op", "over"):
+                found[-1] = self.make("div", found[-1], self.relation())
+            elif self.accept("op", "choose"):
+                found[-1] = self.make("fn", "binom", found[-1], self.relation())
             if len(found) > MAX_LIST_ITEMS:
                 raise TooMuch(f"more than {MAX_LIST_ITEMS} items")
             if self.peek().kind != "sep":
                 break
         self.depth -= 1
+        if joints in ({"and"}, {"or"}) and about_one_name(found):  # 2 < x and x < 5
+            return [self.make("cap" if joints == {"and"} else "union", *found)]
         return found
 
     def relation(self) -> Node:
@@ -212,7 +224,8 @@ class Parser:
                 if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:
                     return self.mixed(left, self.make("div", literal(numerator), literal(self.advance())))
                 self.position = start
-        if token.kind == "num":
+        last = left.args[-1] if left.head == "mul" else left
+        if token.kind == "num" and (last.head not in SPELLED_OUT or (before.kind == "num" and not token.spaced)):
             raise Unreadable("two numbers side by side")
         return self.make("mul", left, self.power())
 
@@ -242,7 +255,7 @@ class Parser:
                 unit += "/" + self.advance().value
             else:
                 break
-        if TAKEN_BACK & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
+        if (TAKEN_BACK | MONTHS) & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
             raise Unreadable(f"words that are no unit: {unit}"[:60])
         return self.make("unit", node, unit)
 
@@ -458,6 +471,16 @@ class Parser:
         return self.make("fn", "abs" if kind == "|" else "norm", node)
 
 
+def about_one_name(items: list[Node]) -> bool:
+    """Whether all items are inequalities between one and the same variable and something."""
+    names = set()
+    for item in items:
+        if item.head != "rel" or item.args[0] not in ("<", "<=", ">", ">="):
+            return False
+        names |= symbols_of(item) or {""}
+    return len(names) == 1
+
+
 def literal(token: Token) -> Node:
     """The exact value of a number token."""
     text = token.value
@@ -472,4 +495,4 @@ def literal(token: Token) -> Node:
     return number(Fraction(text.rstrip(".")))
 
 
-__all__ = ["INFINITY", "Unreadable", "parse"]
+__all__ = ["Unreadable", "parse"]

@@ -17,7 +17,9 @@ ANNOUNCED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
-FILLER = re.compile(r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*")
+FILLER = re.compile(
+    r"^(?:(?:therefore|thus|then|clearly|obviously|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*)+"
+)
 REASON = re.compile(r",?\s(?:since|because)\s")
 MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL

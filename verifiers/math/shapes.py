@@ -5,6 +5,7 @@ from itertools import product
 
 from verifiers.math.nodes import CONSTANTS, Node, rebuild, symbol, walk
 from verifiers.math.units import measures
+from verifiers.math.vocabulary import LETTER_UNITS
 
 MAX_SIGNS = 4
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
@@ -48,6 +49,15 @@ def split_unit(node: Node) -> tuple[Node, str]:
         return node.args[0], node.args[1]
     if node.head == "degree":
         return node.args[0], "degree"
+    return node, ""
+
+
+def split_letter(node: Node, unit: str) -> tuple[Node, str]:
+    """`15 m`, read as a product, as 15 meters where the other answer is in meters."""
+    if node.head == "mul" and node.args[1].head == "sym" and node.args[1].args[0] in LETTER_UNITS:
+        letter = node.args[1].args[0]
+        if measures(letter) == measures(unit):
+            return node.args[0], letter
     return node, ""
 
 

@@ -8,6 +8,7 @@ from verifiers.math.vocabulary import (
     ACCENTS,
     BIG,
     CLOSING,
+    CONJOINING,
     CONSTANT_WORDS,
     DROPPED,
     FUNCTIONS,
@@ -195,7 +196,7 @@ def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
     lowered = word.lower()
     previous = tokens[-1] if tokens else None
     if lowered in SEPARATING and len(word) > 1:
-        tokens.append(Token("sep", "and", spaced))
+        tokens.append(Token("sep", "and" if lowered in CONJOINING else "or", spaced))
     elif word in FUNCTIONS:
         tokens.append(Token("fn", word, spaced))
     elif lowered in CONSTANT_WORDS:
@@ -224,7 +225,7 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     words = content.replace("\\ ", " ").replace("~", " ").strip().strip("{}").strip()
     lowered = words.lower().strip(" .,")
     if lowered in SEPARATING or (not lowered and "," in words):
-        tokens.append(Token("sep", "and", spaced))
+        tokens.append(Token("sep", "and" if lowered in CONJOINING else "or" if lowered.isalpha() else ",", spaced))
     elif not words:
         return
     elif lowered in FUNCTIONS and command != "text":

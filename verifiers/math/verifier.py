@@ -16,7 +16,8 @@ from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Verdict
 
-CONFIRM_SECONDS = 0.8  # for one answer; sympy needs a few milliseconds where it can tell at all
+CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
+CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
 BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.confirm:confirm"
@@ -34,6 +35,9 @@ class MathVerifier:
 
     mode: Mode = "standard"
     ordered_lists: bool = False
+
+    def __post_init__(self) -> None:
+        warm_up(os.getpid())
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=CONFIRM_SECONDS)[0]
@@ -97,7 +101,12 @@ class MathVerifier:
         waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
         jobs = [list(judgement.pending) for _, judgement in waiting]
         outcomes = confirm_pool().run(
-            CONFIRM_TASK, jobs, timeout_seconds, workers=workers, total_seconds=BATCH_CONFIRM_SECONDS
+            CONFIRM_TASK,
+            jobs,
+            timeout_seconds,
+            cpu_seconds=CONFIRM_CPU_SECONDS,
+            workers=workers,
+            total_seconds=BATCH_CONFIRM_SECONDS,
         )
         for (index, _), outcome in zip(waiting, outcomes, strict=True):
             verdicts[index] = settled(verdicts[index], outcome)

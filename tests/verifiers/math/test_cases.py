@@ -3,6 +3,7 @@
 import pytest
 
 from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, SAME
+from tests.verifiers.math.fresh_cases import ANSWERS, COMPLETIONS, REFUSED
 from verifiers import MathVerifier
 
 VERIFIER = MathVerifier()
@@ -30,6 +31,24 @@ def test_different_answers_are_not(kind: str) -> None:
 def test_the_right_part_of_a_completion_is_read(completion: str, answer: str, correct: bool) -> None:
     verdict = VERIFIER(completion, answer)
     assert (verdict.score == 1.0) == correct, verdict
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_answers_that_were_labelled_blindly_get_their_label(kind: str) -> None:
+    wrong = [
+        (truth, answer, right)
+        for truth, *answers in ANSWERS[kind]
+        for right, group in zip((True, False), answers, strict=True)
+        for answer in group
+        if (VERIFIER(rf"So it is $\boxed{{{answer}}}$.", truth).score == 1.0) != right
+    ]
+    assert {(truth, answer) for truth, answer, _ in wrong} == set(REFUSED.get(kind, ()))
+
+
+@pytest.mark.parametrize(("truth", "right", "wrong"), COMPLETIONS)
+def test_completions_that_were_labelled_blindly_get_their_label(truth: str, right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right if VERIFIER(text, truth).score != 1.0] == []
+    assert [text for text in wrong if VERIFIER(text, truth).score == 1.0] == []
 
 
 def test_an_order_that_counts_can_be_asked_for() -> None:
