@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -28,12 +29,13 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
 
 from rlvr.algorithms.advantage import Outcomes, advantages
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.presets import PRESETS
+from rlvr.algorithms.returns import kl_penalty
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.models.policy import Policy
@@ -54,8 +56,8 @@ class Setting:
     name: str
     trl: dict[str, Any]
     ours: Objective
-    trainer: type[GRPOTrainer] = GRPOTrainer
-    config: type[GRPOConfig] = GRPOConfig
+    trainer: Any = GRPOTrainer
+    config: Any = GRPOConfig
     reason: str = ""
     reward_scale: float = 1.0
 
@@ -268,6 +270,11 @@ def loss_difference(setting: Setting, folder: Path) -> float:
     trainer, inputs = trl_side(setting, folder, text)
     theirs = gradient_of(trainer.model, trainer._compute_loss(trainer.model, inputs))
     ours = our_gradient(setting, trainer.model, text, inputs)
+    return largest(theirs, ours)
+
+
+def largest(theirs: dict[str, Tensor], ours: dict[str, Tensor]) -> float:
+    """The largest difference, over all weight tensors, relative to the largest number in each."""
     assert theirs.keys() == ours.keys()
     assert max(gradient.abs().max() for gradient in theirs.values()) > 1e-4, "nothing is compared"
     return max(float((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max()) for name in theirs)
@@ -294,6 +301,41 @@ def advantage_difference(setting: Setting, folder: Path) -> float:
     return float((advantages(outcomes, setting.ours) - theirs).abs().max() / theirs.abs().max())
 
 
+def rloo_difference(setting: Setting, folder: Path) -> float:
+    """From rewards to gradient, KL in the reward included; on-policy, where TRL's clip has nothing to act on.
+
+    The trainer has no `rollout_func`: the two methods that write a completion are told what to write.
+    """
+    text = written(seed=0)
+    args = setting.config(
+        output_dir=str(folder / "out"), per_device_train_batch_size=len(text.prompts), num_generations=GROUP_SIZE,
+        max_completion_length=MAX_TOKENS, bf16=False, gradient_checkpointing=False, report_to="none", use_cpu=True,
+        disable_tqdm=True, **setting.trl,
+    )  # fmt: skip
+    trainer = setting.trainer(
+        model=str(folder), reward_funcs=lambda completions, **_: [row[0] for row in text.rewards], args=args,
+        train_dataset=Dataset.from_dict({"prompt": ["w3"] * GROUPS}),
+    )  # fmt: skip
+    trainer._tokenize_prompts = lambda prompts: (text.prompts, None, {})
+    trainer._generate_single_turn = lambda *_: text.completions
+    move(trainer.model, seed=1)  # away from the reference
+    inputs = trainer._generate_and_score_completions([{"prompt": "w3"} for _ in text.prompts])
+    theirs = gradient_of(trainer.model, trainer._compute_loss(trainer.model, inputs))
+
+    batch, objective = batch_of(text), setting.ours
+    mask, scores = batch.completion_mask, Policy(trainer.model).scores(batch)
+    with torch.no_grad():
+        ref = Policy(trainer.ref_model).scores(batch).logprobs
+    old = scores.logprobs.detach()
+    rewards = torch.tensor([row[0] for row in text.rewards]) - kl_penalty(old, ref, mask, objective).sum(-1)
+    outcomes = Outcomes(rewards, batch.group_index, mask.sum(-1).float())
+    batch = replace(
+        batch, rollout_logprobs=old, advantages=advantages(outcomes, objective).unsqueeze(-1) * mask,
+        loss_weights=token_weights(mask, batch.group_index, objective.aggregate, MAX_TOKENS),
+    )  # fmt: skip
+    return largest(theirs, gradient_of(trainer.model, loss_of(objective)(batch, scores)[0]))
+
+
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +350,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write a flat map from setting to difference")
     arguments = parser.parse_args()
+    warnings.filterwarnings(
+        "ignore", message=".*(rollout_func|gradient_checkpointing).*"
+    )  # both may be renamed, they say
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     versions = {"TRL": trl.__version__, "transformers": transformers.__version__, "torch": torch.__version__}
@@ -316,6 +361,10 @@ def main() -> int:
     fits = True
     compared: list[tuple[list[Setting], Callable[[Setting, Path], float]]] = [
         (loss_settings(), loss_difference),
+        (
+            [Setting("rloo, from the reward on", {"beta": 0.03}, PRESETS["rloo"], RLOOTrainer, RLOOConfig)],
+            rloo_difference,
+        ),
         (advantage_settings(), advantage_difference),
     ]
     with tempfile.TemporaryDirectory() as name:
