@@ -29,6 +29,14 @@ def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
     return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 
 
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer step found: numbers to log, and the log-probabilities `(B, T)` that it started from."""
+
+    metrics: dict[str, float]
+    logprobs: Tensor
+
+
 @dataclass
 class Learner:
     """Holds the policy and its optimizer. `steps` is the length of the schedule, in optimizer steps.
@@ -54,28 +62,31 @@ class Learner:
             fused=True,
         )
 
-    def update(self, batch: Batch, loss: Loss, entropy_gradient: bool = False) -> dict[str, float]:
+    def update(self, batch: Batch, loss: Loss, entropy_gradient: bool = False) -> Update:
         """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
 
         A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
         `DivergenceError`.
-        Returns: `loss`, `grad_norm`, `lr`, `skipped`, and the mean over scored tokens of what the loss logs.
+        The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the mean over scored tokens of what the loss logs.
         """
         self.policy.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
         device = self.policy.device
+        logprobs = torch.zeros(batch.input_ids.shape, device=device)
         for rows in microbatches(batch, self.config.microbatch_tokens):
             piece = batch.rows(rows).to(device)
-            value, stats = loss(piece, self.policy.scores(piece, entropy_gradient))
+            scores = self.policy.scores(piece, entropy_gradient)
+            value, stats = loss(piece, scores)
             value.backward()
+            logprobs[rows.to(device), : piece.input_ids.shape[1]] = scores.logprobs.detach().float()
             sums = {name: (stat * piece.completion_mask).sum() for name, stat in stats.items()}
             for name, number in {"loss": value.detach(), **sums}.items():
                 totals[name] = totals.get(name, torch.zeros((), device=device)) + number
         tokens = int(batch.completion_mask.sum())
         self.tokens_seen += int(batch.attention_mask.sum())
         metrics = {name: float(total) / (1 if name == "loss" else tokens) for name, total in totals.items()}
-        return {**metrics, **self._apply_gradient(metrics["loss"])}
+        return Update(metrics | self._apply_gradient(metrics["loss"]), logprobs.cpu())
 
     def _apply_gradient(self, loss: float) -> dict[str, float]:
         lr = lr_at(self.config, self.step, self.steps)

@@ -28,7 +28,7 @@ def train(config: SFTConfig) -> Run:
         for step in run.steps():
             with run.clock("learn"):
                 problems = list(run.take_problems(config.rows_per_step).values())
-                metrics = run.learner.update(solution_batch(problems, run.chat), likelihood_loss)
+                metrics = run.learner.update(solution_batch(problems, run.chat), likelihood_loss).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run

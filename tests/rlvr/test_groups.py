@@ -1,7 +1,8 @@
 import math
 
 from rlvr.algorithms.objective import Objective
-from rlvr.groups import describe, has_signal, why_no_signal, with_advantages
+from rlvr.groups import describe, has_signal, has_spread, why_no_signal, with_advantages
+from rlvr.history import History
 from rlvr.types import Finish, Group, Rollout
 from tasks import Problem
 from verifiers import Status, Verdict
@@ -20,32 +21,35 @@ def advantages(groups: list[Group]) -> list[list[float | None]]:
 
 
 def test_a_failed_grader_gives_no_advantage_and_is_no_part_of_the_mean() -> None:
-    (filled,) = with_advantages([group(1.0, None, 0.0)], Objective(scale="none"))
+    (filled,) = with_advantages([group(1.0, None, 0.0)], Objective(scale="none"), History())
     assert advantages([filled]) == [[0.5, None, -0.5]]
     assert [rollout.reward for rollout in filled.rollouts] == [1.0, None, 0.0]  # a reward stays a reward
 
 
 def test_a_group_whose_graders_all_failed_has_no_advantages_at_all() -> None:
-    filled = with_advantages([group(None, None), group(1.0, 0.0)], Objective(scale="none"))
+    filled = with_advantages([group(None, None), group(1.0, 0.0)], Objective(scale="none"), History())
     assert advantages(filled) == [[None, None], [0.5, -0.5]]
-    assert with_advantages([group(None)], Objective())[0].rollouts[0].advantage is None
+    assert with_advantages([group(None)], Objective(), History())[0].rollouts[0].advantage is None
 
 
-def test_mixed_leaves_out_groups_of_equal_rewards_and_all_keeps_them_at_zero() -> None:
-    groups = [group(1.0, 1.0), group(0.0, 1.0), group(0.5, 0.5)]
-    assert advantages(with_advantages(groups, Objective(scale="none", keep="mixed"))) == [
-        [None, None], [-0.5, 0.5], [None, None],
+def test_spread_is_of_rewards_whether_binary_or_not_and_a_failed_grader_adds_none() -> None:
+    assert [has_spread(g) for g in (group(1.0, 1.0), group(0.0, 1.0), group(0.5, 0.5), group(0.5, 0.7))] == [
+        False, True, False, True,
     ]  # fmt: skip
-    assert advantages(with_advantages(groups, Objective(scale="none"))) == [[0.0, 0.0], [-0.5, 0.5], [0.0, 0.0]]
-    assert [has_signal(group) for group in with_advantages(groups, Objective())] == [False, True, False]
+    assert not has_spread(group(1.0, None, 1.0))
+
+
+def test_a_group_of_equal_rewards_has_advantages_of_zero_and_no_signal() -> None:
+    groups = with_advantages([group(1.0, 1.0), group(0.0, 1.0)], Objective(scale="none"), History())
+    assert advantages(groups) == [[0.0, 0.0], [-0.5, 0.5]]
+    assert [has_signal(group) for group in groups] == [False, True]
 
 
 def test_a_step_is_described_by_rewards_lengths_verdicts_and_cohorts() -> None:
-    groups = with_advantages([group(1.0, 0.0, cohort="easy"), group(None, 0.0, cohort="hard")], Objective())
-    figures = describe(groups)
+    figures = describe([group(1.0, 0.0, cohort="easy"), group(None, 0.0, cohort="hard")])
     assert figures["reward/mean"] == 1 / 3
     assert figures["reward/failed_graders"] == 0.25
-    assert figures["groups/with_signal"] == 0.5
+    assert figures["groups/mixed"] == 0.5
     assert figures["completion/length"] == 2
     assert figures["cohort/easy"] == 0.5
     assert figures["cohort/hard"] == 0.0

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.batching import rollout_batch
+from rlvr.batching import rollout_batch, trained_rows
 from rlvr.config import GRPOConfig
 from rlvr.config_file import load_config
 from rlvr.groups import with_advantages
+from rlvr.history import History
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
 from rlvr.models.policy import Policy
@@ -58,12 +59,16 @@ def config(**changes: object) -> GRPOConfig:
     return loaded
 
 
+def learn(learner: Learner, cfg: GRPOConfig, groups: list[Group]) -> tuple[list[Group], dict[str, float]]:
+    return grpo.learn(learner, cfg, cfg.objective, History(), groups, seed=0)
+
+
 @pytest.mark.parametrize("preset", ["dr_grpo", "{preset: grpo, kl_coef: 0}"])
 def test_rows_without_signal_cost_no_forward_pass_and_leave_the_gradient_as_it_is(
     policy: Policy, preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = config(objective=preset)
-    groups = with_advantages([group(1, 0, 0), group(1, 1, 1, number=1), group(0, 0, 0, number=2)], cfg.objective)
+    groups = [group(1, 0, 0), group(1, 1, 1, number=1), group(0, 0, 0, number=2)]
     computed: list[int] = []
     scores = Policy.scores
     monkeypatch.setattr(
@@ -78,7 +83,7 @@ def test_rows_without_signal_cost_no_forward_pass_and_leave_the_gradient_as_it_i
             learner, "_apply_gradient",
             lambda loss: kept.extend(p.grad.flatten() for p in policy.trainable().values()) or {},
         )  # fmt: skip
-        grpo.update(learner, cfg, groups, seed=0)
+        learn(learner, cfg, groups)
         return torch.cat(kept).clone(), sum(computed)
 
     skipping, rows = gradient(groups)
@@ -91,7 +96,8 @@ def test_rows_without_signal_cost_no_forward_pass_and_leave_the_gradient_as_it_i
 
 def test_with_a_kl_term_every_row_is_computed() -> None:
     cfg = config(objective="grpo")
-    batch = rollout_batch(with_advantages([group(1, 1, 1)], cfg.objective))
+    groups = with_advantages([group(1, 1, 1)], cfg.objective, History())
+    batch = trained_rows(rollout_batch(groups), groups, cfg.objective, None)
     assert grpo.signal_B(batch, cfg.objective).all()
     assert not grpo.signal_B(batch, config(objective="dr_grpo").objective).any()
 
@@ -101,5 +107,5 @@ def test_one_optimizer_step_a_batch_needs_no_frozen_forward_pass(
 ) -> None:
     monkeypatch.setattr(Learner, "frozen_logprobs", lambda *_, **__: pytest.fail("a frozen forward pass was made"))
     cfg = config(objective="dr_grpo")
-    metrics = grpo.update(Learner(policy, cfg.optimizer, 1), cfg, with_advantages([group(1, 0)], cfg.objective), seed=0)
+    _, metrics = learn(Learner(policy, cfg.optimizer, 1), cfg, [group(1, 0)])
     assert metrics["ratio"] == 1.0
