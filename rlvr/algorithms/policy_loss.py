@@ -117,7 +117,8 @@ def band_kl(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
 def soft(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """4/tau sigmoid(tau (w - 1)) A: a gate whose slope is 1 at w = 1 and falls off smoothly (SAPO, arXiv:2511.20347,
     eq. 5). Nothing is cut."""
-    tau = torch.where(tokens.advantages > 0, objective.soft_positive, objective.soft_negative)
+    good = tokens.advantages > 0
+    tau = torch.full_like(tokens.ratio, objective.soft_negative).masked_fill(good, objective.soft_positive)
     gate = 4 / tau * torch.sigmoid(tau * (tokens.ratio - 1))
     return gate * tokens.advantages, torch.zeros_like(tokens.mask)
 

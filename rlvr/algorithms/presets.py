@@ -5,7 +5,8 @@ paper's ratio, clip range or correction has nothing to act on (one optimizer ste
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from inspect import getdoc
 from typing import Any
 
 from rlvr.algorithms.choices import nearest
@@ -229,6 +230,13 @@ MAKERS: dict[str, Callable[[], Objective]] = {
 PRESETS: dict[str, Objective] = {name: make() for name, make in MAKERS.items()}
 
 
+def named(name: str) -> Objective:
+    """The row called `name`; raises `ValueError` with the nearest name that exists."""
+    if name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
 def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset`, from GRPO's.
 
@@ -236,12 +244,27 @@ def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """
     values = {"preset": choices} if isinstance(choices, str) else dict(choices)
     name = values.pop("preset", "grpo")
-    if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    preset = named(name)
     known = [field.name for field in fields(Objective)]
     for choice in values:
         if choice not in known:
             raise ValueError(
                 f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}"
             )
-    return replace(PRESETS[name], **values)
+    return replace(preset, **values)
+
+
+def listing() -> str:
+    """A line for each preset: its name and the first sentence about it."""
+    lines = []
+    for name, make in MAKERS.items():
+        paragraph = " ".join((getdoc(make) or "").split("\n\n")[0].split())
+        lines.append(f"{name:22}{paragraph.split('. ')[0].rstrip('.')}")
+    return "\n".join(lines)
+
+
+def describe(name: str) -> str:
+    """What a preset is, its paper and how it was read; then each choice, `*` where it is not the default."""
+    row, usual = asdict(named(name)), asdict(Objective())
+    choices = (f"{'*' if value != usual[choice] else ' '} {choice}: {value}" for choice, value in row.items())
+    return f"{getdoc(MAKERS[name])}\n\n" + "\n".join(choices)
