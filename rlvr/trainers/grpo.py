@@ -121,7 +121,8 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
             batch = batch.with_old_logprobs(rows, done.logprobs)
         steps.append(done.metrics)
     means = {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
-    return means | rollout_ratio(batch.rows(signal.nonzero().squeeze(-1)), version)
+    coefficients = {"objective/kl_coef": objective.kl_coef, "objective/entropy_coef": objective.entropy_coef}
+    return means | coefficients | rollout_ratio(batch.rows(signal.nonzero().squeeze(-1)), version)
 
 
 def signal_B(batch: Batch, objective: Objective) -> Tensor:
