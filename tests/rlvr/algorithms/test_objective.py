@@ -1,7 +1,14 @@
+from pathlib import Path
+
 import pytest
 
+from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
+from rlvr.algorithms.correction import CORRECTIONS
+from rlvr.algorithms.kl import ESTIMATORS
 from rlvr.algorithms.objective import Objective, contradictions
+from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.presets import MAKERS, PRESETS, resolve
+from rlvr.algorithms.weights import AGGREGATES
 from rlvr.build import check_objective
 from rlvr.errors import ConfigError
 
@@ -78,3 +85,12 @@ def test_what_a_row_needs_follows_from_its_choices(choices: dict, trains: bool, 
     objective = Objective(**choices)
     assert objective.trains_without_advantage is trains
     assert objective.advantage_per_token is per_token
+
+
+def test_the_page_about_objectives_has_every_preset_and_every_choice() -> None:
+    page = Path("docs/objectives.md").read_text()
+    rows = [line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")]
+    assert set(PRESETS) <= set(rows)
+    for table in (BASELINES, SCALES, GROUP_WEIGHTS, COMBINES, RATIOS, SURROGATES, CORRECTIONS, AGGREGATES, ESTIMATORS):
+        for name in table:
+            assert f"`{name}`" in page, name
