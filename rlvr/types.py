@@ -109,7 +109,11 @@ class Batch:
         return self.attention_mask.sum(-1)
 
     def rows(self, index_B: Tensor) -> Self:
-        """The rows at `index_B`, in that order, with the padding that none of them needs cut off."""
+        """The rows at `index_B`, in that order, with the padding that none of them needs cut off.
+
+        `index_B` holds the rows' numbers, or is True at the rows to take.
+        """
+        index_B = index_B.nonzero().squeeze(-1) if index_B.dtype == torch.bool else index_B
         width = int(self.lengths_B[index_B].max()) if len(index_B) else 0
 
         def take(value: Tensor) -> Tensor:

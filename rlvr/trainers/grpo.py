@@ -45,12 +45,11 @@ def train(config: GRPOConfig) -> Run:
                 groups, metrics = learn(run.learner, config, objective, run.history, pool.batch, seed)
             with run.clock("sync"):
                 run.sync_weights(metrics)
+            run.pending = pool.pending
             run.history = run.history.updated(step, pool.fresh, pool.kept_share, config.selection.by_problem)
             run.history = run.history.steered(config.objective, metrics)
-            run.pending = pool.pending
-            run.finish_step(
-                step, describe(pool.fresh) | pool.describe(groups) | metrics, pool.fresh, [*groups, *pool.left_out]
-            )
+            metrics = describe(pool.fresh) | pool.describe(groups) | metrics
+            run.finish_step(step, metrics, sampled=pool.fresh, settled=[*groups, *pool.left_out])
     return run
 
 
@@ -99,6 +98,7 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
         return {}
     shuffle = torch.Generator().manual_seed(seed)
     plan = [rows for _ in range(config.epochs) for rows in minibatches(batch, config.minibatches, shuffle)]
+    plan = [rows for rows in plan if signal[rows].any()]
     batch = with_frozen_logprobs(
         batch, learner, old_B=signal.index_fill(0, plan[0], False), ref_B=signal & objective.kl_in_loss
     )
@@ -110,19 +110,16 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
             piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
         )
         # The weights count all rows of this step; only then are those left out whose loss is always zero.
-        piece, rows = replace(piece, loss_weights=weights).rows(signal[rows].nonzero().squeeze(-1)), rows[signal[rows]]
-        if not len(rows):
-            continue
-        first = not steps
-        if first:  # no weight has moved yet: the ratio is 1
+        piece = replace(piece, loss_weights=weights).rows(signal[rows])
+        if not steps:  # no weight has moved yet: the ratio is 1
             piece = replace(piece, old_logprobs=None)
         done = learner.update(piece, loss_of(objective), objective.entropy_coef != 0)
-        if first:  # and what was found is what later passes start from
-            batch = batch.with_old_logprobs(rows, done.logprobs)
+        if not steps:  # what the first optimizer step found is what the later ones start from
+            batch = batch.with_old_logprobs(rows[signal[rows]], done.logprobs)
         steps.append(done.metrics)
     means = {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
     coefficients = {"objective/kl_coef": objective.kl_coef, "objective/entropy_coef": objective.entropy_coef}
-    return means | coefficients | rollout_ratio(batch.rows(signal.nonzero().squeeze(-1)), version)
+    return means | coefficients | rollout_ratio(batch.rows(signal), version)
 
 
 def signal_B(batch: Batch, objective: Objective) -> Tensor:

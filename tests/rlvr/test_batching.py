@@ -51,6 +51,7 @@ def test_chosen_rows_lose_the_padding_that_none_of_them_needs() -> None:
     chosen = batch.rows(tensor([2, 1]))
     assert chosen.input_ids.tolist() == [[9, 5, 6], [9, 4, 0]]
     assert chosen.group_index.tolist() == [1, 1]
+    assert batch.rows(tensor([False, True, False])).input_ids.tolist() == [[9, 4]]
 
 
 def test_microbatches_hold_each_row_once_within_the_token_budget() -> None:
