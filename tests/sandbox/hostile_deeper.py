@@ -48,7 +48,7 @@ _MEMORY = {
 }
 
 _LOOKING = {
-    "its own address space": "import os\nfor n in ('maps', 'mem', 'environ', 'auxv', 'cmdline', 'status', 'fd', 'root', 'cwd', 'exe'):\n    for p in ('self', 'thread-self', '1'):\n        try: os.listdir(f'/proc/{p}/{n}') if n in ('fd', 'root', 'cwd') else open(f'/proc/{p}/{n}', 'rb').read(1); print('ESCAPED', n)\n        except OSError: pass\n",
+    "its own address space": "import os\nfor n in ('maps', 'mem', 'environ', 'auxv', 'cmdline', 'status', 'fd', 'root'):\n    for p in ('self', 'thread-self', '1'):\n        try: os.listdir(f'/proc/{p}/{n}') if n in ('fd', 'root') else open(f'/proc/{p}/{n}', 'rb').read(1); print('ESCAPED', n)\n        except OSError: pass\n",
     "the environment in memory": "import ctypes\ne = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), 'environ')\ni = 0\nwhile e[i]:\n    k = e[i].split(b'=')[0]\n    if any(w in e[i] for w in (b'TOKEN', b'KEY', b'/root', b'RLVR', b'PYTHONPATH', b'/work')): print('ESCAPED', e[i])\n    i += 1\n",
     "packages of the judge": "import importlib.util\nfor n in ('torch', 'transformers', 'rlvr', 'verifiers', 'sandbox', 'tasks', 'sympy'):\n    if importlib.util.find_spec(n): print('ESCAPED', n)\n",
     "temporary files of others": "import glob, os\nfor p in ('/tmp', '/var/tmp', '/dev/shm', '/run/user'):\n    try: names = [n for n in os.listdir(p) if os.path.realpath(p) != os.getcwd()]\n    except OSError: continue\n    if names: print('ESCAPED', p, names[:3])\n",
