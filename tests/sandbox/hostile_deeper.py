@@ -33,13 +33,13 @@ _PROCESSES = {
 }
 
 _MEMORY = {
-    "memory behind fork after fork": "import os, time\nx = bytearray(100 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nfor _ in range(6):\n    if os.fork() == 0:\n        for i in range(0, len(x), 4096): x[i] = 2\n        time.sleep(3); os._exit(0)\ntime.sleep(3)\nprint('ESCAPED')\n",
+    "memory behind fork after fork": "import os, time\nx = bytearray(100 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nfor _ in range(6):\n    if os.fork() == 0:\n        for i in range(0, len(x), 4096): x[i] = 2\n        time.sleep(0.5); os._exit(0)\nif sum(os.wait()[1] == 0 for _ in range(6)) == 6: print('ESCAPED')\n",
     "mappings of files": "import mmap, os, time\nfd = os.open('f', os.O_CREAT | os.O_RDWR)\ntry:\n    os.ftruncate(fd, 60 << 20)\n    ms = [mmap.mmap(fd, 60 << 20) for _ in range(12)]\n    for m in ms:\n        for i in range(0, 60 << 20, 4096): m[i] = 1\n    if os.fstat(fd).st_blocks * 512 > 100 << 20: print('ESCAPED')\nexcept (OSError, ValueError) as e: print(e)\n",
     "attributes of files": "import os\ntry:\n    for i in range(3000):\n        os.setxattr('.', f'user.a{i}', b'x' * 60000)\n    print('ESCAPED')\nexcept OSError as e: print(e)\n",
     "one file of many names": "import os\nopen('f', 'w').close()\nn = 0\ntry:\n    for i in range(100000): os.link('f', f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
-    "long symbolic links": "import os\nn = 0\ntry:\n    for i in range(60000): os.symlink('x' * 4000, f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
-    "files that were deleted and stay open": "import os, time\nfs = []\ntry:\n    for i in range(40):\n        f = open('f', 'wb'); os.unlink('f'); f.write(b'x' * (8 << 20)); f.flush(); fs.append(f)\n    time.sleep(1); print('ESCAPED')\nexcept OSError as e: print(e)\n",
-    "allocated and not written": "import os, time\ntry:\n    fd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 400 << 20); time.sleep(1); print('ESCAPED')\nexcept OSError as e: print(e)\n",
+    "long symbolic links": "import os\nn = 0\ntry:\n    for i in range(60000): os.symlink('x' * 50, f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
+    "files that were deleted and stay open": "import os, time\nfs = []\ntry:\n    for i in range(40):\n        f = open('f', 'wb'); os.unlink('f'); f.write(b'x' * (8 << 20)); f.flush(); fs.append(f)\n    time.sleep(0.3); print('ESCAPED')\nexcept OSError as e: print(e)\n",
+    "allocated and not written": "import os, time\ntry:\n    fd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 400 << 20); time.sleep(0.3); print('ESCAPED')\nexcept OSError as e: print(e)\n",
     "a list that doubles": "x = [0]\nwhile True: x = x + x\n",
     "a string that doubles": "x = 'ab' * 1000\nwhile True: x += x\n",
     "memory of C": "import ctypes\nc = ctypes.CDLL(None)\nc.malloc.restype = ctypes.c_void_p\nn = 0\nwhile n < 700:\n    p = c.malloc(1 << 20)\n    if not p: break\n    ctypes.memset(p, 1, 1 << 20); n += 1\nif n >= 700: print('ESCAPED')\n",
