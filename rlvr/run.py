@@ -46,8 +46,8 @@ from tasks import Problem, Task
 class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
-    `done` counts finished steps, `cursor` the problems or rows taken. What is trained on rows of data may
-    `measure` what it learned in a way of its own, and `save` itself in one.
+    `done` counts finished steps, `cursor` the problems or rows taken. `grade` gives the rewards; `judge` evaluates, where
+    that is another. What is trained on rows may `measure` what it learned in its own way, and `save` itself in one.
     """
 
     config: RunConfig
@@ -63,6 +63,7 @@ class Run:
     silent_steps: int = 0
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    judge: Grade | None = None
     measure: Callable[[], dict[str, float]] | None = None
     save: Callable[[Path], None] | None = None
 
@@ -172,7 +173,9 @@ class Run:
             return measured
         started = time.monotonic()
         samples = self.config.eval.samples
-        found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
+        found = evaluate(
+            self.held_out, samples, self.sampling, self.generator, self.chat, self.judge or self.grade, seed=0
+        )
         for groups in found.groups:
             check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
