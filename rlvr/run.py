@@ -46,8 +46,8 @@ from tasks import Problem, Task
 class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
-    `done` counts finished steps, `cursor` the problems or rows taken. `grade` gives the rewards; `judge` evaluates, where
-    that is another. What is trained on rows may `measure` what it learned in its own way, and `save` itself in one.
+    `done` counts finished steps, `cursor` the problems or rows taken. `grade` gives the rewards; `judge` evaluates,
+    where that is another. What is trained on rows may `measure` what it learned in its own way, and `save` itself in one.
     """
 
     config: RunConfig
@@ -173,9 +173,11 @@ class Run:
             return measured
         started = time.monotonic()
         samples = self.config.eval.samples
-        found = evaluate(
-            self.held_out, samples, self.sampling, self.generator, self.chat, self.judge or self.grade, seed=0
-        )
+        count, wanted = len(self.held_out), self.config.eval.problems
+        fewer = f" (eval.problems is {wanted}, and the task holds out no more)" if count < wanted else ""
+        judge = self.judge or self.grade
+        with self.display.doing(f"evaluating {count} held-out problems{fewer}"):
+            found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, judge, seed=0)
         for groups in found.groups:
             check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
