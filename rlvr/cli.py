@@ -97,6 +97,7 @@ def presets(
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
+app.command()(data_commands.pairs)
 app.add_typer(data_commands.data_app, name="data")
 
 

@@ -175,20 +175,44 @@ class SelectionConfig(Section):
         return self.skip_solved > 0 or self.curriculum != "none"
 
 
+class LearnedRewardConfig(Section):
+    """The reward model of `verify.verifier: reward_model`."""
+
+    path: str
+    """What `trainer: reward_model` saved, or any sequence classifier with one label."""
+    device: str | None = None
+    """Empty: the run's."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    batch_tokens: int = Field(16_384, ge=1)
+    """Tokens, padding included, scored at once; bounds memory."""
+
+
 class VerifyConfig(Section):
     """How completions are checked."""
 
     verifier: str | None = None
-    """Name, entry point or module:name; empty takes the one that each problem names."""
+    """Name, entry point, module:name, or reward_model; empty takes the one that each problem names."""
+    reward_model: LearnedRewardConfig | None = None
+    """Of `verifier: reward_model`."""
     workers: int = Field(2, ge=1)
     timeout_seconds: float = Field(5.0, gt=0)
     max_failed_share: float = Field(0.2, ge=0, le=1)
     """The run stops where more than this share of a step's verdicts failed."""
 
+    @model_validator(mode="after")
+    def _check(self) -> "VerifyConfig":
+        if (self.verifier == "reward_model") != (self.reward_model is not None):
+            raise ValueError(
+                "verifier: reward_model and a section reward_model: {path: ...} go together; expected both or neither"
+            )
+        return self
+
 
 class EvalConfig(Section):
     """Evaluation on held-out problems: one greedy completion and `samples` drawn ones of each."""
 
+    verifier: str | None = None
+    """Empty takes the one that gives the rewards, or, where these are learned, the one that each problem names."""
     problems: int = Field(512, ge=0)
     """0 does not evaluate."""
     samples: int = Field(8, ge=0)

@@ -53,8 +53,8 @@ class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
     `done` counts finished steps, `cursor` the problems or rows taken; `history` is what the steps so far tell the next
-    one, and `pending` are the groups that wait for it. What is trained on rows of data may `measure` what it learned in
-    a way of its own, and `save` itself in one.
+    one, and `pending` are the groups that wait for it. `grade` gives the rewards; `judge` evaluates, where that is
+    another. What is trained on rows of data may `measure` what it learned in its own way, and `save` itself in one.
     """
 
     config: RunConfig
@@ -73,6 +73,7 @@ class Run:
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
+    judge: Grade | None = None
     measure: Callable[[], dict[str, float]] | None = None
     save: Callable[[Path], None] | None = None
 
@@ -198,8 +199,9 @@ class Run:
         samples = self.config.eval.samples
         count, wanted = len(self.held_out), self.config.eval.problems
         fewer = f" (eval.problems is {wanted}, and the task holds out no more)" if count < wanted else ""
+        judge = self.judge or self.grade
         with self.display.doing(f"evaluating {count} held-out problems{fewer}"):
-            found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
+            found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, judge, seed=0)
         for groups in found.groups:
             check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
