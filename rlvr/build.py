@@ -42,16 +42,25 @@ def prepare(config: GRPOConfig | SFTConfig) -> Path:
 
     Raises `ConfigError` or `DataError`.
     """
+    check_parts(config)
+    return claim_folder(config)
+
+
+def check_parts(config: GRPOConfig | SFTConfig) -> list[Problem]:
+    """Look at everything that can be known to be wrong without a model; returns the held-out problems.
+
+    Raises `ConfigError` or `DataError`.
+    """
     pick_device(config.device)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         if config.verify.verifier:
             check_verifier(config.verify.verifier)
     task = make_task(config.task.name, config.task.knobs, config.seed)
-    first_problems(task, config)
+    held_out = first_problems(task, config)
     if not config.verify.verifier:
         check_verifier(task.problem(0).verifier)
-    return claim_folder(config)
+    return held_out
 
 
 def open_run(config: GRPOConfig | SFTConfig, model: ModelConfig | None = None) -> Run:

@@ -1,6 +1,6 @@
 """A YAML file and dotted overrides to a checked configuration, and back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
 
     Raises `ConfigError`: one line for each mistake, with the file's line where the key stands in the file.
     """
+    values, lines = read_values(path, overrides)
+    loaded: GRPOConfig | SFTConfig = check_config(values, str(path), lines)
+    return loaded
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """What a YAML file says with overrides applied, unchecked, and the line of each of its keys."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
@@ -41,7 +48,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
     assert isinstance(values, dict)
-    return check_config({str(key): value for key, value in values.items()}, str(path), _lines(text))
+    return {str(key): value for key, value in values.items()}, _lines(text)
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`values` with dotted keys set, each taking the place of what stood there, as on the command line."""
+    tree = OmegaConf.create(dict(values))
+    try:
+        for key, value in overrides.items():
+            OmegaConf.update(tree, key, value, merge=False, force_add=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{where}: {error}") from error
+    changed = OmegaConf.to_container(tree)
+    assert isinstance(changed, dict)
+    return {str(key): value for key, value in changed.items()}
 
 
 def check_config(values: dict[str, Any], where: str, lines: dict[tuple[str, ...], int] | None = None) -> Any:
@@ -49,9 +69,15 @@ def check_config(values: dict[str, Any], where: str, lines: dict[tuple[str, ...]
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
-        model = TRAINERS.get(str(values.get("trainer")))
-        messages = [_message(details, where, lines or {}, model) for details in error.errors()]
-        raise ConfigError("\n".join(dict.fromkeys(messages))) from None
+        raise explained(error, where, lines or {}, TRAINERS.get(str(values.get("trainer")))) from None
+
+
+def explained(
+    error: ValidationError, where: str, lines: dict[tuple[str, ...], int], model: type[BaseModel] | None
+) -> ConfigError:
+    """Pydantic's errors in one line each, with the place in the file and the nearest key that `model` has."""
+    messages = [_message(details, where, lines, model) for details in error.errors()]
+    return ConfigError("\n".join(dict.fromkeys(messages)))
 
 
 def dump_config(config: BaseModel) -> str:
