@@ -1,4 +1,4 @@
-"""The figures of a comparison as data: lines with bands over seeds, bars with whiskers. `svg` and `pictures` draw them."""
+"""The figures of a comparison as data: lines with bands, bars with whiskers. `svg` and `pictures` draw them."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -165,7 +165,7 @@ def _pairs(
     problems: int,
     confidence: float,
 ) -> list[Pair]:
-    samples = next(iter(by_variant.values()))[0].samples
+    title = title_of(name, next(iter(by_variant.values()))[0].samples)
     found = []
     for first, second in couples:
         paired = [
@@ -179,9 +179,7 @@ def _pairs(
         shown = adjusted < 1 - confidence
         needed = None if shown else seeds_needed(one, level)
         more = None if needed is None else max(1, needed - one.seeds)
-        sentence = _sentence(
-            MEASURES[name], title_of(name, samples), first, second, one, adjusted, shown, more, level, len(couples)
-        )
+        sentence = _sentence(MEASURES[name], title, first, second, one, adjusted, shown, more, level, len(couples))
         pairs.append(Pair(name, first, second, one, adjusted, shown, more, sentence))
     return pairs
 
@@ -207,7 +205,7 @@ def _sentence(
         verb = "is better than" if measure.is_accuracy else "exceeds"
         return f"{upper} {verb} {lower} by {with_interval(one, measure)} in {title} ({test}).{one_seed}"
     start = (
-        f"No difference shown at this budget between {first} and {second}: {with_interval(found, measure)} in {title} "
+        f"No difference shown at this budget: {first} minus {second} is {with_interval(found, measure)} in {title} "
         f"({test})"
     )
     if not found.over_seeds:
@@ -215,7 +213,9 @@ def _sentence(
     if more_seeds is not None:
         seeds = f"{more_seeds:,} more seed{'s' if more_seeds > 1 else ''}"
         return f"{start}; about {seeds} would be needed to show one of this size."
-    if abs(found.value) > TINY and problems_are_short(found, level):
+    if abs(found.value) < TINY:
+        return f"{start}; the two are equal."
+    if problems_are_short(found, level):
         return f"{start}; more seeds alone would not show one of this size: it takes more held-out problems."
     return f"{start}; it is too small for any number of seeds that one would run."
 

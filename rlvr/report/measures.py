@@ -1,7 +1,7 @@
 """What variants are compared by: each measure is a function of sums over problems.
 
-`columns` gives numbers for each problem, `(P, F)`; `value` makes the measure of their sums, `(..., F) -> (...)`. To draw
-problems anew is then one product of matrices, and means, ratios (a mean length of *incorrect* completions), a best
+`columns` gives numbers for each problem, `(P, F)`; `value` makes the measure of their sums, `(..., F) -> (...)`. To
+draw problems anew is then one product of matrices, and means, ratios (a mean length of *incorrect* completions), a best
 evaluation and a weakest cohort are all resampled the same way.
 """
 
@@ -119,9 +119,9 @@ MEASURES: dict[str, Measure] = {
     "correct_length": Measure("length of correct completions", "tokens", _length(True), _mean),
     "incorrect_length": Measure("length of incorrect completions", "tokens", _length(False), _mean),
     "correct_length_growth": Measure(
-        "growth of correct completions", "tokens", _change_of_length(True), _change, is_change=True
+        "growth in length of correct completions", "tokens", _change_of_length(True), _change, is_change=True
     ),
     "incorrect_length_growth": Measure(
-        "growth of incorrect completions", "tokens", _change_of_length(False), _change, is_change=True
+        "growth in length of incorrect completions", "tokens", _change_of_length(False), _change, is_change=True
     ),
 }

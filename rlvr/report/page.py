@@ -224,8 +224,8 @@ def _discordances(comparison: Comparison) -> str:
         "<thead><tr><th scope=col class=text>pair<th scope=col>only the first<th scope=col>only the second"
         f"<th scope=col>McNemar's p<th scope=col>after Holm</thead><tbody>{rows}</tbody>",
         "Held-out problems, pooled over seeds, whose last greedy completion is right under one variant of the pair "
-        "only. The exact test takes them for independent, which a problem met with several seeds is not quite: it tells of "
-        "these runs, and the intervals above tell of new seeds.",
+        "only. The exact test takes them for independent, which a problem met with several seeds is not quite: it "
+        "tells of these runs, and the intervals above tell of new seeds.",
     )
     return f"<details><summary>McNemar's test for every pair</summary><div>{table}</div></details>"
 

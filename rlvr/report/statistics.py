@@ -9,9 +9,9 @@ a mean over seeds, and what it would vary by has three parts, each estimated her
     V = V_p + max(0, V_s - V_c)
 
 This is two-way clustering (Cameron, Gelbach, Miller, 2011). The bootstrap over seeds is taken exactly, without drawing:
-the variance of a mean of S values drawn anew is known, and S / (S - 1) of it is V_s. Its percentiles would not do: they
-never leave the range of the S values, so that with three seeds they hold the truth in at most 75 of 100 cases. Few seeds
-are paid for with Student's t instead, whose degrees of freedom are Satterthwaite's (1946).
+the variance of a mean of S values drawn anew is known, and S / (S - 1) of it is V_s. Its percentiles would not do:
+they never leave the range of the S values, so that with three seeds they hold the truth in at most 75 of 100 cases. Few
+seeds are paid for with Student's t instead, whose degrees of freedom are Satterthwaite's (1946).
 """
 
 import math
