@@ -22,7 +22,7 @@ from rich.table import Table
 
 from rlvr.build import check_parts, claim_folder, differences
 from rlvr.compare_config import COLD_START, Plan, load_plan
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.config import GRPOConfig, SFTConfig, VerifyConfig
 from rlvr.config_file import dump_config
 from rlvr.errors import ConfigError, RlvrError
 from rlvr.metrics import read_metrics
@@ -111,14 +111,18 @@ def plan_jobs(plan: Plan) -> list[Job]:
 
 
 def shared_cold_start(plan: Plan, config: GRPOConfig, variant: str, others: Sequence[Job]) -> SFTConfig:
-    """The cold start of a run, without evaluations; a folder of its own where a variant changes what it learns from."""
+    """The cold start of a run, without evaluations (and so without a verifier of its own).
+
+    A variant that changes what it learns from has one in a folder of its own.
+    """
     seed = plan.config.seeds[0] if plan.config.initial_weights == "once" else config.seed
     folder = Path(plan.config.out) / COLD_START / f"seed-{seed}"
     if any(job.folder == folder for job in others):
         folder = folder.with_name(f"{folder.name}-{variant}")
     first = cold_start_config(config, str(folder))
     assert first is not None
-    return first.model_copy(update={"seed": seed, "eval": first.eval.model_copy(update=NO_EVALUATION)})
+    evaluation = first.eval.model_copy(update=NO_EVALUATION)
+    return first.model_copy(update={"seed": seed, "eval": evaluation, "verify": VerifyConfig()})
 
 
 def _job(name: str, config: GRPOConfig | SFTConfig, threads: int, needs: Job | None = None) -> Job:

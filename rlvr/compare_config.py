@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from rlvr.config import GRPOConfig, Section, SFTConfig
-from rlvr.config_file import check_config, explained, read_values, with_overrides
+from rlvr.config_file import Origin, check_config, explained, parsed_value, read_values, with_overrides
 from rlvr.errors import ConfigError
 from rlvr.report.measures import MEASURES
 
@@ -99,11 +99,15 @@ class Plan:
 
 def load_plan(path: str | Path, overrides: Sequence[str] = (), jobs: int | None = None) -> Plan:
     """Read a comparison and resolve the configuration of every run. Raises `ConfigError`; a variant's names it."""
-    values, lines = read_values(path, [*overrides, *([f"jobs={jobs}"] if jobs is not None else [])])
+    reaching = [override for override in overrides if override.startswith(("variants.", "overrides."))]
+    others = [override for override in overrides if override not in reaching]
+    values, origin = read_values(path, [*others, *([f"jobs={jobs}"] if jobs is not None else [])])
+    for override in reaching:
+        _reach_into(values, override)
     try:
         config = CompareConfig.model_validate(values)
     except ValidationError as error:
-        raise explained(error, str(path), lines, CompareConfig) from None
+        raise explained(error, origin, CompareConfig) from None
     if isinstance(config.base, str):
         base, _ = read_values(Path(path).parent / config.base)
     else:
@@ -114,10 +118,21 @@ def load_plan(path: str | Path, overrides: Sequence[str] = (), jobs: int | None 
         for variant, changes in config.variants.items():
             where = f"{path}: variant {variant!r}"
             own = {"seed": seed, "out": str(plan.folder(variant, seed)), "threads": config.threads}
-            loaded = check_config(with_overrides(base, {**(changes or {}), **own}, where), where)
+            loaded = check_config(with_overrides(base, {**(changes or {}), **own}, where), Origin(where))
             _check_evaluation(loaded, where)
             plan.runs[variant, seed] = loaded
     return plan
+
+
+def _reach_into(values: dict[str, Any], override: str) -> None:
+    """Apply `variants.NAME.KEY=VALUE` or `overrides.KEY=VALUE`; a dotted KEY stays one, and changes what it names."""
+    section, _, rest = override.partition("=")[0].partition(".")
+    target = values.setdefault(section, {})
+    if section == "variants":
+        name, _, rest = rest.partition(".")
+        target[name] = target.get(name) or {}
+        target = target[name]
+    target |= {rest: parsed_value(override)} if rest else parsed_value(override) or {}
 
 
 def _check_evaluation(config: GRPOConfig | SFTConfig, where: str) -> None:

@@ -5,6 +5,7 @@ OmegaConf, and checked here by pydantic: an unknown key is refused, nothing is c
 imports neither torch nor transformers.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -14,7 +15,7 @@ from tasks.registry import make_task
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _named(value: Any) -> Any:
@@ -24,22 +25,23 @@ def _named(value: Any) -> Any:
 
 def _row(value: Any) -> Any:
     """`objective: dapo` is short for `objective: {preset: dapo}`."""
-    return resolve(value) if isinstance(value, dict | str) else value
+    # As plain values, which pydantic then checks one by one.
+    return asdict(resolve(value)) if isinstance(value, dict | str) else value
 
 
 class ScratchConfig(Section):
     """A tiny Qwen3 from nothing, with a tokenizer trained on the task."""
 
-    hidden_size: int = 128
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 4
-    intermediate_size: int = 384
-    max_length: int = 256
+    hidden_size: int = Field(128, ge=1)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    kv_heads: int = Field(4, ge=1)
+    intermediate_size: int = Field(384, ge=1)
+    max_length: int = Field(256, ge=1)
     """Longest prompt and completion together, in tokens."""
-    initializer_range: float = 0.05
+    initializer_range: float = Field(0.05, gt=0)
     """Standard deviation of new weights. transformers' 0.02 is for wide models: a narrow one learns slower with it."""
-    vocab_size: int = 384
+    vocab_size: int = Field(384, ge=261)
     """At most; 261 of them are bytes and special tokens."""
 
     @model_validator(mode="after")
@@ -49,8 +51,6 @@ class ScratchConfig(Section):
                 f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads}), and heads of "
                 f"kv_heads ({self.kv_heads})"
             )
-        if self.vocab_size < 261:
-            raise ValueError(f"vocab_size must be at least 261 (256 bytes and 5 special tokens): got {self.vocab_size}")
         return self
 
 
@@ -58,7 +58,7 @@ class LoraConfig(Section):
     """Low-rank adapters (Hu et al., 2021) through peft, instead of training all weights."""
 
     rank: int = Field(32, ge=1)
-    alpha: int = 64
+    alpha: int = Field(64, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: str | list[str] = "all-linear"
     """Names of the modules that get adapters."""
@@ -126,11 +126,11 @@ class EngineConfig(Section):
     """transformers: rows x (prompt + max_tokens) computed at once; bounds memory."""
     gpu_memory_utilization: float = Field(0.4, gt=0, le=1)
     """vllm: share of the GPU for weights and cache; the learner lives on the rest."""
-    max_model_len: int | None = None
+    max_model_len: int | None = Field(None, ge=1)
     """vllm: longest prompt and completion together; empty takes the model's."""
     enforce_eager: bool = False
     """vllm: no CUDA graphs; slower, starts faster."""
-    logprob_tolerance: float | None = None
+    logprob_tolerance: float | None = Field(None, gt=0)
     """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.1 in bfloat16."""
     script: str | None = None
     """scripted: `module:function` that writes a completion's text from (prompt text, seed, index)."""
@@ -145,7 +145,7 @@ class OptimizerConfig(Section):
     warmup_steps: int = Field(0, ge=0)
     final_lr_share: float = Field(0.0, ge=0, le=1)
     """The share of `lr` that cosine and linear end at."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, ge=0)
     """0 does not clip."""

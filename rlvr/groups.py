@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from rlvr.algorithms.advantage import advantages
+from rlvr.algorithms.advantage import Outcomes, advantages
 from rlvr.algorithms.choices import pick
 from rlvr.algorithms.objective import Objective
 from rlvr.types import Group
@@ -28,11 +28,13 @@ def with_advantages(groups: Sequence[Group], objective: Objective) -> list[Group
     """The groups with an advantage for each rollout that has a reward and whose group is kept."""
     keep = pick(KEEP, objective.keep, "keep")
     kept = [index for index, group in enumerate(groups) if keep(group)]
-    index_of = [index for index in kept for _ in groups[index].rewards]
-    rewards = torch.tensor([reward for index in kept for reward in groups[index].rewards], dtype=torch.float32)
-    values = iter(
-        advantages(rewards, torch.tensor(index_of), objective.baseline, objective.scale).tolist() if kept else []
+    rows = [(index, rollout) for index in kept for rollout in groups[index].rollouts if rollout.reward is not None]
+    outcomes = Outcomes(
+        rewards=torch.tensor([rollout.reward for _, rollout in rows], dtype=torch.float32),
+        group_index=torch.tensor([index for index, _ in rows], dtype=torch.long),
+        lengths_B=torch.tensor([len(rollout.completion_ids) for _, rollout in rows], dtype=torch.float32),
     )
+    values = iter(advantages(outcomes, objective).tolist() if rows else [])
     filled = list(groups)
     for index in kept:
         rollouts = (

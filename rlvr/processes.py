@@ -40,6 +40,7 @@ class Job:
     state: State = "waiting"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    log_start: int = 0  # bytes in the log from earlier attempts
 
     @property
     def config_path(self) -> Path:
@@ -54,9 +55,9 @@ class Job:
         return self.state in ("finished", "reused")
 
     def tail(self) -> str:
-        """The end of its log."""
+        """The end of its log, of this attempt only."""
         path = self.folder / LOG
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        lines = path.read_bytes()[self.log_start :].decode(errors="replace").splitlines() if path.exists() else []
         return "\n".join(lines[-TAIL_LINES:])
 
 
@@ -121,6 +122,7 @@ def _start(job: Job, inherited: Sequence[int]) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(job.threads)), "TOKENIZERS_PARALLELISM": "false"}
     with (job.folder / LOG).open("ab") as log:
+        job.log_start = log.tell()
         job.process = subprocess.Popen(
             [sys.executable, "-m", "rlvr", "train", str(job.config_path)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,

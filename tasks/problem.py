@@ -27,3 +27,8 @@ class Problem:
     source: str = ""
     cohort: str = ""
     solution: str | None = None
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What a verifier is told besides the completion and the answer."""
+        return {"prompt": self.prompt, "problem_id": self.id}

@@ -15,27 +15,74 @@ from typing import Any
 class Objective:
     """What is maximized, choice by choice.
 
-    baseline     what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `batch_mean`
-    scale        what the difference is divided by: `none`, `group_std`, `batch_std`, `group_mean`
-    ratio        probability ratio of each `token`, or of the whole `sequence` (geometric mean)
-    surrogate    `clip` (to [1 - clip_low, 1 + clip_high]), `reinforce`
-    aggregate    what each token weighs: `token`, `sequence`, `prompt`, `constant` (see `weights`)
-    kl, kl_coef  estimator of KL(policy || reference) in the loss: `k1`, `k2`, `k3`; 0 needs no reference at all
-    entropy_coef bonus for entropy
-    keep         which groups are trained on: `all`, `mixed` (rewards not all equal)
+    From rewards to advantages
+    combine        several rewards of one completion: `sum` (the verdict's score), `apart` (normalize each of its parts,
+                   then add up)
+    overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (softly, over the last
+                   `overlong_buffer` tokens)
+    baseline       what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `length_weighted`, `batch_mean`,
+                   `moving_average`
+    scale          what the difference is divided by: `none`, `group_std`, `group_mean`, `batch_std`
+    whiten         whether the advantages of the batch are brought to mean 0 and standard deviation 1 at last
+    discount       gamma: what a token's reward counts for the token before it
+    group_weight   what a group counts for: `none`, `informative` (mixed outcomes count more), `cohort` (cohorts behind
+                   the average count more)
+    keep           which groups are trained on: `all`, `mixed` (rewards not all equal)
+    refill_rounds  how often a step may sample further problems in place of groups that were not kept
+    max_staleness  optimizer steps that a surplus group may wait for its turn; 0 throws it away
+
+    From log-probabilities to the loss
+    ratio          probability ratio of each `token`, or of the whole `sequence` (geometric mean)
+    surrogate      `clip`, `reinforce`, `cispo`, `band`, `soft`, `geometric` (see `policy_loss`)
+    clip_low, clip_high   the ratio's range is [1 - clip_low, 1 + clip_high]
+    clip_dual      the loss of a bad token is bounded at this ratio; 0 does not bound it
+    band           `band`: how far a token's probability may move
+    soft_positive, soft_negative   `soft`: temperatures of the gate for good and for bad tokens
+    correction     factor for the generator's probabilities not being the learner's: `none`, `truncate`, `mask`
+    correction_level   of each `token`, or of the whole `sequence`
+    correction_low, correction_high   the range that the factor is truncated to, or masked outside of
+    aggregate      what each token weighs: `token`, `sequence`, `sequence_sum`, `prompt`, `constant` (see `weights`)
+
+    Regularization
+    kl, kl_coef    estimator of KL(policy || reference): `k1`, `k2`, `k3`, `k3_unbiased`; 0 needs no reference at all
+    kl_in          the `loss`, or the `reward`
+    kl_target      halve or double `kl_coef` so that the KL stays near; 0 leaves it fixed
+    entropy_coef   bonus for entropy
+    entropy_target adapt `entropy_coef` so that the entropy (nats a token) does not fall below; 0 leaves it fixed
     """
 
+    combine: str = "sum"
+    overlong: str = "keep"
+    overlong_buffer: int = 0
     baseline: str = "mean"
     scale: str = "group_std"
+    whiten: bool = False
+    discount: float = 1.0
+    group_weight: str = "none"
+    keep: str = "all"
+    refill_rounds: int = 0
+    max_staleness: int = 0
+
     ratio: str = "token"
     surrogate: str = "clip"
     clip_low: float = 0.2
     clip_high: float = 0.2
+    clip_dual: float = 0.0
+    band: float = 0.15
+    soft_positive: float = 1.0
+    soft_negative: float = 1.05
+    correction: str = "none"
+    correction_level: str = "token"
+    correction_low: float = 0.0
+    correction_high: float = 2.0
     aggregate: str = "sequence"
+
     kl: str = "k3"
     kl_coef: float = 0.0
+    kl_in: str = "loss"
+    kl_target: float = 0.0
     entropy_coef: float = 0.0
-    keep: str = "all"
+    entropy_target: float = 0.0
 
     @property
     def needs_reference(self) -> bool:
@@ -60,7 +107,7 @@ PRESETS: dict[str, Objective] = {
 
 
 # Baselines that compare a completion with its siblings: in a group of one they leave nothing.
-GROUP_BASELINES = ("mean", "leave_one_out")
+GROUP_BASELINES = ("mean", "leave_one_out", "length_weighted")
 
 
 def resolve(choices: str | Mapping[str, Any]) -> Objective:
@@ -70,8 +117,8 @@ def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """
     values = {"preset": choices} if isinstance(choices, str) else dict(choices)
     name = values.pop("preset", "grpo")
-    if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(str(name), PRESETS)}; known: {', '.join(PRESETS)}")
     known = [field.name for field in fields(Objective)]
     for choice in values:
         if choice not in known:

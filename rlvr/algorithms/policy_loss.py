@@ -9,6 +9,7 @@ The weights come from `weights.token_weights`, so that nothing is divided here.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,19 +37,36 @@ def sequence_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
     return mean.expand_as(log_ratio)
 
 
-def clip(ratio: Tensor, advantages: Tensor, objective: Objective) -> Tensor:
+@dataclass(frozen=True)
+class Tokens:
+    """What a surrogate sees, all `(B, T)`: `logprobs`, `log_ratio` and `ratio` (of the level that the objective
+    chose) carry gradients, `old_logprobs`, `advantages` and `mask` are constants."""
+
+    logprobs: Tensor
+    old_logprobs: Tensor
+    log_ratio: Tensor
+    ratio: Tensor
+    advantages: Tensor
+    mask: Tensor
+
+
+def clip(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """min(w A, clip(w, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, eq. 7)."""
-    clipped = ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
-    return torch.minimum(ratio * advantages, clipped * advantages)
+    clipped = tokens.ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
+    cut_above = (tokens.advantages > 0) & (tokens.ratio > 1 + objective.clip_high)
+    cut_below = (tokens.advantages < 0) & (tokens.ratio < 1 - objective.clip_low)
+    return torch.minimum(tokens.ratio * tokens.advantages, clipped * tokens.advantages), cut_above | cut_below
 
 
-def reinforce(ratio: Tensor, advantages: Tensor, objective: Objective) -> Tensor:
+def reinforce(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """w A with no bound: the policy gradient itself at w = 1, importance-weighted elsewhere."""
-    return ratio * advantages
+    return tokens.ratio * tokens.advantages, torch.zeros_like(tokens.mask)
 
 
+# What is maximized at each token, and which tokens' gradients the rule has cut: `(B, T)` each.
+Surrogate = Callable[[Tokens, Objective], tuple[Tensor, Tensor]]
 RATIOS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"token": token_log_ratio, "sequence": sequence_log_ratio}
-SURROGATES: dict[str, Callable[[Tensor, Tensor, Objective], Tensor]] = {"clip": clip, "reinforce": reinforce}
+SURROGATES: dict[str, Surrogate] = {"clip": clip, "reinforce": reinforce}
 
 
 def policy_loss(
@@ -74,15 +92,14 @@ def policy_loss(
             raise ValueError(f"{name} must match mask: got {tuple(value.shape)}, expected {tuple(mask.shape)}")
     # Outside the mask log-probabilities mean nothing; zeroed before exp, they cannot turn into inf * 0 = nan.
     log_ratio = torch.where(mask, logprobs - old_logprobs, 0.0).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    ratio = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask).exp()
-    surrogate = pick(SURROGATES, objective.surrogate, "surrogate")
-    per_token = -surrogate(ratio, advantages, objective)
+    level = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask)
+    tokens = Tokens(logprobs, old_logprobs, level, level.exp(), advantages, mask)
+    surrogate, cut = pick(SURROGATES, objective.surrogate, "surrogate")(tokens, objective)
+    per_token = -surrogate
 
-    cut_above = (advantages > 0) & (ratio > 1 + objective.clip_high)
-    cut_below = (advantages < 0) & (ratio < 1 - objective.clip_low)
     stats = {
-        "ratio": ratio,
-        "clip_fraction": (cut_above | cut_below).float(),
+        "ratio": tokens.ratio,
+        "clip_fraction": cut.float(),
         "policy_kl": log_ratio.exp() - log_ratio - 1,
         "entropy": entropy,
     }

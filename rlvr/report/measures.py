@@ -51,7 +51,8 @@ def cohort_columns(run: RunResult) -> Array:
 def cohort_values(sums: Array) -> Array:
     """The mean of each cohort `(..., cohorts)`."""
     half = sums.shape[-1] // 2
-    means: Array = sums[..., :half] / sums[..., half:]
+    with numpy.errstate(invalid="ignore"):
+        means: Array = sums[..., :half] / sums[..., half:]
     return means
 
 

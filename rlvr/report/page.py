@@ -1,6 +1,6 @@
 """A comparison as one page: no script, no outside resource, light and dark, and the same bytes from the same runs.
 
-Cells that depend on the machine (seconds, memory) bear `class=machine`; everything else two executions have in common.
+What depends on the machine (seconds, memory, logs) bears `class=machine`; all else two executions have in common.
 """
 
 import math
@@ -113,7 +113,7 @@ def _headlines(comparison: Comparison) -> str:
 def _failures(failures: Mapping[str, str]) -> str:
     return "".join(
         f"<details class=failed><summary><b>{escape(name)} has no result</b></summary>"
-        f"<div><pre>{escape(tail)}</pre></div></details>"
+        f"<div><pre class=machine>{escape(tail)}</pre></div></details>"
         for name, tail in failures.items()
     )
 

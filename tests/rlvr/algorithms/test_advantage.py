@@ -1,14 +1,22 @@
 import pytest
 import torch
-from torch import tensor
+from torch import Tensor, tensor
 from torch.testing import assert_close
 
-from rlvr.algorithms.advantage import BASELINES, SCALES, STD_EPSILON, advantages
+from rlvr.algorithms.advantage import BASELINES, SCALES, STD_EPSILON, Outcomes
+from rlvr.algorithms.advantage import advantages as advantages_of
+from rlvr.algorithms.objective import Objective
 
 # Two groups of three, their rows interleaved.
 REWARDS = tensor([1.0, 0.0, 0.0, 0.5, 1.0, 1.0])
 GROUPS = tensor([0, 1, 0, 1, 0, 1])
 # group 0: 1, 0, 1 (mean 2/3); group 1: 0, 0.5, 1 (mean 1/2)
+
+
+def advantages(rewards: Tensor, groups: Tensor, baseline: str, scale: str) -> Tensor:
+    """With completions of one length, after steps of mean reward 0."""
+    outcomes = Outcomes(rewards, groups, torch.full(rewards.shape, 4.0))
+    return advantages_of(outcomes, Objective(baseline=baseline, scale=scale))
 
 
 def test_mean_baseline_subtracts_the_mean_of_the_rows_own_group() -> None:
