@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr import verifier_commands
+from rlvr import data_commands, verifier_commands
 from rlvr.errors import RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -83,18 +83,23 @@ def compare(
 
 @app.command("config")
 def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
-    """Print the whole configuration that a file and overrides resolve to.
+    """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
     from rlvr.config_file import dump_config, load_config
 
-    print(dump_config(load_config(config, overrides or [])), end="")
+    loaded = load_config(config, overrides or [])
+    print(dump_config(loaded), end="", flush=True)
+    from rlvr.build import check
+
+    check(loaded)
 
 
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
+app.add_typer(data_commands.data_app, name="data")
 
 
 sandbox_app = typer.Typer(help="The sandbox that runs programs written by models.", no_args_is_help=True)

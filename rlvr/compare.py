@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rlvr.build import check_parts, claim_folder, differences
+from rlvr.build import check, claim_folder, differences, first_problems, task_of
 from rlvr.compare_config import COLD_START, Plan, load_plan
 from rlvr.config import GRPOConfig, SFTConfig, VerifyConfig
 from rlvr.config_file import dump_config
@@ -76,7 +76,8 @@ def check_variants(plan: Plan) -> None:
     held_out = None
     for variant in plan.config.variants:
         try:
-            found = check_parts(plan.runs[variant, first])
+            check(plan.runs[variant, first])
+            found = first_problems(task_of(plan.runs[variant, first]), plan.runs[variant, first].eval)
         except RlvrError as error:
             raise type(error)(f"{plan.path}: variant {variant!r}: {error}") from error
         held_out = held_out or found
@@ -97,7 +98,7 @@ def plan_jobs(plan: Plan) -> list[Job]:
     planned: list[Job] = []
     for (variant, seed), config in plan.runs.items():
         needs = None
-        if isinstance(config, GRPOConfig) and config.cold_start is not None:
+        if config.cold_start is not None:
             first = shared_cold_start(plan, config, variant, list(cold.values()))
             key = dump_config(first.model_copy(update={"out": ""}))
             if key not in cold:
@@ -174,7 +175,7 @@ def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Compariso
     return comparison
 
 
-def differing_keys(resolved: dict[str, GRPOConfig | SFTConfig]) -> dict[str, list[str]]:
+def differing_keys(resolved: dict[str, GRPOConfig]) -> dict[str, list[str]]:
     """Each dotted key in which two configurations differ, with its value in each, in their order."""
     trees = [config.model_dump(mode="json", exclude={"out", "seed"}) for config in resolved.values()]
     keys = dict.fromkeys(key for tree in trees[1:] for key, _, _ in differences(trees[0], tree))

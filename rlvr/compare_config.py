@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from rlvr.config import GRPOConfig, Section, SFTConfig
+from rlvr.config import AnyConfig, GRPOConfig, Section
 from rlvr.config_file import Origin, check_config, explained, parsed_value, read_values, with_overrides
 from rlvr.errors import ConfigError
 from rlvr.report.measures import MEASURES
@@ -91,7 +91,7 @@ class Plan:
 
     config: CompareConfig
     path: Path
-    runs: dict[tuple[str, int], GRPOConfig | SFTConfig]
+    runs: dict[tuple[str, int], GRPOConfig]
 
     def folder(self, variant: str, seed: int) -> Path:
         return Path(self.config.out) / variant / f"seed-{seed}"
@@ -119,8 +119,7 @@ def load_plan(path: str | Path, overrides: Sequence[str] = (), jobs: int | None 
             where = f"{path}: variant {variant!r}"
             own = {"seed": seed, "out": str(plan.folder(variant, seed)), "threads": config.threads}
             loaded = check_config(with_overrides(base, {**(changes or {}), **own}, where), Origin(where))
-            _check_evaluation(loaded, where)
-            plan.runs[variant, seed] = loaded
+            plan.runs[variant, seed] = _checked(loaded, where)
     return plan
 
 
@@ -135,13 +134,16 @@ def _reach_into(values: dict[str, Any], override: str) -> None:
     target |= {rest: parsed_value(override)} if rest else parsed_value(override) or {}
 
 
-def _check_evaluation(config: GRPOConfig | SFTConfig, where: str) -> None:
+def _checked(config: AnyConfig, where: str) -> GRPOConfig:
+    if not isinstance(config, GRPOConfig):
+        raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo: RL runs are what is compared")
     found = config.eval
     if not (found.problems and found.samples and found.at_start and found.at_end):
         raise ConfigError(
             f"{where}: a comparison needs eval.problems and eval.samples of 1 or more, at_start and at_end; "
             f"got problems={found.problems}, samples={found.samples}, at_start={found.at_start}, at_end={found.at_end}"
         )
+    return config
 
 
 def _refuse_own(where: str, overrides: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ def evaluate(
     drawn = collect(problems, samples, sampling, seeds, generator, chat, grade) if samples else []
     estimates = {"greedy": proportion([scores(group)[0] == 1 for group in greedy])}
     if samples:
-        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn])
+        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn], samples)
         estimates[f"pass@{samples}"] = proportion([max(scores(group)) == 1 for group in drawn])
         estimates[f"maj@{samples}"] = proportion([majority_score(group) == 1 for group in drawn])
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
@@ -105,16 +105,30 @@ def majority(answers: Iterable[tuple[str | None, float]]) -> float:
 
 
 def proportion(solved: Sequence[bool]) -> Estimate:
-    """A share with its Wilson interval (Wilson, 1927), which stays inside [0, 1] and is right near its ends."""
-    n, p = len(solved), sum(solved) / len(solved)
+    """A share of problems with its Wilson interval."""
+    return wilson(sum(solved) / len(solved), len(solved))
+
+
+def mean(values: Sequence[float], samples: int) -> Estimate:
+    """A mean over problems of scores in [0, 1], each itself the mean of `samples` completions.
+
+    Problems are the independent draws, their samples are not. The interval is Wilson's with the effective number of
+    draws p (1 - p) / (variance / n) (Korn and Graubard, 1998): n where each problem is solved always or never, up to
+    n * samples where all problems are equally hard. Where all are right or all are wrong nothing is known of the spread
+    between problems, and n is taken.
+    """
+    n, p = len(values), sum(values) / len(values)
+    variance = sum((value - p) ** 2 for value in values) / n
+    trials = n * samples if variance == 0 else n * p * (1 - p) / variance
+    return wilson(p, n if p in (0.0, 1.0) else min(max(trials, n), n * samples))
+
+
+def wilson(p: float, n: float) -> Estimate:
+    """The interval of a share `p` of `n` draws (Wilson, 1927): inside [0, 1], right near its ends, never empty.
+
+    (p + z^2 / 2n  +-  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
     centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def mean(values: Sequence[float]) -> Estimate:
-    """A mean over problems with its normal interval: problems are the independent draws, their samples are not."""
-    n, average = len(values), sum(values) / len(values)
-    variance = sum((value - average) ** 2 for value in values) / max(1, n - 1)
-    half = Z95 * math.sqrt(variance / n)
-    return Estimate(average, max(0.0, average - half), min(1.0, average + half))
+    # Rounding may leave an end a hair inside of a share of exactly 0 or 1.
+    return Estimate(p, max(0.0, centre - half) if p else 0.0, min(1.0, centre + half) if p < 1 else 1.0)

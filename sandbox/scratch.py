@@ -42,7 +42,6 @@ def clean(zygote: Zygote, bounds: Bounds) -> bool:
 
 def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
     job = zygote.start(role, bounds)
-    assert job.channel is not None
     try:
         job.channel.sendall(pack(request))
         if not select.select([job.channel], [], [], _SECONDS)[0]:

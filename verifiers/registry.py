@@ -4,7 +4,6 @@ import difflib
 import importlib
 import inspect
 import re
-from importlib.metadata import entry_points
 from typing import Any
 
 from verifiers.function import FunctionVerifier
@@ -32,6 +31,8 @@ def get_verifier(name: str, **settings: object) -> Verifier:
     if name in BUILT_IN:
         target = _load(BUILT_IN[name], name)
     else:
+        from importlib.metadata import entry_points  # slow to import, and needed for plugins only
+
         installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if name in installed:
             target = _load(installed[name].value, name)

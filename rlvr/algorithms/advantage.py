@@ -1,11 +1,11 @@
-"""Rewards to advantages: A_i = (r_i - baseline_i) / scale_i, over the group of completions of one problem.
+"""Rewards to advantages: A_i = weight_i (r_i - baseline_i) / scale_i, over the group of completions of one problem.
 
 Every choice here maps a step's `Outcomes` to a value `(B,)`, a number for each completion. Completions whose grader
-failed are not in these tensors at all.
+failed are not in these tensors at all. `returns` goes on from a completion to its tokens.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,13 +23,18 @@ class Outcomes:
     """What a step's completions came to: a row each, the rows of a group in any order.
 
     `rewards` (B,); `group_index` (B,), the group of each row; `lengths_B` (B,), tokens of each completion;
-    `moving_average`, the mean reward of earlier steps.
+    `moving_average`, the mean reward of earlier steps; `parts` (B, K), several rewards of each completion, and
+    `part_weights` (K,), what each counts for (1 where left out); `cohort_lag_B` (B,), how far the mean reward of the
+    row's cohort lies below the mean over all (negative: above; left out: no cohort is known to lag).
     """
 
     rewards: Tensor
     group_index: Tensor
     lengths_B: Tensor
     moving_average: float = 0.0
+    parts: Tensor | None = None
+    part_weights: Tensor | None = None
+    cohort_lag_B: Tensor | None = None
 
 
 def group_sum(values_B: Tensor, group_index: Tensor) -> Tensor:
@@ -102,6 +107,40 @@ def mean_of_group(outcomes: Outcomes) -> Tensor:
     return group_mean(outcomes) + STD_EPSILON
 
 
+def equal_weight(outcomes: Outcomes, objective: Objective) -> Tensor:
+    return torch.ones_like(outcomes.rewards)
+
+
+def informative(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """The variance of the group's rewards over its mean over all groups that have any: 0 for equal rewards, mean 1
+    over the groups with spread.
+
+    For a right answer with probability p that is p (1 - p): problems on the edge of what the policy can do count most.
+    What it adds up to depends on `scale`: an advantage grows with the group's standard deviation s where `scale` is
+    `none` and not at all where it is `group_std`, so that a group moves the policy by s^3 and by s^2.
+    """
+    size = group_size(outcomes)
+    squares = group_sum((outcomes.rewards - group_mean(outcomes)) ** 2, outcomes.group_index)
+    variance = snapped(squares / (size - 1).clamp(min=1), outcomes.rewards**2)
+    has_spread = variance > 0
+    # Each row stands for 1 / size of its group, so that a large group is one group.
+    groups = (has_spread / size).sum()
+    mean = (variance / size).sum() / groups.clamp(min=1)
+    return variance / torch.where(mean > 0, mean, 1.0)
+
+
+def cohort(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """exp(strength * lag) over its mean over the rows: cohorts behind the average count more.
+
+    The exponential weights of group DRO (Sagawa et al., arXiv:1911.08731, algorithm 1), of the present lag instead of
+    one that is multiplied up step by step: a cohort that has caught up counts like the others at once.
+    """
+    if outcomes.cohort_lag_B is None:
+        return equal_weight(outcomes, objective)
+    weight = (objective.cohort_strength * outcomes.cohort_lag_B).to(outcomes.rewards.dtype).exp()
+    return weight / weight.mean()
+
+
 Statistic = Callable[[Outcomes], Tensor]
 
 BASELINES: dict[str, Statistic] = {
@@ -118,19 +157,60 @@ SCALES: dict[str, Statistic] = {
     "group_mean": mean_of_group,
     "batch_std": batch_std,
 }
+GROUP_WEIGHTS: dict[str, Callable[[Outcomes, Objective], Tensor]] = {
+    "none": equal_weight,
+    "informative": informative,
+    "cohort": cohort,
+}
+
+
+def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
+    """`values`, with what is only rounding next to `magnitude` made an exact zero."""
+    return torch.where(values.abs() <= 4 * torch.finfo(values.dtype).eps * magnitude.abs(), 0, values)
+
+
+def together(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """(r - baseline) / scale of the one reward that a completion has: the verdict's score."""
+    rewards = outcomes.rewards
+    difference = rewards - pick(BASELINES, objective.baseline, "baseline")(outcomes)
+    # A mean of equal numbers can miss them by one rounding, and dividing by a tiny std would blow that up into signal.
+    return snapped(difference, rewards) / pick(SCALES, objective.scale, "scale")(outcomes)
+
+
+def apart(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
+    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242, eq. 4 and 5)."""
+    if outcomes.parts is None:
+        raise ValueError(
+            "parts is missing: expected (B, K) where combine is apart; use a verifier whose verdicts have parts"
+        )
+    columns = outcomes.parts.unbind(-1)
+    weights = [1.0] * len(columns) if outcomes.part_weights is None else outcomes.part_weights.tolist()
+    each = [together(replace(outcomes, rewards=column), objective) for column in columns]
+    return torch.stack([weight * part for weight, part in zip(weights, each, strict=True)]).sum(0)
+
+
+COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": together, "apart": apart}
+
+
+def whitened(values: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1; equal values come out as exact zeros."""
+    if len(values) < 2:
+        return torch.zeros_like(values)
+    return snapped(values - values.mean(), values) / (values.std() + STD_EPSILON)
 
 
 def advantages(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """A_i = (r_i - baseline_i) / scale_i, `(B,)`.
+    """A_i = weight_i (r_i - baseline_i) / scale_i, whitened at last where the objective says so: `(B,)`.
 
-    A group of equal rewards comes out as exact zeros under a group baseline.
+    Where the advantage differs within a completion, whitening waits for the tokens (`returns.token_advantages`).
+    A group of equal rewards comes out as exact zeros under a group baseline, before whitening.
     """
     rewards = outcomes.rewards
     if rewards.shape != outcomes.group_index.shape:
         raise ValueError(
             f"rewards must match group_index: got {tuple(rewards.shape)}, expected {tuple(outcomes.group_index.shape)}"
         )
-    difference = rewards - pick(BASELINES, objective.baseline, "baseline")(outcomes)
-    # A mean of equal numbers can miss them by one rounding, and dividing by a tiny std would blow that up into signal.
-    difference = torch.where(difference.abs() <= 4 * torch.finfo(rewards.dtype).eps * rewards.abs(), 0, difference)
-    return difference / pick(SCALES, objective.scale, "scale")(outcomes)
+    values = pick(COMBINES, objective.combine, "combine")(outcomes, objective)
+    values = values * pick(GROUP_WEIGHTS, objective.group_weight, "group_weight")(outcomes, objective)
+    return whitened(values) if objective.whiten and not objective.advantage_per_token else values

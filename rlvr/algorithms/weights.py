@@ -23,8 +23,15 @@ def sequence(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1) / len(mask)
 
 
+def sequence_sum(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
+    """1 / rows: the policy gradient of whole completions, whose log-probability is a sum (RLOO, arXiv:2402.14740;
+    LUSPO, arXiv:2602.05261, which calls it a loss scaled by the completion's length)."""
+    return mask / len(mask)
+
+
 def prompt(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
-    """1 / (groups x the group's tokens): each problem counts the same, each token within it too."""
+    """1 / (groups x the group's tokens): each problem counts the same, each token within it too (DAPO,
+    arXiv:2503.14476, eq. 8, under its expectation over problems)."""
     tokens_B = group_sum(mask.sum(-1), group_index).clamp(min=1)
     return mask / tokens_B.unsqueeze(-1) / len(group_index.unique())
 
@@ -37,6 +44,7 @@ def constant(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
 AGGREGATES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "token": token,
     "sequence": sequence,
+    "sequence_sum": sequence_sum,
     "prompt": prompt,
     "constant": constant,
 }

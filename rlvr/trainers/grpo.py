@@ -1,4 +1,4 @@
-"""Group-relative policy optimization: every preset of `algorithms.objective` runs through this one step.
+"""Group-relative policy optimization: every preset of `algorithms.presets` runs through this one step.
 
 The rest of the story: `rollout.py` (sample and verify), `types.py` (the nouns), `algorithms/advantage.py`,
 `algorithms/weights.py` and `algorithms/policy_loss.py` (the mathematics). Left out: critics, asynchronous sampling.
@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from rlvr.algorithms.correction import correction
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import policy_loss
 from rlvr.algorithms.weights import token_weights
@@ -109,18 +110,19 @@ def loss_of(objective: Objective) -> Loss:
         assert batch.loss_weights is not None
         assert batch.rollout_logprobs is not None
         old_logprobs = scores.logprobs.detach() if batch.old_logprobs is None else batch.old_logprobs
+        gap = old_logprobs - batch.rollout_logprobs
         value, stats = policy_loss(
             scores.logprobs,
             scores.entropy,
             old_logprobs=old_logprobs,
-            advantages=batch.advantages,
+            advantages=batch.advantages * correction(gap, batch.completion_mask, objective),
             mask=batch.completion_mask,
             weights=batch.loss_weights,
             objective=objective,
             ref_logprobs=batch.ref_logprobs,
         )
         # How far the generator's probabilities are from the learner's for the same weights: should be rounding only.
-        stats["rollout_gap"] = (old_logprobs - batch.rollout_logprobs).abs()
+        stats["rollout_gap"] = gap.abs()
         return value, stats
 
     return loss

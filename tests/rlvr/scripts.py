@@ -41,5 +41,14 @@ def fails_on_threes(completion: str, answer: str, **context: object) -> Verdict:
     return coin(completion, answer)
 
 
+def reads_the_context(completion: str, answer: str, *, prompt: tuple[dict[str, str], ...], problem_id: str) -> Verdict:
+    """Cannot be called without what training tells a verifier."""
+    return Verdict(1.0, "correct", detail=f"{problem_id} asks {prompt[-1]['content']}")
+
+
+def without_context(completion: str, answer: str) -> float:
+    return 1.0
+
+
 def always_fails(completion: str, answer: str, **context: object) -> Verdict:
     raise RuntimeError("the judge is not at home")

@@ -32,6 +32,14 @@ def test_config_prints_what_loads_again() -> None:
     assert (config.seed, config.objective.kl_coef) == (5, 0.04)
 
 
+def test_config_prints_and_then_says_what_train_would_refuse() -> None:
+    done = rlvr("config", "configs/quickstart.yaml", "objective={preset: grpo, surrogate: clop}")
+    assert "surrogate: clop" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: objective.surrogate: got 'clop', expected one of clip")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_an_error_is_one_sentence_and_no_traceback() -> None:
     done = rlvr("train", "configs/quickstart.yaml", "grup_size=4")
     assert done.returncode == 1

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rlvr.algorithms.objective import PRESETS
+from rlvr.algorithms.presets import PRESETS
 from rlvr.compare import check_variants
 from rlvr.compare_config import load_plan
 from rlvr.config import GRPOConfig

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from rlvr.algorithms.objective import resolve
+from rlvr.algorithms.presets import resolve
 from rlvr.algorithms.weights import AGGREGATES, token_weights
 from rlvr.batching import token_batch
 from rlvr.config import ModelConfig, OptimizerConfig

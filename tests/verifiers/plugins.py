@@ -68,6 +68,13 @@ def end(payload: int) -> None:
     time.sleep(5)
 
 
+def compute(seconds: float) -> None:
+    """Use the processor for so long."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 def sleep(payload: float) -> float:
     time.sleep(payload)
     return payload

@@ -58,6 +58,19 @@ def test_a_job_past_its_deadline_is_killed_and_the_others_are_not_harmed(pool: W
     assert outcomes[1].detail == "stopped after 0.5 s"
 
 
+def test_a_job_is_stopped_by_what_it_computes_and_not_by_what_it_waits_for(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:compute", [30.0, 0.01], 20.0, cpu_seconds=0.2)
+    assert [outcome.failure for outcome in outcomes] == ["timeout", ""]
+    assert outcomes[0].detail == "stopped after computing 0.2 s"
+    (outcome,) = pool.run(f"{HERE}:sleep", [0.5], 20.0, cpu_seconds=0.2)
+    assert outcome.failure == ""
+
+
+def test_what_a_worker_computed_before_is_not_counted_against_its_next_job(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:compute", [0.15] * 4, 20.0, cpu_seconds=0.3, workers=1)
+    assert [outcome.failure for outcome in outcomes] == [""] * 4
+
+
 def test_a_job_that_wants_too_much_memory_fails_alone(pool: WorkerPool) -> None:
     (outcome,) = pool.run(f"{HERE}:hoard", [None], 5.0)
     assert outcome.failure == "raised"

@@ -2,14 +2,19 @@ import math
 
 import pytest
 import torch
-from torch import tensor
+from torch import Tensor, tensor
 from torch.testing import assert_close
 
-from rlvr.algorithms.kl import kl
+from rlvr.algorithms.kl import kl as kl_at_ratio
 
 LOGPROBS = tensor([[math.log(0.5), math.log(0.2), math.log(0.9)]])
 REFERENCE = tensor([[math.log(0.25), math.log(0.4), math.log(0.9)]])
 # log(ref / pi): -log 2, log 2, 0
+
+
+def kl(logprobs: Tensor, reference: Tensor, estimator: str) -> Tensor:
+    """On-policy: with ratios of 1, which have no gradient."""
+    return kl_at_ratio(logprobs, reference, torch.ones_like(logprobs), estimator)
 
 
 @pytest.mark.parametrize(
