@@ -13,9 +13,11 @@ from rlvr.report.results import Item, RunResult
 from rlvr.report.statistics import (
     Array,
     Finding,
+    Pooled,
     find,
     holm,
     mcnemar,
+    pooled,
     problem_weights,
     problems_are_short,
     seeds_needed,
@@ -144,10 +146,12 @@ def common_seeds(first: Sequence[RunResult], second: Sequence[RunResult]) -> lis
     return [run.seed for run in first if run.seed in other]
 
 
-def over_seeds(measured: Sequence[tuple[float, Array]], problems: int, confidence: float) -> Finding:
+def over_seeds(
+    measured: Sequence[tuple[float, Array]], problems: int, confidence: float, floor: Pooled | None = None
+) -> Finding:
     """The mean over seeds of `(value, resampled values)` pairs, with its interval."""
     values_S = numpy.array([value for value, _ in measured])
-    return find(values_S, numpy.stack([resampled for _, resampled in measured], axis=1), problems, confidence)
+    return find(values_S, numpy.stack([resampled for _, resampled in measured], axis=1), problems, confidence, floor)
 
 
 def _bounded(found: Finding, measure: str) -> Finding:
@@ -166,13 +170,16 @@ def _pairs(
     confidence: float,
 ) -> list[Pair]:
     title = title_of(name, next(iter(by_variant.values()))[0].samples)
-    found = []
-    for first, second in couples:
-        paired = [
-            (measured[first, s], measured[second, s]) for s in common_seeds(by_variant[first], by_variant[second])
-        ]
-        differences = [(a - b, resampled_a - resampled_b) for (a, resampled_a), (b, resampled_b) in paired]
-        found.append(over_seeds(differences, problems, confidence))
+    between = {
+        pair: _differences(measured, *pair, common_seeds(by_variant[pair[0]], by_variant[pair[1]]))
+        for pair in [*combinations(by_variant, 2), *couples]
+    }
+    variances = [
+        float(numpy.var([value for value, _ in between[pair]], ddof=1)) if len(between[pair]) > 1 else math.nan
+        for pair in combinations(by_variant, 2)
+    ]
+    floor = pooled(variances, len(by_variant), min(len(runs) for runs in by_variant.values()))
+    found = [over_seeds(between[pair], problems, confidence, floor) for pair in couples]
     pairs = []
     level = (1 - confidence) / max(1, len(couples))
     for (first, second), one, adjusted in zip(couples, found, holm([one.p for one in found]), strict=True):
@@ -182,6 +189,14 @@ def _pairs(
         sentence = _sentence(MEASURES[name], title, first, second, one, adjusted, shown, more, level, len(couples))
         pairs.append(Pair(name, first, second, one, adjusted, shown, more, sentence))
     return pairs
+
+
+def _differences(
+    measured: Mapping[tuple[str, int], tuple[float, Array]], first: str, second: str, seeds: Sequence[int]
+) -> list[tuple[float, Array]]:
+    """`first - second` of each seed, and of its resamples: both variants with the same problems drawn."""
+    paired = [(measured[first, seed], measured[second, seed]) for seed in seeds]
+    return [(a - b, resampled_a - resampled_b) for (a, resampled_a), (b, resampled_b) in paired]
 
 
 def _sentence(

@@ -59,8 +59,7 @@ def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) 
         "<h2>Learning curves</h2><p class=note>Line: mean over seeds. Band: from the lowest seed to the highest.</p>",
         _charts([chart_svg(chart) for chart in learning], [(c.title, c.note) for c in learning]),
         "<h2>Every pair</h2>",
-        *(_matrix(comparison, name, places) for name in comparison.measures),
-        *(_all_pairs(comparison, name) for name in comparison.measures),
+        *(_pairs(comparison, name, places) for name in comparison.measures),
         _discordances(comparison),
         "<h2>Length against reward</h2>",
         _charts([chart_svg(chart) for chart in length], [(c.title, c.note) for c in length]),
@@ -208,10 +207,14 @@ def _matrix_cell(pair: Pair, sign: int) -> str:
     )
 
 
-def _all_pairs(comparison: Comparison, measure: str) -> str:
+def _pairs(comparison: Comparison, measure: str, places: Mapping[str, int]) -> str:
+    """A measure's matrix and sentences; those of the first measure are open."""
     rows = "".join(f"<li>{escape(pair.sentence)}" for pair in comparison.pairs[measure])
-    title = f"All {len(comparison.pairs[measure])} pairs in sentences: {comparison.title(measure)}"
-    return f"<details><summary>{escape(title)}</summary><div><ul>{rows}</ul></div></details>"
+    return (
+        f"<details{' open' if measure == comparison.measures[0] else ''}><summary><b>"
+        f"{escape(_capital(comparison.title(measure)))}</b></summary><div>{_matrix(comparison, measure, places)}"
+        f"<details><summary>In sentences</summary><div><ul>{rows}</ul></div></details></div></details>"
+    )
 
 
 def _discordances(comparison: Comparison) -> str:
@@ -227,7 +230,7 @@ def _discordances(comparison: Comparison) -> str:
         "only. The exact test takes them for independent, which a problem met with several seeds is not quite: it "
         "tells of these runs, and the intervals above tell of new seeds.",
     )
-    return f"<details><summary>McNemar's test for every pair</summary><div>{table}</div></details>"
+    return f"<details><summary><b>McNemar's test</b></summary><div>{table}</div></details>"
 
 
 def _costs(rows: Sequence[Cost], setting: Setting, places: Mapping[str, int]) -> str:

@@ -11,7 +11,10 @@ a mean over seeds, and what it would vary by has three parts, each estimated her
 This is two-way clustering (Cameron, Gelbach, Miller, 2011). The bootstrap over seeds is taken exactly, without drawing:
 the variance of a mean of S values drawn anew is known, and S / (S - 1) of it is V_s. Its percentiles would not do:
 they never leave the range of the S values, so that with three seeds they hold the truth in at most 75 of 100 cases. Few
-seeds are paid for with Student's t instead, whose degrees of freedom are Satterthwaite's (1946).
+seeds are paid for with Student's t instead, whose degrees of freedom are Satterthwaite's (1946). And because a variance
+of three numbers is by luck often far too small, which among many pairs would be found and claimed, a pair's is taken to
+be no smaller than the mean over all pairs of variants (`Pooled`; it is twice the mean square of the interaction of
+variants and seeds in an analysis of variance).
 """
 
 import math
@@ -51,17 +54,35 @@ class Finding:
         return self.seeds > 1
 
 
+@dataclass(frozen=True)
+class Pooled:
+    """The variance between seeds of a paired difference, as the mean over all pairs of variants."""
+
+    variance: float
+    degrees: float
+
+
+def pooled(variances: Sequence[float], variants: int, seeds: int) -> Pooled | None:
+    """Of the pairs' variances; `None` where it would say no more than they do: one seed, or two variants."""
+    known = [variance for variance in variances if math.isfinite(variance)]
+    if seeds < 2 or variants < 3 or not known:
+        return None
+    return Pooled(sum(known) / len(known), (variants - 1) * (seeds - 1))
+
+
 def problem_weights(problems: int, resamples: int, seed: int = 0) -> Array:
     """How often each problem is drawn in each resample, `(resamples, problems)`; a row sums to `problems`."""
     generator = numpy.random.default_rng(seed)
     return generator.multinomial(problems, [1 / problems] * problems, size=resamples).astype(numpy.float64)
 
 
-def find(values_S: Array, resampled_BS: Array, problems: int, confidence: float = 0.95) -> Finding:
+def find(
+    values_S: Array, resampled_BS: Array, problems: int, confidence: float = 0.95, floor: Pooled | None = None
+) -> Finding:
     """The mean over seeds with its interval.
 
     Args: `values_S` one value for each seed; `resampled_BS` the same for each resample of the problems. Resamples whose
-    value does not exist (nan) are left out.
+    value does not exist (nan) are left out. `floor` is what the variance between seeds is at least.
     """
     seeds = len(values_S)
     value = float(values_S.mean())
@@ -70,13 +91,15 @@ def find(values_S: Array, resampled_BS: Array, problems: int, confidence: float 
         return Finding(value, math.nan, math.nan, math.nan, seeds, math.nan, math.nan, math.nan)
     of_problems = float(resampled_BS.mean(1).var(ddof=1))
     of_cells = float(resampled_BS.var(axis=0, ddof=1).sum()) / seeds**2
-    of_seeds = float(values_S.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    of_seeds, seed_degrees = (float(values_S.var(ddof=1)) / seeds, seeds - 1.0) if seeds > 1 else (0.0, 1.0)
+    if floor is not None and floor.variance / seeds > of_seeds:
+        of_seeds, seed_degrees = floor.variance / seeds, floor.degrees
     variance = of_problems + max(0.0, of_seeds - of_cells)
     error = math.sqrt(variance)
     if variance < 1e-24:  # the same in every resample and seed
         p = 1.0 if abs(value) < 1e-12 else 0.0
         return Finding(value, value, value, p, seeds, 0.0, seeds * of_seeds, 0.0)
-    spread = of_problems**2 / max(1, problems - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
+    spread = of_problems**2 / max(1, problems - 1) + of_seeds**2 / seed_degrees
     degrees = variance**2 / spread
     half = t_quantile(confidence, degrees) * error
     return Finding(

@@ -23,7 +23,7 @@ def test_a_real_difference_is_shown_with_its_size_and_direction() -> None:
 
 def test_without_a_difference_none_is_claimed_and_what_it_would_take_is_said() -> None:
     claimed = 0
-    for trial in range(40):
+    for trial in range(20):
         runs = [
             random_run(f"{variant}{trial}", seed, 0.6, spread=0.05) for variant in ("a", "b", "c") for seed in range(3)
         ]
@@ -31,7 +31,7 @@ def test_without_a_difference_none_is_claimed_and_what_it_would_take_is_said() -
         claimed += any(pair.is_shown for pair in pairs)
         for pair in pairs:
             assert pair.is_shown or pair.sentence.startswith("No difference shown at this budget: ")
-    assert claimed <= 4
+    assert claimed <= 2
 
 
 def test_an_undecided_pair_says_how_many_seeds_it_would_take() -> None:

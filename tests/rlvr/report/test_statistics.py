@@ -5,9 +5,11 @@ import pytest
 
 from rlvr.report.statistics import (
     Finding,
+    Pooled,
     find,
     holm,
     mcnemar,
+    pooled,
     problem_weights,
     problems_are_short,
     seeds_needed,
@@ -148,11 +150,39 @@ def test_one_seed_says_nothing_of_others_where_seeds_matter() -> None:
     assert sum(one.low <= 0 <= one.high for one in found) / 200 < 0.75
 
 
-def test_after_holm_a_family_without_differences_rarely_claims_one() -> None:
+@pytest.mark.parametrize(
+    ("variants", "between_seeds"), [(3, 0.03), (7, 0.03), (7, 0.3)], ids=["three", "seven", "seven, seeds decide"]
+)
+def test_a_family_without_differences_rarely_claims_one(variants: int, between_seeds: float) -> None:
     generator = numpy.random.default_rng(3)
-    families = [[simulated(3, 0.03, 0.1, 0.2, generator).p for _ in range(6)] for _ in range(100)]
-    assert sum(min(holm(ps)) < 0.05 for ps in families) / 100 <= 0.09
-    assert sum(min(ps) < 0.05 for ps in families) / 100 > 0.15  # which is why
+    weights, families = problem_weights(60, 200), 40
+    claimed = careless = 0
+    for _ in range(families):
+        cells_VSP = between_seeds * generator.normal(size=(variants, 3, 1)) + 0.2 * generator.normal(
+            size=(variants, 3, 60)
+        )
+        pairs = [cells_VSP[a] - cells_VSP[b] for a in range(variants) for b in range(a)]
+        floor = pooled([float(cells.mean(1).var(ddof=1)) for cells in pairs], variants, seeds=3)
+        found = [find(cells.mean(1), weights @ cells.T / 60, 60, floor=floor) for cells in pairs]
+        claimed += min(holm([one.p for one in found])) < 0.05
+        careless += min(one.p for one in found) < 0.05
+    assert claimed / families <= 0.1
+    assert careless / families > claimed / families  # which is why
+
+
+def test_a_pair_varies_between_seeds_no_less_than_pairs_do() -> None:
+    # The pair's own V_s is 0.01 (2 values, 0.1 and 0.3); pairs in general vary by 0.06, so that V_s = 0.03.
+    # V = V_p + V_s - V_c = 0.01 + 0.03 - 0.005; degrees = V^2 / (V_p^2 / 10 + V_s^2 / 6).
+    values, resampled = numpy.array([0.1, 0.3]), numpy.array([[0.1, 0.3], [0.2, 0.4], [0.0, 0.2]])
+    floor = pooled([0.04, 0.08, math.nan], variants=7, seeds=2)
+    assert floor == Pooled(pytest.approx(0.06), 6)
+    found = find(values, resampled, problems=11, floor=floor)
+    degrees = 0.035**2 / (0.01**2 / 10 + 0.03**2 / 6)
+    assert found.high - found.value == pytest.approx(t_quantile(0.95, degrees) * math.sqrt(0.035))
+    assert found.seed_variance == pytest.approx(0.06)
+    assert find(values, resampled, problems=11, floor=Pooled(0.001, 6)) == find(values, resampled, problems=11)
+    assert pooled([0.1], variants=2, seeds=3) is None
+    assert pooled([math.nan] * 3, variants=3, seeds=1) is None
 
 
 def finding(value: float, seed_variance: float, problem_variance: float) -> Finding:
