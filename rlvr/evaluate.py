@@ -8,7 +8,7 @@ maj@k       share of problems solved by the answer that most of the k completion
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlvr.engines.base import Generator
@@ -107,14 +107,20 @@ def by_cohort(name: str, groups: Sequence[Group]) -> dict[str, float]:
 
 
 def majority_score(group: Group) -> float:
-    """The score of the answer given most often; of several, the first. Completions without one do not vote."""
+    """The score of the answer that most of the group's completions give."""
+    return majority(
+        [(rollout.verdict.extracted if rollout.verdict else None, rollout.reward or 0.0) for rollout in group.rollouts]
+    )
+
+
+def majority(answers: Iterable[tuple[str | None, float]]) -> float:
+    """The score of the answer given most often; of several, the first. `None` is no answer and does not vote."""
     votes: Counter[str] = Counter()
     score_of: dict[str, float] = {}
-    for rollout in group.rollouts:
-        answer = rollout.verdict.extracted if rollout.verdict else None
+    for answer, score in answers:
         if answer is not None:
             votes[answer] += 1
-            score_of.setdefault(answer, rollout.reward or 0.0)
+            score_of.setdefault(answer, score)
     return score_of[votes.most_common(1)[0][0]] if votes else 0.0
 
 
