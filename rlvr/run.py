@@ -119,8 +119,8 @@ class Run:
             return
         if self.done == 0 and self.config.eval.at_start:
             self.log.write(0, self.evaluate())
-        if warning := truncation_warning(self.config):
-            self.say_once("truncation", warning)
+        if isinstance(self.config, GRPOConfig) and (warning := truncation_warning(self.config)):
+            self.display.say(warning)
         while self.done < self.config.steps and not self.interrupted:
             self.seconds = {}
             set_global_generators(self.config.seed, "step", self.done + 1)

@@ -68,8 +68,9 @@ def expected_pass_rate(problem: Problem, selection: SelectionConfig, history: Hi
 class Pool:
     """Groups on their way into a step's batch of `size` groups.
 
-    `kept` may be trained on, oldest first; `fresh` are all that were sampled for this step, kept or not; `expired`
-    waited too long. `version` is that of the weights that sample now, `rounds` counts samplings.
+    `kept` may be trained on, oldest first; `fresh` are all that were sampled for this step, `dropped` those of them
+    that are not kept; `expired` waited too long. `version` is that of the weights that sample now, `rounds` counts
+    samplings.
     """
 
     size: int
@@ -77,6 +78,7 @@ class Pool:
     version: int
     kept: tuple[Group, ...] = ()
     fresh: tuple[Group, ...] = ()
+    dropped: tuple[Group, ...] = ()
     expired: tuple[Group, ...] = ()
     rounds: int = 0
 
@@ -100,8 +102,16 @@ class Pool:
         return min(self.size, math.ceil(missing / share)) if share else self.size
 
     def with_fresh(self, groups: Sequence[Group]) -> Self:
-        kept = tuple(group for group in groups if self.keeps(group))
-        return replace(self, kept=self.kept + kept, fresh=(*self.fresh, *groups), rounds=self.rounds + 1)
+        """The pool after one more round of sampling."""
+        kept = [group for group in groups if self.keeps(group)]
+        dropped = [group for group in groups if not self.keeps(group)]
+        return replace(
+            self,
+            kept=(*self.kept, *kept),
+            fresh=(*self.fresh, *groups),
+            dropped=(*self.dropped, *dropped),
+            rounds=self.rounds + 1,
+        )
 
     def keeps(self, group: Group) -> bool:
         """Whether the objective keeps the group, and trains on one of its rollouts at least."""
@@ -109,12 +119,9 @@ class Pool:
         return keep(group) and any(trained_on(rollout, self.objective) for rollout in group.rollouts)
 
     @property
-    def fresh_kept(self) -> tuple[Group, ...]:
-        return tuple(group for group in self.fresh if self.keeps(group))
-
-    @property
     def kept_share(self) -> float:
-        return len(self.fresh_kept) / max(1, len(self.fresh))
+        """The share of this step's groups that may be trained on."""
+        return 1 - len(self.dropped) / len(self.fresh) if self.fresh else 1.0
 
     @property
     def batch(self) -> tuple[Group, ...]:
@@ -129,7 +136,7 @@ class Pool:
     def left_out(self) -> tuple[Group, ...]:
         """Groups that nothing will ever be learned from: not kept, or one too many, or too old."""
         surplus = () if self.objective.max_staleness else self.kept[self.size :]
-        return (*(group for group in self.fresh if not self.keeps(group)), *surplus, *self.expired)
+        return (*self.dropped, *surplus, *self.expired)
 
     def shortfall(self) -> str:
         """Why the batch is not full, in words with percentages."""
@@ -148,7 +155,7 @@ class Pool:
         return {
             "groups/with_signal": mean([float(has_signal(group)) for group in settled]),
             "groups/sampled": len(self.fresh),
-            "groups/kept": len(self.fresh_kept),
+            "groups/kept": len(self.fresh) - len(self.dropped),
             "groups/dropped": len(self.left_out),
             "groups/expired": len(self.expired),
             "groups/pending": len(self.pending),

@@ -188,6 +188,14 @@ def test_a_hub_model_without_a_network_is_one_sentence_at_once(tiny: Path, monke
         ({"objective.surrogate": "clap"}, "objective.surrogate: got 'clap', expected one of .*did you mean 'clip'"),
         ({"objective.baseline": "nowhere:mean"}, "objective.baseline: cannot load 'nowhere:mean'"),
         ({"verify.verifier": "maths"}, "verify.verifier: .*did you mean 'math'"),
+        (
+            {"objective": "{preset: dr_grpo, max_staleness: 2}"},
+            "max_staleness lets a surplus wait .* add refill_rounds",
+        ),
+        (
+            {"objective": "{preset: dapo, overlong_buffer: 41}"},
+            "overlong_buffer is 41, and sampling.max_tokens only 40",
+        ),
         ({"device": "tpu9"}, "device: got 'tpu9', expected auto, cpu, cuda"),
         ({"engine": "scripted"}, "engine.script: got None, expected module:function"),
         ({"engine.script": "tests.rlvr.scripts:absent"}, "engine.script: cannot load .*AttributeError"),
