@@ -1,6 +1,7 @@
 """From a configuration to the parts of a run. The one place that knows every concrete class."""
 
 import os
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 import yaml
 
 from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
-from rlvr.algorithms.choices import pick, pick_name
+from rlvr.algorithms.choices import check_signature, pick, pick_name
 from rlvr.algorithms.correction import CORRECTION_LEVELS, CORRECTIONS
 from rlvr.algorithms.kl import ESTIMATORS
 from rlvr.algorithms.objective import KL_IN, OVERLONG, Objective, contradictions
@@ -38,6 +39,20 @@ TOKENIZER_PROBLEMS = 1000
 PROBE_PROMPTS = 4
 # The resolved keys that may change when a run goes on: where it lies and how often it is kept.
 MAY_CHANGE = ("out", "checkpoint")
+# The choices of an objective that name functions, and the functions that are known.
+AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "combine": COMBINES,
+    "baseline": BASELINES,
+    "scale": SCALES,
+    "group_weight": GROUP_WEIGHTS,
+    "keep": KEEP,
+    "ratio": RATIOS,
+    "surrogate": SURROGATES,
+    "correction": CORRECTIONS,
+    "correction_level": CORRECTION_LEVELS,
+    "aggregate": AGGREGATES,
+    "kl": ESTIMATORS,
+}
 
 
 def prepare(config: GRPOConfig | SFTConfig) -> Path:
@@ -118,26 +133,15 @@ def check_engine(config: EngineConfig) -> None:
 
 
 def check_objective(objective: Objective) -> None:
-    """Refuse a choice that names nothing, a number out of its range, and choices that exclude each other.
+    """Refuse a choice that names nothing, a function that cannot be called as its kind is, a number out of its range,
+    and choices that exclude each other.
 
     Raises `ConfigError`.
     """
-    tables: dict[str, Any] = {
-        "combine": COMBINES,
-        "baseline": BASELINES,
-        "scale": SCALES,
-        "group_weight": GROUP_WEIGHTS,
-        "keep": KEEP,
-        "ratio": RATIOS,
-        "surrogate": SURROGATES,
-        "correction": CORRECTIONS,
-        "correction_level": CORRECTION_LEVELS,
-        "aggregate": AGGREGATES,
-        "kl": ESTIMATORS,
-    }
     try:
-        for axis, table in tables.items():
-            pick(table, getattr(objective, axis), f"objective.{axis}")
+        for axis, table in AXES.items():
+            name = getattr(objective, axis)
+            check_signature(table, name, pick(table, name, f"objective.{axis}"), f"objective.{axis}")
         pick_name(OVERLONG, objective.overlong, "objective.overlong")
         pick_name(KL_IN, objective.kl_in, "objective.kl_in")
     except ValueError as error:
