@@ -66,17 +66,24 @@ def minibatches(batch: Batch, count: int, generator: torch.Generator) -> Iterato
     yield from (rows for rows in order.chunk(count) if len(rows))
 
 
-def microbatches(batch: Batch, max_tokens: int) -> Iterator[Tensor]:
+def microbatches(batch: Batch, max_tokens: int, whole_groups: bool = False) -> Iterator[Tensor]:
     """Rows of like length together, each piece at most `max_tokens` with its padding (but at least one row).
 
-    Sorting keeps padding small; since the loss of a piece is a weighted sum, the order of rows does not change it.
+    Sorting keeps padding small; since the loss of a piece is a weighted sum, the order of rows does not change it. With
+    `whole_groups` the rows of a group stay in one piece, for losses that compare them.
     """
     lengths = batch.lengths_B.tolist()
+    units: dict[int, list[int]] = {}
+    for row, group in enumerate(batch.group_index.tolist() if whole_groups else range(len(lengths))):
+        units.setdefault(group, []).append(row)
+    longest = {unit: max(lengths[row] for row in rows) for unit, rows in units.items()}
     piece: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda index: -lengths[index]):  # longest first: memory peaks early
-        if piece and (len(piece) + 1) * lengths[piece[0]] > max_tokens:
+    width = 0
+    for unit in sorted(units, key=lambda unit: -longest[unit]):  # longest first: memory peaks early
+        if piece and (len(piece) + len(units[unit])) * width > max_tokens:
             yield torch.tensor(piece)
             piece = []
-        piece.append(row)
+        width = width if piece else longest[unit]
+        piece += units[unit]
     if piece:
         yield torch.tensor(piece)

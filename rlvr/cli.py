@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr import verifier_commands
+from rlvr import data_commands, verifier_commands
 from rlvr.errors import ConfigError, RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -92,6 +92,7 @@ def show_config(
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
+app.add_typer(data_commands.data_app, name="data")
 
 
 sandbox_app = typer.Typer(help="The sandbox that runs programs written by models.", no_args_is_help=True)

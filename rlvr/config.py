@@ -80,6 +80,8 @@ class ModelConfig(Section):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """torch.compile the learner's model."""
+    packing: bool = False
+    """Compute rows without padding between them, and a prompt that several rows share once. Needs sdpa attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty leaves the choice to it."""
 
@@ -201,7 +203,7 @@ class RunConfig(Section):
     """What every trainer has."""
 
     trainer: str
-    """Which one: grpo, sft."""
+    """Which one: grpo, sft, reward_model, dpo."""
 
     out: str = "runs/run"
     """The run folder."""
@@ -211,7 +213,6 @@ class RunConfig(Section):
     threads: int | None = Field(None, ge=1)
     """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
     model: ModelConfig
-    task: Annotated[TaskConfig, BeforeValidator(_named)]
     steps: int = Field(ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     eval: EvalConfig = EvalConfig()
@@ -221,14 +222,33 @@ class RunConfig(Section):
     verify: VerifyConfig = VerifyConfig()
 
 
+class DataConfig(Section):
+    """Rows to learn from: a hub id or a file (.jsonl, .parquet, ...). `rlvr data check` says what it holds."""
+
+    train: str
+    test: str = ""
+    """Rows to measure on."""
+    held_out_rows: int = Field(0, ge=0)
+    """Where `test` is empty, so many of the last rows of `train` are measured on and not trained on."""
+    subset: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    max_tokens: int | None = Field(None, ge=2)
+    """Rows with more tokens are left out, and counted; empty: those that do not fit the model."""
+
+
 class SFTConfig(RunConfig):
-    """Supervised fine-tuning on worked solutions."""
+    """Supervised fine-tuning on conversations (`data`) or on a task's worked solutions (`task`)."""
 
     trainer: Literal["sft"]
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    data: DataConfig | None = None
     rows_per_step: int = Field(64, ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "SFTConfig":
+        if self.task is None and self.data is None:
+            raise ValueError("expected data (conversations to learn from), or task (its worked solutions)")
         if self.model.scratch is not None and self.model.lora is not None:
             raise ValueError(
                 "model.lora would put adapters on the random weights of model.scratch and train nothing else; leave "
@@ -237,10 +257,45 @@ class SFTConfig(RunConfig):
         return self
 
 
+class DPOConfig(RunConfig):
+    """Direct preference optimization: a policy learns from comparisons, without a reward model or sampling."""
+
+    trainer: Literal["dpo"]
+    data: DataConfig
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    """Problems to evaluate on; nothing is trained on them."""
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings; for kto, single answers."""
+    loss: str = "sigmoid"
+    """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the reference: the temperature of the implicit reward."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
+    wanted_weight: float = Field(1.0, gt=0)
+    """kto: what a wanted answer weighs."""
+    unwanted_weight: float = Field(1.0, gt=0)
+    """kto: what an unwanted answer weighs."""
+
+
+class RewardModelConfig(RunConfig):
+    """A reward model: a scalar head on a language model, taught by comparisons."""
+
+    trainer: Literal["reward_model"]
+    data: DataConfig
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings."""
+    margin: bool = False
+    """Ask for scores that differ at least as much as the data's ratings do."""
+    centre_coef: float = Field(0.0, ge=0)
+    """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
+
+
 class GRPOConfig(RunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
     trainer: Literal["grpo"]
+    task: Annotated[TaskConfig, BeforeValidator(_named)]
     objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
     """A preset's name, or {preset: name, choice: value, ...}."""
     prompts_per_step: int = Field(16, ge=1)
@@ -276,4 +331,5 @@ class GRPOConfig(RunConfig):
         return self
 
 
-Config = Annotated[SFTConfig | GRPOConfig, Field(discriminator="trainer")]
+AnyConfig = SFTConfig | GRPOConfig | DPOConfig | RewardModelConfig
+Config = Annotated[AnyConfig, Field(discriminator="trainer")]

@@ -11,14 +11,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rlvr.config import Config, GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, RewardModelConfig, SFTConfig
 from rlvr.errors import ConfigError
 from tasks.wording import in_words
 
-TRAINERS: dict[str, type[BaseModel]] = {"grpo": GRPOConfig, "sft": SFTConfig}
+TRAINERS: dict[str, type[BaseModel]] = {
+    "grpo": GRPOConfig,
+    "sft": SFTConfig,
+    "reward_model": RewardModelConfig,
+    "dpo": DPOConfig,
+}
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig | SFTConfig:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
 
     `task.max_steps=4` changes one key; `task={name: gsm8k}` takes the place of the whole section.

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlvr.build import check_engine, check_verifier, first_problems, make_chat_for, make_generator, pick_device
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, RewardModelConfig
 from rlvr.errors import ConfigError
 from rlvr.evaluate import Evaluation, evaluate
 from rlvr.models.load import check_path, load_policy
@@ -14,11 +14,13 @@ from rlvr.types import Sampling
 from tasks import make_task
 
 
-def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
+def evaluate_model(config: AnyConfig) -> Evaluation:
     """Evaluate `config.model` on the recipe's held-out problems and print what was found.
 
     Raises `ConfigError` where the recipe names no trained model or evaluates nothing.
     """
+    if isinstance(config, RewardModelConfig) or config.task is None:
+        raise ConfigError("this recipe has no problems to evaluate on: name a task under task:")
     if config.model.path is None:
         raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
     if not config.eval.problems:

@@ -14,12 +14,12 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 
@@ -46,12 +46,13 @@ from tasks import Problem, Task
 class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
-    `done` counts finished steps, `cursor` the problems taken from the task.
+    `done` counts finished steps, `cursor` the problems or rows taken. What is trained on rows of data may
+    `measure` what it learned in a way of its own, and `save` itself in one.
     """
 
     config: RunConfig
     folder: Path
-    learner: Learner
+    learner: Learner[Any]
     generator: Generator
     chat: Chat
     task: Task
@@ -62,6 +63,8 @@ class Run:
     silent_steps: int = 0
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    measure: Callable[[], dict[str, float]] | None = None
+    save: Callable[[Path], None] | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -114,12 +117,16 @@ class Run:
         else:
             self._finish()
 
-    def take_problems(self, count: int) -> dict[int, Problem]:
-        """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
+    def take(self, count: int) -> range:
+        """The numbers of the next `count` problems or rows."""
         numbers = range(self.cursor, self.cursor + count)
         self.cursor = numbers.stop
+        return numbers
+
+    def take_problems(self, count: int) -> dict[int, Problem]:
+        """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
         try:
-            return {number: self.task.problem(number) for number in numbers}
+            return {number: self.task.problem(number) for number in self.take(count)}
         except ValueError as error:
             raise DataError(str(error)) from error
 
@@ -159,9 +166,10 @@ class Run:
             self.checkpoint()
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate on the held-out problems, say and keep what was found."""
+        """Evaluate on the held-out problems and rows, say and keep what was found."""
+        measured = self.measure() if self.measure is not None else {}
         if not self.held_out:
-            return {}
+            return measured
         started = time.monotonic()
         samples = self.config.eval.samples
         count, wanted = len(self.held_out), self.config.eval.problems
@@ -178,13 +186,16 @@ class Run:
         self.display.say(
             f"{self.stage} evaluated after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
         )
-        return found.metrics() | {"time/evaluate": time.monotonic() - started}
+        return measured | found.metrics() | {"time/evaluate": time.monotonic() - started}
 
     def _finish(self) -> None:
         partial = self.model_folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        save_model(self.learner.policy, self.chat.tokenizer, partial)
+        if self.save is not None:
+            self.save(partial)
+        else:
+            save_model(self.learner.policy, self.chat.tokenizer, partial)
         shutil.rmtree(self.model_folder, ignore_errors=True)
         os.replace(partial, self.model_folder)
         self.display.say(f"{self.stage} finished: the model is in {self.model_folder}")

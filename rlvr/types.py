@@ -66,7 +66,8 @@ class Group:
 class Batch:
     """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
 
-    `group_index` is `(B,)`. What a stage has not filled yet is `None`.
+    `group_index` is `(B,)`. What a stage has not filled yet is `None`. Of preferences: `ratings_B`, how good the data
+    says each answer is beside the others of its group; `ref_logprobs_B`, the reference's log-probability of the answer.
     """
 
     input_ids: Tensor
@@ -80,6 +81,8 @@ class Batch:
     values: Tensor | None = None
     returns: Tensor | None = None
     loss_weights: Tensor | None = None
+    ratings_B: Tensor | None = None
+    ref_logprobs_B: Tensor | None = None
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]

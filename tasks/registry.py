@@ -38,6 +38,16 @@ class Task(Protocol):
         ...
 
 
+class NoTask:
+    """In place of a task, for a run that learns from rows of data alone."""
+
+    def problem(self, index: int) -> Problem:
+        raise ValueError("this run has no task, only data; expected one in the configuration under task:")
+
+    def held_out(self, count: int) -> list[Problem]:
+        return []
+
+
 def task_class(name: str) -> type:
     """The dataclass called `name`; raises `ValueError` with the nearest name that is known."""
     path = TASKS.get(name, name)

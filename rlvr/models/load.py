@@ -20,6 +20,7 @@ from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
+from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.seeds import derive
@@ -100,30 +101,35 @@ def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
     """The policy on its device, ready to be trained. With `scratch` its weights are drawn from `seed`."""
-    if config.scratch is not None:
-        size = config.scratch
-        model: PreTrainedModel = build_model(
-            chat.tokenizer,
-            size.hidden_size,
-            size.layers,
-            size.heads,
-            size.kv_heads,
-            size.intermediate_size,
-            size.max_length,
-            size.initializer_range,
-            derive(seed, "weights"),
-        )
-    else:
-        model = load_weights_of(str(config.path), config)
+    model = (
+        load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
+    )
     model.to(device)
     check_decomposition(model)
+    if config.packing:
+        check_packing(model)
     adapters = add_adapters(model, config.lora) if config.lora else None
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
     autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile)
+    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+
+
+def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
+    """A tiny model whose weights are drawn from `seed`."""
+    return build_model(
+        chat.tokenizer,
+        size.hidden_size,
+        size.layers,
+        size.heads,
+        size.kv_heads,
+        size.intermediate_size,
+        size.max_length,
+        size.initializer_range,
+        derive(seed, "weights"),
+    )
 
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
@@ -137,7 +143,7 @@ def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
         ) from error
 
 
-def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
+def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
     """Put LoRA adapters into `model`, in float32, and freeze the rest."""
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
@@ -147,7 +153,7 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=config.targets,
-        task_type="CAUSAL_LM",
+        task_type=task_type,
     )
     try:
         return get_peft_model(model, peft_config)

@@ -3,16 +3,20 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, RewardModelConfig
 from rlvr.lock import locked
 
 if TYPE_CHECKING:
     from rlvr.run import Run
 
 
-def run_trainer(config: GRPOConfig | SFTConfig) -> "Run":
+def run_trainer(config: AnyConfig) -> "Run":
     """Run the trainer that the configuration names, alone in its folder."""
-    from rlvr.trainers import grpo, sft
+    from rlvr.trainers import dpo, grpo, reward_model, sft
 
     with locked(Path(config.out)):
-        return grpo.train(config) if isinstance(config, GRPOConfig) else sft.train(config)
+        if isinstance(config, GRPOConfig):
+            return grpo.train(config)
+        if isinstance(config, DPOConfig):
+            return dpo.train(config)
+        return reward_model.train(config) if isinstance(config, RewardModelConfig) else sft.train(config)

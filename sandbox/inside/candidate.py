@@ -26,10 +26,21 @@ MAX_PRINTED = 100_000  # characters of standard output that a test may look at, 
 MAX_TEXT = 500  # characters of an exception's message that are worth sending
 
 
+class Source:
+    """A loader as far as `inspect` and tracebacks ask one: for the text of a module that lies in no file."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def get_source(self, name: str) -> str:
+        return self._code
+
+
 def load(code: str, name: str) -> types.ModuleType:
     """Run `code` as the module `name`, as an interpreter would run a file of that text."""
     module = types.ModuleType(name)
     module.__file__ = f"{os.getcwd()}/{name}.py"
+    module.__loader__ = Source(code)
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)
     return module

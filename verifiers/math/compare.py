@@ -7,12 +7,13 @@ decide and numbers do not refute is left in `pending` for sympy: the answer is t
 from collections.abc import Sequence
 from fractions import Fraction
 
-from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.algebra import Algebra
 from verifiers.math.confirm import can_be_confirmed
-from verifiers.math.labels import concluded, grouped_by_label, label_of, name_one_thing, unlabelled
+from verifiers.math.labels import concluded, grouped_by_label, is_numbering, label_of, name_one_thing, unlabelled
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
 from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
+from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
 from verifiers.math.shapes import (
@@ -128,7 +129,7 @@ class Comparison:
     def labels_settled(self, left: list[Node], right: list[Node]) -> tuple[list[Node], list[Node]]:
         """`x=1, y=2`: matched by label against labels; without their labels against bare values."""
         ours, theirs = [label_of(item) for item in left], [label_of(item) for item in right]
-        if all(ours) and all(theirs) and len(set(ours)) > 1:
+        if all(ours) and all(theirs) and len(set(ours)) > 1 and not is_numbering(ours, theirs):
             return left, right
         return [unlabelled(item) for item in left], [unlabelled(item) for item in right]
 

@@ -35,7 +35,7 @@ class Judgement:
 
 
 IN_DOLLARS = re.compile(r"-?\\?\$")
-IN_CENTS = re.compile(r"\bcents?\b")
+IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 MEANINGS = {"emptyset": Node("set", ()), "realnumbers": symbol("mathbb R"), "infinity": INFINITY}
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
@@ -67,7 +67,9 @@ def is_readable(text: str) -> bool:
     tree = tree_of(text)
     if isinstance(tree, str):
         return False
-    return tree.head in ("text", "rel") or not any(one.head == "text" for one in walk(tree))
+    if tree.head == "text":
+        return not any(character.isdigit() for character in text)  # else a sentence with a number in it
+    return tree.head == "rel" or not any(one.head == "text" for one in walk(tree))
 
 
 def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
@@ -109,6 +111,8 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
     elif decimal_comma(ours, truth) or decimal_comma(truth, ours):
         return Judgement(True, "the same number")
     node, true_node = tree_of(ours), tree_of(truth)
+    if isinstance(true_node, str) and "=" in truth and len(last_side := truth.rpartition("=")[2].strip()) > 0:
+        return judge(ours, last_side, ordered=ordered)  # what it says in the end can still be read
     if isinstance(true_node, str):
         return Judgement(False, f"not the text of the ground truth, which is no expression: {true_node}")
     if isinstance(node, str):

@@ -1,7 +1,6 @@
 r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
 
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
-from verifiers.math.parse import FUNCTION_LETTERS
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.shapes import variables
 
@@ -54,6 +53,16 @@ def name_one_thing(label: Node, other: Node | None) -> bool:
     return function.head == "fn" and len(function.args) == 2 and function.args[1].head == "sym"
 
 
+def is_numbering(ours: list[Node | None], theirs: list[Node | None]) -> bool:
+    """Whether labels only number one name, as `x_1 = 2, x_2 = 3` does the solutions of an equation in `x`."""
+    names = {one.args[0] if one is not None and one.head == "sym" else "" for one in (*ours, *theirs)}
+    return (
+        len({name.partition("_")[0] for name in names}) == 1
+        and "" not in names
+        and any("_" not in name for name in names)
+    )
+
+
 def is_near(left: Node, right: Node) -> bool:
     """Whether `left ~ right` can be meant: two constants within five percent of each other, or anything else."""
     try:
@@ -70,8 +79,10 @@ def is_label(node: Node) -> bool:
     if node.head == "text":
         return True
     if node.head == "fn":
-        named = node.args[0] == "abs" or node.args[0].rstrip("'") in FUNCTION_LETTERS
+        named = node.args[0] == "abs" or len(node.args[0].removesuffix("^{-1}").rstrip("'")) == 1
         return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
+    if node.head == "matrix":
+        return all(one.head == "sym" for row in node.args[1:] for one in row)
     if node.head == "group":
         return all(one.head == "sym" for one in node.args[2:])
     if node.head == "ratio":

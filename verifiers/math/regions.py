@@ -5,10 +5,11 @@ from fractions import Fraction
 from functools import reduce
 from itertools import pairwise
 
-from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.algebra import Algebra
 from verifiers.math.labels import is_label
 from verifiers.math.limits import TooMuch
 from verifiers.math.nodes import CONSTANTS, INFINITY, Node, walk
+from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, evaluate
 from verifiers.math.shapes import variables
 

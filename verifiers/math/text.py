@@ -2,7 +2,17 @@ r"""Answers as strings: what is only dressing, and when two strings are the same
 
 import re
 
-WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
+WRAPPERS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("`", "`"),
+    ('"', '"'),
+)
 DRESSING = re.compile(
     r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])\.?"
     r"|\\ |[\s\u200b\u200c\u200d\u200e\u200f\u2060\ufeff]"

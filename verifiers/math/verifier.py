@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from verifiers.math.extract import Extraction, Mode, extract
 from verifiers.math.judge import Judgement, is_readable, judge
+from verifiers.math.sentences import is_mere_prose
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
 CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
-BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
+BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.confirm:confirm"
 MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too
@@ -92,6 +93,8 @@ class MathVerifier:
             refusal = refusal or judgement.detail
             if is_readable(undress(candidate)):
                 break  # a looser reading is for sentences, not for answers that say something else
+        if found.source == "bare" and is_mere_prose(found.candidates[0]):
+            return Verdict(0.0, "no_answer", detail="prose without an answer"), None
         return Verdict(0.0, "wrong", found.candidates[0], refusal), None
 
     def _confirm(
@@ -139,7 +142,7 @@ def warm_up(process_id: int) -> None:
 def truth_of(answer: str) -> str:
     """The ground truth as an answer: a whole solution is searched for its own."""
     if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer or "nswer" in answer:
-        found = extract(answer, "standard")
+        found = extract(answer + "}" * (answer.count("{") - answer.count("}")), "standard")
         if found.candidates:
             return undress(found.candidates[-1] if found.source == "bare" else found.candidates[0])
     return undress(answer)

@@ -14,7 +14,7 @@ UNICODE = {
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "€": r"\$", "£": r"\$", "¥": r"\$", "₹": r"\$", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
     "∶": ":", "⁄": "/", "∕": "/", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
-    "\u200b": " ", "\u2061": " ", "\ufeff": " ",
+    "¢": r"\text{ cents}", "\u200b": " ", "\u2061": " ", "\ufeff": " ",
     "﹣": "-", "－": "-", "＋": "+", "＝": "=", "（": "(", "）": ")", "［": "[", "］": "]", "，": ",", "：": ":",
 }  # fmt: skip
 TO_ASCII = str.maketrans(UNICODE)
@@ -54,13 +54,14 @@ CLOSING = {
 DROPPED = words(
     r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \scriptstyle
     \limits \nolimits \! \, \; \: \> \quad \qquad \ensuremath \rm \bf \it \boldsymbol \bm \mathstrut \hfill \strut \tiny
-    \small \large \Large \nobreak \allowbreak \middle \hspace \vspace \$ \( \) \[ \] \boxed \fbox \phantom \smash
+    \small \large \Large \nobreak \allowbreak \middle \underline \$ \( \) \[ \] \boxed \fbox \smash
     \mathop \mathord \therefore"""
 ) | {"\\ ", "\\\n"}
 TEXT_COMMANDS = words(
     "text textnormal textbf textit textrm textsf texttt mbox hbox mathrm mathbf mathit mathsf mathtt operatorname"
 )
-ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot underline mathcal mathbb mathfrak mathscr")
+UNSEEN = words("color textcolor hspace vspace phantom hphantom vphantom tag")  # with their argument
+ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot mathcal mathbb mathfrak mathscr")
 NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel star N R Z Q")
 
 SEPARATING = words("and or and/or , ; und et ou")

@@ -19,7 +19,7 @@ ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
 ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
 NUMBERED = re.compile(
-    r"(?:the\s+)?(?:year|day|month|week|page|room|grade|level|step|case|number|age|line|row|column)\s+(\d+)",
+    r"(?:the\s+)?(?:year|day|month|week|room|grade|level|age)\s+(\d+)",
     re.ASCII | re.IGNORECASE,
 )
 RATIO_WORD = re.compile(r"(?<=\d)\s*\bto\b\s*(?=\d)", re.ASCII)
