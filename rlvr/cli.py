@@ -89,6 +89,24 @@ def show_config(
     check(loaded)
 
 
+@app.command()
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, with its formula and row.", show_default=False)
+    ] = None,
+) -> None:
+    """List the known variants of the objective, or explain one: formula, paper, how it was read, every choice.
+
+    Example: rlvr presets dapo
+    """
+    from rlvr.algorithms.presets import describe, listing
+
+    try:
+        print(describe(name) if name else listing())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")

@@ -13,7 +13,6 @@ from typing import Any
 from .frames import BadFrame, read_frame, write_frame
 from .values import NotPlain, decode, encode
 
-
 _DEMANDING = (UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError)  # they are not made of a text alone
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from sandbox import Sandbox
 
-
 PROGRAMS = honest.PROGRAMS | honest_more.PROGRAMS
 FUNCTIONS = honest.FUNCTIONS | honest_more.FUNCTIONS
 
