@@ -18,6 +18,7 @@ import math
 import os
 import pickle
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -214,8 +215,8 @@ class WorkerPool:
                 value, problem = receive_message(channel)
                 channel.settimeout(None)
             except (EOFError, OSError, pickle.UnpicklingError):
+                outcomes[index] = Outcome(failure="died", detail=self._how_it_ended(worker), seconds=seconds)
                 self._discard(worker)
-                outcomes[index] = Outcome(failure="died", detail="the worker died (out of memory?)", seconds=seconds)
                 continue
             worker.jobs_done += 1
             if problem:
@@ -271,6 +272,16 @@ class WorkerPool:
                 self._template.kill(worker.pid)
             self._freed.notify()
 
+    def _how_it_ended(self, worker: _Worker) -> str:
+        with self._lock:
+            code = self._template.exit_code(worker.pid) if self._template is not None else None
+        if code is None:
+            return "the worker died"
+        if code >= 0:
+            return f"the worker ended itself with exit code {code}"
+        hint = ": out of memory?" if -code == signal.SIGKILL else ""
+        return f"the worker was ended by signal {-code} ({signal.strsignal(-code)}){hint}"
+
     def _living_template(self) -> "_Template":
         if self._template is None or not self._template.is_alive():
             self._template = _Template(self._memory_mb, self._preload)
@@ -317,6 +328,16 @@ class _Template:
                 ours.close()
                 raise _Lost(str(problem)) from problem
         return _Worker(pid, ours)
+
+    def exit_code(self, pid: int) -> int | None:
+        """How a worker ended: its exit code, negative for a signal; `None` if the template does not know."""
+        try:
+            self._control.settimeout(STARTUP_SECONDS)
+            self._control.sendall(f"how {pid}".encode().ljust(16))
+            answer = _read(self._control, 16).decode().strip()
+        except (OSError, EOFError):
+            return None
+        return None if answer == "None" else int(answer)
 
     def kill(self, pid: int) -> None:
         """Kill a worker. Asked of its parent, so that a reused process id is never hit; not waited for."""

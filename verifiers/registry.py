@@ -45,7 +45,10 @@ def get_verifier(name: str, **settings: object) -> Verifier:
             raise ValueError(f"no verifier is called {name!r}: {hint}")
     if inspect.isclass(target):
         factory: Any = target
-        made: Verifier = factory(**settings)
+        try:
+            made: Verifier = factory(**settings)
+        except TypeError as problem:
+            raise ValueError(f"the verifier {name!r} cannot be made of its class: {problem}") from problem
         return made
     if settings:
         raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")
@@ -63,6 +66,7 @@ def _load(path: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as problem:
-        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {problem}") from problem
+    except (Exception, SystemExit) as problem:  # whatever a module does when it is imported
+        reason = f"{type(problem).__name__}: {problem}"
+        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {reason}") from problem
     return found

@@ -78,6 +78,16 @@ def test_a_job_that_wants_too_much_memory_fails_alone(pool: WorkerPool) -> None:
     assert pool.run(f"{HERE}:add", [(2, 3)], 5.0)[0].value == 5
 
 
+def test_how_a_worker_ended_is_said_and_memory_is_guessed_at_for_sigkill_only(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:end", [0, 11, 9], 5.0)
+    assert [outcome.failure for outcome in outcomes] == ["died"] * 3
+    assert [outcome.detail for outcome in outcomes] == [
+        "the worker ended itself with exit code 3",
+        "the worker was ended by signal 11 (Segmentation fault)",
+        "the worker was ended by signal 9 (Killed): out of memory?",
+    ]
+
+
 def test_a_program_that_a_job_has_started_is_killed_with_it(pool: WorkerPool, tmp_path: Path) -> None:
     (outcome,) = pool.run(f"{HERE}:start_a_program_and_wait", [str(tmp_path / "pid")], 1.0)
     assert outcome.failure == "timeout"
