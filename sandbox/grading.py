@@ -15,7 +15,7 @@ from .inside.values import BadValue, NotPlain, decode, encode
 from .jobs import Budget, Findings, Started, ZygoteFor, after_ready, as_text, brief, end_of, exit_text, packages_for
 from .results import Case, Execution
 from .session import converse
-from .worker import Zygote
+from .worker import RUNNER, Zygote
 
 # Beyond the deadline that a job keeps itself for its children, so that partial output of a slow program comes back.
 _GRACE_SECONDS = 1.0
@@ -41,7 +41,7 @@ def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], ru
     cases: list[Case] = []
     loaded = False
     failure = forged = ""
-    with Started(zygote, "candidate", budget) as job:
+    with Started(zygote, RUNNER, budget) as job:
         talk = converse(budget.watch(zygote, job), outgoing, deadline, budget.limits.output_bytes)
         for frame in after_ready(job, talk):
             number = len(cases)
@@ -119,7 +119,7 @@ def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budge
     def execution(status: Any, detail: str, out: str = "", err: str = "", code: int | None = None) -> Execution:
         return Execution(status, out, err, code, zygote.tier, time.monotonic() - last, detail)  # type: ignore[arg-type]
 
-    with Started(zygote, "program", budget) as job:
+    with Started(zygote, RUNNER, budget) as job:
         max_bytes = (2 * budget.limits.output_bytes + 4096) * 6 * max(1, len(stdins))  # JSON may need six for one
         deadline = started + budget.timeout_seconds + _GRACE_SECONDS
         for frame in after_ready(job, converse(budget.watch(zygote, job), b"".join(outgoing), deadline, max_bytes)):

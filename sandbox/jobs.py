@@ -3,7 +3,6 @@
 import math
 import os
 import reprlib
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,12 +67,10 @@ def packages_for(*texts: str) -> tuple[str, ...]:
 class Started:
     """A job for the length of a block. Left early, the job is killed; in any case it has ended afterwards."""
 
-    def __init__(
-        self, zygote: Zygote, role: str, budget: Budget, channel: socket.socket | None = None, *others: int
-    ) -> None:
+    def __init__(self, zygote: Zygote, role: str, budget: Budget, *others: int) -> None:
         self._zygote = zygote
         self._bounds = budget.bounds()
-        self._job = zygote.start(role, self._bounds, channel, *others)
+        self._job = zygote.start(role, self._bounds, *others)
 
     def __enter__(self) -> Job:
         return self._job

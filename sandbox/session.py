@@ -37,7 +37,6 @@ def converse(
     that is killed says why in `job.killed`: timeout, memory, processes, disk, output, protocol, or over.
     """
     channel = main.job.channel
-    assert channel is not None
     channel.setblocking(False)
     everyone = (main, *others)
     buffer = FrameBuffer(max_bytes + _FRAME_ROOM)

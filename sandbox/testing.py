@@ -4,7 +4,6 @@ That code runs in a job of its own, the tester; the program runs in another one,
 """
 
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from .inside.frames import pack
 from .jobs import Budget, Findings, Started, ZygoteFor, after_ready, end_of, packages_for
 from .results import Case
 from .session import converse
-from .worker import TESTER
+from .worker import RUNNER, TESTER
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -104,22 +103,20 @@ def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[s
     deadline = time.monotonic() + budget.timeout_seconds
     outcomes: dict[Any, Case] = {}
     done: tuple[str, str] | None = None
-    program_end, tester_end = socket.socketpair()
     request = {"load": [code, module], **material}
-    with program_end, tester_end, Started(program_zygote, "candidate", budget, program_end) as program:
-        program_end.close()
-        with Started(tests_zygote, "tester", budget, None, tester_end.fileno()) as tester:
-            tester_end.close()
-            others = (budget.watch(program_zygote, program),)
-            talk = converse(
-                budget.watch(tests_zygote, tester), pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others
-            )
-            for frame in after_ready(tester, talk):
-                if type(frame) is list and frame[0] == "outcome":
-                    _, identity, passed, detail = frame
-                    outcomes[identity] = Case(passed is True, "correct" if passed is True else "wrong", detail)
-                elif type(frame) is list and frame[0] == "done":
-                    done = (frame[1], frame[2])
+    with (
+        Started(program_zygote, RUNNER, budget) as program,
+        Started(tests_zygote, TESTER, budget, program.channel.fileno()) as tester,
+    ):
+        program.channel.close()  # the tester alone speaks to the program
+        main, others = budget.watch(tests_zygote, tester), (budget.watch(program_zygote, program),)
+        talk = converse(main, pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others)
+        for frame in after_ready(tester, talk):
+            if type(frame) is list and frame[0] == "outcome":
+                _, identity, passed, detail = frame
+                outcomes[identity] = Case(passed is True, "correct" if passed is True else "wrong", detail)
+            elif type(frame) is list and frame[0] == "done":
+                done = (frame[1], frame[2])
     if program.killed in ("timeout", "memory", "processes") or tester.killed in ("timeout", "memory", "processes"):
         missing = end_of(program if program.killed in ("memory", "processes") else tester)
     elif done is None:

@@ -20,6 +20,7 @@ from .watchdog import Tree, measure, private_bytes
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
 TESTER = "tester"
+RUNNER = "runner"  # the role of the jobs that run programs
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
 _BOOT = (
@@ -33,7 +34,7 @@ class Job:
     """A job that was started. `channel` is the parent's end of its descriptor 3."""
 
     number: int
-    channel: socket.socket | None
+    channel: socket.socket
     pid: int = 0
     pidfd: int = -1
     status: int | None = None  # the wait status, once it ended
@@ -47,8 +48,7 @@ class Job:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        if self.channel is not None:
-            self.channel.close()
+        self.channel.close()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
@@ -67,7 +67,7 @@ class Zygote:
             options = ["-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
             self._process = subprocess.Popen(
                 [layout.executable(), *options, _PACKAGE, str(theirs.fileno()), str(os.getpid())],
-                env={},
+                env={"LD_BIND_NOW": "1"},  # or each job would look up the C functions that it calls first
                 cwd="/",
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -76,6 +76,7 @@ class Zygote:
             )
         self._control = ours
         self._jobs: dict[int, Job] = {}
+        self._spare: tuple[Bounds, Job] | None = None  # the next job, and what it is confined to
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
@@ -104,34 +105,48 @@ class Zygote:
             raise SandboxError(f"the sandbox's helper process cannot work in tier {tier}: {answer.get('failed')}")
         self._baseline_bytes = private_bytes(self._process.pid)
 
-    def start(self, role: str, bounds: Bounds, channel: socket.socket | None = None, *others: int) -> Job:
-        """Fork a job whose descriptor 3 is the other end of `Job.channel`, or `channel` itself.
+    def start(self, role: str, bounds: Bounds, *others: int) -> Job:
+        """A job that runs, or is about to. `others` are descriptors for its 4 and up; the caller keeps what it gave.
 
-        `others` are descriptors for the job's 4 and up. The caller keeps what it gave.
+        In tier A a job that runs programs is forked and confined ahead of time, while the one before it runs: it waits
+        in namespaces of its own, where nobody can reach it, and has been told nothing.
         """
+        if self.tier != "A" or role != RUNNER:
+            job = self._order(role, bounds, others)
+        else:
+            job = self._take_spare(bounds) or self._order(role, bounds)
+            self._spare = (bounds, self._order(role, bounds))
+        while not job.pid:
+            self.hear(_ANSWER_SECONDS)
+        return job
+
+    def _take_spare(self, bounds: Bounds) -> Job | None:
+        if self._spare is None:
+            return None
+        confined_to, job = self._spare
+        self._spare = None
+        while not job.pid:
+            self.hear(_ANSWER_SECONDS)
+        if confined_to == bounds and job.status is None:
+            return job
+        job.kill("over")
+        self.wait(job)
+        job.close()
+        return None
+
+    def _order(self, role: str, bounds: Bounds, others: tuple[int, ...] = ()) -> Job:
+        """Ask for a job, and do not wait for it."""
         self.jobs_started += 1
-        ours, theirs = socket.socketpair() if channel is None else (None, channel)
-        descriptors = array.array("i", [theirs.fileno(), *others])
-        header = {
-            "job": self.jobs_started,
-            "role": role,
-            "bounds": bounds._asdict(),
-            "descriptors": list(range(3, 3 + len(descriptors))),
-        }
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
-        job = Job(self.jobs_started, ours)
-        self._jobs[job.number] = job
-        try:
-            self._control.sendmsg([json.dumps(header).encode()], rights)
-            while not job.pid:
-                self.hear(_ANSWER_SECONDS)
-        except OSError as error:
-            self.healthy = False
-            job.close()
-            raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
-        finally:
-            if ours is not None:
-                theirs.close()
+        ours, theirs = socket.socketpair()
+        header = json.dumps({"job": self.jobs_started, "role": role, "bounds": bounds}).encode()
+        job = self._jobs[self.jobs_started] = Job(self.jobs_started, ours)
+        with theirs:
+            try:
+                socket.send_fds(self._control, [header], [theirs.fileno(), *others])
+            except OSError as error:
+                self.healthy = False
+                job.close()
+                raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
         return job
 
     def fileno(self) -> int:
@@ -171,6 +186,8 @@ class Zygote:
         return measure(self._process.pid, self._baseline_bytes, include_root=False)
 
     def close(self) -> None:
+        if self._spare is not None:
+            self._spare[1].close()
         self._control.close()
         try:
             self._process.wait(2.0)

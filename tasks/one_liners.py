@@ -15,6 +15,7 @@ Left out: loops, text, data structures. Those are what MBPP is for.
 
 import hashlib
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tasks.code import code_problem
@@ -30,6 +31,10 @@ class OneLiners:
 
     `min_steps` and `max_steps` bound the operations of a function, `max_number` the numbers in it, `max_argument` the
     arguments that it is tested with; `operations` are chosen evenly. Each problem's cohort is its number of steps.
+
+    Demonstrations can be made to hold a common mistake: a share `slip_share` of the brackets that a solution needs is
+    left out ("add 3, then multiply by 2" becomes `x + 3 * 2`). The tests stay right. A model that imitates such
+    solutions imitates the mistake; that brackets earn more is left to reinforcement learning to find out.
     """
 
     min_steps: int = 1
@@ -37,6 +42,7 @@ class OneLiners:
     max_number: int = 9
     max_argument: int = 20
     operations: tuple[str, ...] = ("add", "subtract", "times", "add x", "subtract x")
+    slip_share: float = 0.0
     instruction: str = ""
     seed: int = 0
 
@@ -65,7 +71,7 @@ class OneLiners:
             if len(problems) == count:
                 break
             problem = self._draw("held_out", index, 0, held_out=True)
-            problems.setdefault(problem.solution or "", problem)
+            problems.setdefault(problem.prompt[-1]["content"], problem)
         if len(problems) < count:
             raise ValueError(
                 f"one_liners: these knobs describe only {len(problems)} different held-out problems and {count} were "
@@ -84,13 +90,14 @@ class OneLiners:
             arguments = rng.sample(range(-self.max_argument, self.max_argument + 1), TESTS)
             cases = [{"args": [x], "expected": calculate(steps, x)} for x in arguments]
             if is_held_out(expression) == held_out and len({case["expected"] for case in cases}) > 1:
+                slips = {i for i in range(len(steps)) if rng.random() < self.slip_share}
                 return code_problem(
                     f"{split}-{seed}-{index}",
                     f"Write f(x): {', then '.join(WORDS[name].format(n=n) for name, n in steps)}.",
                     [{"type": "function", "fn_name": "f", "cases": cases}],
                     source="one_liners",
                     instruction=self.instruction,
-                    solution=f"def f(x): return {expression}",
+                    solution=f"def f(x): return {write_out(steps, slips)}",
                     cohort=f"{len(steps)} step{'s' if len(steps) > 1 else ''}",
                 )
         raise ValueError(f"one_liners: no {split} problem was found in 10,000 draws; allow more operations or steps")
@@ -122,12 +129,13 @@ def calculate(steps: list[tuple[str, int]], x: int) -> int:
     return value
 
 
-def write_out(steps: list[tuple[str, int]]) -> str:
-    """The expression in Python, with brackets only where they are needed."""
+def write_out(steps: list[tuple[str, int]], slips: Collection[int] = ()) -> str:
+    """The expression in Python, with brackets only where they are needed, and none at the steps in `slips`."""
     text, is_sum = "x", False
-    for name, n in steps:
+    for i, (name, n) in enumerate(steps):
         if name in ("times", "square", "negate"):
-            inner = f"({text})" if is_sum or (name == "square" and text != "x") else text
+            needed = is_sum or (name == "square" and text != "x")
+            inner = f"({text})" if needed and i not in slips else text
             text = {"times": f"{inner} * {n}", "square": f"{inner} ** 2", "negate": f"-{inner}"}[name]
             is_sum = name == "negate"
         else:

@@ -4,9 +4,9 @@ The answer is the tests as JSON: one test of `Sandbox.grade`, a list of them, or
 whose preamble is run before the completion's code (imports and helpers that the question showed).
 """
 
-import functools
 import json
 import re
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,10 +55,16 @@ class CodeVerifier:
         return self._check(completion, answer, 1, self.timeout_seconds)
 
     def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        """The verdicts in the order of `pairs`, `workers` at a time, each under the longer of the two time limits."""
+        """The verdicts in the order of `pairs`, `workers` at a time, each under the longer of the two time limits.
+
+        Pairs that are equal are run once: in a group of a policy that is sure of itself most completions are.
+        """
         seconds = max(timeout_seconds, self.timeout_seconds)
+        different = list(dict.fromkeys(pairs))
         with ThreadPoolExecutor(workers, thread_name_prefix="code-verifier") as threads:
-            return list(threads.map(lambda pair: self._check(pair[0], pair[1], workers, seconds), pairs))
+            checked = threads.map(lambda pair: self._check(pair[0], pair[1], workers, seconds), different)
+            verdicts = dict(zip(different, checked, strict=True))
+        return [verdicts[pair] for pair in pairs]
 
     def _check(self, completion: str, answer: str, workers: int, timeout_seconds: float) -> Verdict:
         started = time.perf_counter()
@@ -109,7 +115,13 @@ def read_tests(answer: str) -> tuple[list[dict[str, Any]], str]:
     return tests, preamble
 
 
-@functools.cache
+_sandboxes: dict[int, Sandbox] = {}
+_making = threading.Lock()
+
+
 def shared_sandbox(workers: int) -> Sandbox:
-    """One sandbox of this size for the whole process; its helpers end with the process."""
-    return Sandbox(workers, Limits())
+    """One sandbox of this size for the whole process, whichever threads ask; its helpers end with the process."""
+    with _making:
+        if workers not in _sandboxes:
+            _sandboxes[workers] = Sandbox(workers, Limits())
+        return _sandboxes[workers]

@@ -16,8 +16,9 @@ def pick(table: Mapping[str, F], name: str, axis: str) -> F:
         module, _, attribute = name.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"{axis}: cannot load {name!r} ({error}); expected module:function") from error
+        except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{axis}: cannot load {name!r} ({reason}); expected module:function") from error
     raise ValueError(
         f"{axis}: got {name!r}, expected one of {', '.join(table)} or module:function{nearest(name, table)}"
     )

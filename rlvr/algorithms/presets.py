@@ -230,10 +230,10 @@ MAKERS: dict[str, Callable[[], Objective]] = {
 PRESETS: dict[str, Objective] = {name: make() for name, make in MAKERS.items()}
 
 
-def named(name: str) -> Objective:
+def named(name: object) -> Objective:
     """The row called `name`; raises `ValueError` with the nearest name that exists."""
-    if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(str(name), PRESETS)}; known: {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -19,33 +19,42 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .frames import BadFrame, pack, read_frame, write_bytes, write_frame
+from .frames import LOADED, BadFrame, pack, read_frame, write_bytes, write_frame
 from .values import BadValue, NotPlain, decode, encode
 
 MAX_PRINTED = 100_000  # characters of standard output that a test may look at, for each call
 MAX_TEXT = 500  # characters of an exception's message that are worth sending
 
 
+class Source:
+    """A loader as far as `inspect` and tracebacks ask one: for the text of a module that lies in no file."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def get_source(self, name: str) -> str:
+        return self._code
+
+
 def load(code: str, name: str) -> types.ModuleType:
     """Run `code` as the module `name`, as an interpreter would run a file of that text."""
     module = types.ModuleType(name)
     module.__file__ = f"{os.getcwd()}/{name}.py"
+    module.__loader__ = Source(code)  # type: ignore[assignment]
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
-def serve(channel: int) -> None:
-    request: Any = read_frame(channel)
-    if request is None:
-        return
+def serve(channel: int, request: Any) -> None:
+    """`request` is the one that says ["load", ...]."""
     _, code, name = request
     try:
         module = load(code, name)
     except BaseException as error:  # SystemExit included: leaving before the tests is a finding, not an end
         write_frame(channel, ["failed", *describe(error)])
         return
-    write_frame(channel, ["loaded"])
+    write_bytes(channel, LOADED)
     objects = Objects(module)
     while (request := read_frame(channel)) not in (None, ["end"]):
         write_bytes(channel, _answer(module, objects, request))

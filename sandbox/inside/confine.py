@@ -5,13 +5,27 @@ Everything happens before a byte of untrusted code is seen, and nothing of it ca
 
 import os
 import resource
+import sys
 from typing import NamedTuple
 
-from . import landlock, linux
+from . import linux
 from .bounds import Bounds
 from .rootfs import JOB_DIRECTORY
 
 _STACKS_BYTES = 256 << 20
+_LIMITED = (
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_NPROC,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_DATA,
+    resource.RLIMIT_AS,
+    resource.RLIMIT_STACK,
+    resource.RLIMIT_MEMLOCK,
+    resource.RLIMIT_MSGQUEUE,
+    resource.RLIMIT_SIGPENDING,
+)
 JOB_USER = 1000  # the job's own name for its user; not 0, so that starting a program gives no capabilities back
 
 
@@ -22,7 +36,7 @@ class Confinement(NamedTuple):
     identity: tuple[int, int]  # user and group of the jobs, as the machine sees them
     filter: linux.SeccompProgram | None = None
     housekeeping_filter: linux.SeccompProgram | None = None  # for the roles that clean up, which change modes of files
-    ruleset: landlock.Ruleset | None = None
+    ruleset: int = -1  # Landlock's; closed in the job
     proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
     # Tier B as root, where the jobs' user may not search the directories above the interpreter (a home of mode 700):
@@ -30,6 +44,13 @@ class Confinement(NamedTuple):
     hidden_library: bool = False
     processes_beside: int = 0  # of the same user, outside: RLIMIT_NPROC counts them too
     baseline_bytes: int = 0  # what the zygote itself occupies
+    hard_limits: tuple[int, ...] = ()  # that the zygote has itself, in the order of `_LIMITED`
+
+
+def hard_limits() -> tuple[int, ...]:
+    """This process' own bounds, which no limit of a job can be above."""
+    hard = [resource.getrlimit(what)[1] for what in _LIMITED]
+    return tuple(sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in hard)
 
 
 def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> None:
@@ -52,12 +73,14 @@ def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> Non
         os.chmod(directory, 0o700)  # the job before this one may have shut it: a directory's owner can
     os.chdir(directory)
     os.umask(0o077)
-    _limit(bounds, confinement.baseline_bytes, confinement.processes_beside)
+    for what, amount, most in zip(_LIMITED, _amounts(bounds, confinement), confinement.hard_limits, strict=True):
+        resource.setrlimit(what, (min(amount, most),) * 2)
     if confinement.tier == "C":
         return
     linux.set_no_new_privileges()
-    if confinement.ruleset is not None:
-        confinement.ruleset.restrict(directory)
+    if confinement.ruleset >= 0:
+        linux.landlock_restrict(confinement.ruleset)
+        os.close(confinement.ruleset)
     linux.drop_capabilities(kept)
     linux.set_dumpable(False)
     linux.die_with_parent()  # a change of user clears it
@@ -87,26 +110,24 @@ def _become_own_user(proc: int, identity: tuple[int, int]) -> None:
     os.close(proc)
 
 
-def _limit(bounds: Bounds, baseline_bytes: int, processes_beside: int) -> None:
-    """Per process; the memory and disk of a job's whole tree are bounded by the watchdog and by the tmpfs.
+def _amounts(bounds: Bounds, confinement: Confinement) -> tuple[int, ...]:
+    """Limits of each process, in the order of `_LIMITED`. The whole tree is bounded by the watchdog and the tmpfs.
 
     RLIMIT_DATA bounds what a process writes for itself and gives an honest MemoryError; it counts the stacks of threads
     in full, which programs ask for generously and hardly use. RLIMIT_AS is wide, because the C library reserves
     address space for threads that it never uses.
     """
-    for what, amount in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, bounds.cpu_seconds),
-        (resource.RLIMIT_NPROC, bounds.processes + processes_beside),
-        (resource.RLIMIT_NOFILE, bounds.files),
-        (resource.RLIMIT_FSIZE, bounds.file_bytes),
-        (resource.RLIMIT_DATA, baseline_bytes + bounds.memory_bytes + _STACKS_BYTES),
-        (resource.RLIMIT_AS, baseline_bytes + 2 * bounds.memory_bytes + (2 << 30)),
-        (resource.RLIMIT_STACK, min(bounds.memory_bytes, 256 << 20)),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_SIGPENDING, 1024),
-    ):
-        _, hard = resource.getrlimit(what)
-        capped = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        resource.setrlimit(what, (capped, capped))
+    data_bytes = confinement.baseline_bytes + bounds.memory_bytes
+    return (
+        0,
+        bounds.cpu_seconds,
+        bounds.processes + confinement.processes_beside,
+        bounds.files,
+        bounds.file_bytes,
+        data_bytes + _STACKS_BYTES,
+        data_bytes + bounds.memory_bytes + (2 << 30),
+        min(bounds.memory_bytes, 256 << 20),
+        0,
+        0,
+        1024,
+    )

@@ -31,9 +31,13 @@ def unpack(body: bytes) -> object:
     if body.count(b"[") + body.count(b",") > _MAX_ITEMS:
         raise TooMuch("more items than allowed")
     try:
-        return _DECODER.decode(body.decode())
+        text = body.decode()
+        message, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
+    if end != len(text):
+        raise BadFrame("not JSON: something follows it")
+    return message
 
 
 def _refuse(constant: str) -> object:
@@ -42,6 +46,10 @@ def _refuse(constant: str) -> object:
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+# Written before the program can do anything, and between that and the program.
+READY, LOADED = pack(["ready"]), pack(["loaded"])
 
 
 def write_frame(channel: int, message: object) -> None:

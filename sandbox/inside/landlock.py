@@ -6,7 +6,7 @@ from 6 on, signals to processes outside the job and abstract unix sockets are re
 
 import os
 import stat
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from . import linux
 
@@ -22,30 +22,25 @@ _TCP = 0b11
 _SCOPES = 0b11
 
 
-class Ruleset(NamedTuple):
-    """What jobs may touch besides their own directory. Paths that do not exist are left out."""
+def make_ruleset(read: Sequence[str], devices: Sequence[str], directory: str) -> int:
+    """The descriptor of a ruleset: what jobs may touch, and `directory` to work in.
 
-    read: tuple[str, ...]
-    devices: tuple[str, ...]
-
-    def restrict(self, directory: str) -> None:
-        """Confine this process, and all that it will start, to these paths and `directory`. Needs no_new_privs."""
-        version = linux.landlock_version()
-        handled = _KNOWN_RIGHTS.get(version, _ALL_RIGHTS)
-        attributes = handled.to_bytes(8, "little")
-        if version >= 4:
-            attributes += _TCP.to_bytes(8, "little")
-        if version >= 6:
-            attributes += _SCOPES.to_bytes(8, "little")
-        ruleset = linux.landlock_create(attributes)
-        try:
-            full = handled & ~(_MAKE_BLOCK | _MAKE_CHARACTER | _IOCTL_DEVICE)
-            for paths, access in ((self.read, _READ_ONLY), (self.devices, _DEVICE), ((directory,), full)):
-                for path in paths:
-                    _allow(ruleset, path, access & handled)
-            linux.landlock_restrict(ruleset)
-        finally:
-            os.close(ruleset)
+    Paths that do not exist are left out. Made once, in the zygote; `linux.landlock_restrict` then confines a job to it,
+    which needs no_new_privs.
+    """
+    version = linux.landlock_version()
+    handled = _KNOWN_RIGHTS.get(version, _ALL_RIGHTS)
+    attributes = handled.to_bytes(8, "little")
+    if version >= 4:
+        attributes += _TCP.to_bytes(8, "little")
+    if version >= 6:
+        attributes += _SCOPES.to_bytes(8, "little")
+    ruleset = linux.landlock_create(attributes)
+    full = handled & ~(_MAKE_BLOCK | _MAKE_CHARACTER | _IOCTL_DEVICE)
+    for paths, access in ((read, _READ_ONLY), (devices, _DEVICE), ((directory,), full)):
+        for path in paths:
+            _allow(ruleset, path, access & handled)
+    return ruleset
 
 
 def _allow(ruleset: int, path: str, access: int) -> None:

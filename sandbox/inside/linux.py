@@ -5,7 +5,6 @@ Left out: everything that `os`, `resource` and `signal` already have.
 
 import ctypes
 import os
-import platform
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -29,7 +28,7 @@ CAP_DAC_READ_SEARCH = 1 << 2
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _SIGCHLD, _SIGKILL = 17, 9
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 _NUMBERS = {
     "x86_64": {"clone": 56, "pivot_root": 155, "capset": 126, "mount_setattr": 442},
     "aarch64": {"clone": 220, "pivot_root": 41, "capset": 91, "mount_setattr": 442},
@@ -46,6 +45,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc_locked = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc_locked.syscall.restype = ctypes.c_long
+# Looked up here, before the fork: in a fresh child each look-up copies a hundred pages.
+_clone = _libc_locked.syscall
+_before_fork = ctypes.pythonapi.PyOS_BeforeFork
+_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
+_after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 
 
 def supported() -> bool:
@@ -70,8 +74,8 @@ def clone(flags: int) -> tuple[int, int]:
     Python's own fork hooks run around the call, as `os.fork` would run them. The caller must have one thread only.
     """
     pidfd = ctypes.c_int(-1)
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = _libc_locked.syscall(
+    _before_fork()
+    pid = _clone(
         ctypes.c_long(_NUMBERS[MACHINE]["clone"]),
         ctypes.c_ulong(flags | CLONE_PIDFD | _SIGCHLD),
         ctypes.c_void_p(0),
@@ -80,10 +84,10 @@ def clone(flags: int) -> tuple[int, int]:
         ctypes.c_void_p(0),
     )
     if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+        _after_fork_in_child()
         return 0, -1
     number = ctypes.get_errno()
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _after_fork_in_parent()
     if pid < 0:
         raise OSError(number, f"clone: {os.strerror(number)}")
     return pid, pidfd.value
@@ -167,6 +171,13 @@ class SeccompProgram:
         """Needs no_new_privs; holds for this process and all that it will ever start."""
         mode_filter = 2
         _checked(_libc.prctl(_PR_SET_SECCOMP, mode_filter, ctypes.byref(self._program), 0, 0), "PR_SET_SECCOMP")
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the kernel, where the C library can: a fork copies the page tables of what is held."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def landlock_version() -> int:

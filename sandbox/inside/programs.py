@@ -15,17 +15,14 @@ import time
 import types
 from typing import Any, cast
 
-from .candidate import describe
-from .frames import read_frame, write_frame
+from .candidate import Source, describe
+from .frames import LOADED, read_frame, write_bytes, write_frame
 
 _POLL = select.POLLIN | select.POLLHUP
 
 
-def serve(channel: int) -> None:
+def serve(channel: int, request: Any) -> None:
     """["run", code, seconds, output bytes] and then ["stdin", text] for each run; see `_run` for the answers."""
-    request: Any = read_frame(channel)
-    if request is None:
-        return
     _, code, seconds, output_bytes = request
     deadline = time.monotonic() + seconds
     try:
@@ -33,16 +30,18 @@ def serve(channel: int) -> None:
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         write_frame(channel, ["failed", *describe(error)])
         return
-    write_frame(channel, ["loaded"])
+    write_bytes(channel, LOADED)
     while (request := read_frame(channel)) not in (None, ["end"]):
         _, number, text = cast(list[Any], request)
-        report = _run(program, text.encode("utf-8", "surrogateescape"), deadline, output_bytes)
+        report = _run(program, code, text.encode("utf-8", "surrogateescape"), deadline, output_bytes)
         write_frame(channel, ["ran", number, *report])
         if report[0] == "timeout":
             return
 
 
-def _run(program: types.CodeType, stdin: bytes, deadline: float, output_bytes: int) -> tuple[str, int, str, str]:
+def _run(
+    program: types.CodeType, code: str, stdin: bytes, deadline: float, output_bytes: int
+) -> tuple[str, int, str, str]:
     """(end, exit code or minus the signal, standard output, standard error); end: exit, timeout or output."""
     source = _as_file(stdin)
     out_read, out_write = os.pipe()
@@ -52,7 +51,7 @@ def _run(program: types.CodeType, stdin: bytes, deadline: float, output_bytes: i
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
-        os._exit(_play(program))
+        os._exit(_play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
     pidfd = os.pidfd_open(child)
@@ -128,7 +127,7 @@ def _end_descendants() -> None:
         pass
 
 
-def _play(program: types.CodeType) -> int:
+def _play(program: types.CodeType, code: str) -> int:
     """Run the program as `python solution.py` would, up to the exit code."""
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _writer(1, "surrogateescape", False)
@@ -136,6 +135,7 @@ def _play(program: types.CodeType) -> int:
     vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
     module = types.ModuleType("__main__")
     module.__file__ = "solution.py"
+    module.__loader__ = Source(code)  # type: ignore[assignment]
     sys.modules["__main__"] = module
     status = 0
     try:

@@ -13,6 +13,8 @@ from typing import Any
 from .frames import BadFrame, read_frame, write_frame
 from .values import NotPlain, decode, encode
 
+_DEMANDING = (UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError)  # they are not made of a text alone
+
 
 class Gone(Exception):
     """The candidate's process ended, or broke the protocol: nothing more can be asked of it."""
@@ -81,7 +83,11 @@ class Link:
         if type(answer) is not list or len(answer) < 3 or answer[1] != self._number:
             raise self._leave("the program's process broke the protocol")
         if answer[0] == "raised" and len(answer) == 5:
-            raise self._exception(answer[2], answer[4])(answer[3])
+            kind = self._exception(answer[2], answer[4])
+            if issubclass(kind, StopIteration) and operation != "next":
+                # Passed on, it would end a `map` of the test, and `all` of nothing is true.
+                raise CandidateError(f"the program raised {kind.__name__}")
+            raise kind(answer[3])
         if answer[0] == "opaque":
             raise CandidateError(answer[2])
         if answer[0] != "value" or len(answer) != 5 or type(answer[4]) is not str:
@@ -137,11 +143,12 @@ class Link:
         for base_name in bases if type(bases) is list else []:
             base = getattr(builtins, base_name, None) if type(base_name) is str else None
             if isinstance(base, type) and issubclass(base, Exception):
-                if base.__name__ == name:
+                if base.__name__ == name and base not in _DEMANDING:
                     return base
-                if name not in self._exceptions:
-                    self._exceptions[name] = type(str(name), (base,), {"__init__": lambda self, *args: None})
-                return self._exceptions[name]
+                if str(name) not in self._exceptions:
+                    own = {"__init__": lambda self, *args: None, "__str__": lambda self: str(self.args[0])}
+                    self._exceptions[str(name)] = type(str(name), (base,), own)
+                return self._exceptions[str(name)]
         return CandidateError
 
 

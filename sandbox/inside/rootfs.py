@@ -1,7 +1,7 @@
 """The private root directory of a zygote and its jobs: read-only views of a few paths of the machine, nothing else.
 
 Runs once in a zygote, in a mount namespace of its own. There is no /proc and no /etc in it; a job mounts a small tmpfs
-of its own on /box, which /tmp leads to.
+of its own on /box/job, which /tmp leads to.
 """
 
 import os
@@ -10,7 +10,8 @@ import stat
 from . import linux
 
 _STAGING = ("/tmp", "/run", "/mnt", "/var/tmp")
-JOB_DIRECTORY = "/box"
+# Landlock grants a job what lies below the first one: a rule on the second would be hidden by the job's own mount.
+BOX, JOB_DIRECTORY = "/box", "/box/job"
 
 
 def enter_private_root(paths: list[str]) -> None:

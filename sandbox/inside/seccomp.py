@@ -119,7 +119,8 @@ def build_filter(own_processes: bool, own_files: bool) -> bytes:
     )
     # Limits and priorities of oneself only: where namespaces are missing, other processes of the user can be named.
     when(_PRLIMIT[column], [_low(0), _statement(_EQUAL, 0, 1, 0), deny, allow])
-    when(_SETPRIORITY[column], [_low(1), _statement(_EQUAL, 0, 1, 0), deny, allow])
+    own_priority = [_low(0), _statement(_EQUAL, 0, 1, 0), deny, _low(1), _statement(_EQUAL, 0, 1, 0), deny, allow]
+    when(_SETPRIORITY[column], own_priority)  # the first zero: of one process, not of all of a user
     when(
         _SENDTO[column],
         [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow],

@@ -8,17 +8,24 @@ program is gone].
 import ast
 import builtins
 import contextlib
+import importlib
 import io
 import os
 import sys
 import traceback
 import types
+from collections.abc import Iterable
 from typing import Any
 
 from .frames import read_frame, write_frame
 from .remote import Gone, Link
 
 CANDIDATE = 4
+# Modules that a program may not pass itself off as.
+_MODULES = (
+    *("cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "itertools", "json", "math"),
+    *("operator", "random", "re", "statistics", "string", "sys"),
+)
 _MAX_DETAIL = 500
 
 
@@ -59,6 +66,9 @@ def _run_asserts(channel: int, link: Link, material: dict[str, Any]) -> None:
     """A list of statements after a common setup; names that the tests do not define are the program's."""
     namespace: dict[str, Any] = {"__name__": "tests"}
     trees = [ast.parse(source) for source in (material["setup"], *material["tests"])]
+    for name in _MODULES:  # tests that were written below a program often lean on what that program imports
+        if any(isinstance(node, ast.Name) and node.id == name for tree in trees for node in ast.walk(tree)):
+            namespace[name] = importlib.import_module(name)
     for name in _foreign_names(trees):
         with contextlib.suppress(NameError):
             namespace[name] = link.name(name)
@@ -72,8 +82,21 @@ def _run_asserts(channel: int, link: Link, material: dict[str, Any]) -> None:
 
 def _foreign_names(trees: list[ast.Module]) -> list[str]:
     names = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    own = {node.id for node in names if not isinstance(node.ctx, ast.Load)} | set(dir(builtins))
-    return sorted({node.id for node in names if isinstance(node.ctx, ast.Load)} - own)
+    return sorted({node.id for node in names if isinstance(node.ctx, ast.Load)} - _own_names(trees))
+
+
+def _own_names(trees: Iterable[ast.Module]) -> set[str]:
+    """What the tests mean something of their own by: names that they bind, built-in ones, and `_MODULES`."""
+    found = {*dir(builtins), *_MODULES}
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                found.add(node.id)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    return found
 
 
 def _report(channel: int, number: int, run: Any) -> None:
@@ -109,7 +132,9 @@ def _run_pytest(channel: int, link: Link, material: dict[str, Any]) -> None:
     import pytest
 
     module = material["module"]
-    sys.modules[module] = _Stub(module, link, link.public_names())
+    # A star import takes from the program what the tests miss, and nothing that they would otherwise mean themselves.
+    own = _own_names(ast.parse(source) for name, source in material["files"].items() if name.endswith(".py"))
+    sys.modules[module] = _Stub(module, link, [name for name in link.public_names() if name not in own])
     directory = os.path.join(os.getcwd(), "tests")
     os.mkdir(directory)
     for name, source in material["files"].items():

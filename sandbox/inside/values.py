@@ -12,6 +12,7 @@ caller says what becomes of it. Left out: datetime and other classes of the stan
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -107,7 +108,10 @@ _WRITERS: tuple[tuple[type, Callable[[Any, Callable[[object], Any]], Any]], ...]
     (frozenset, lambda value, sub: ["frozenset", [sub(item) for item in frozenset.__iter__(value)]]),
     (bytes, lambda value, _: ["bytes", bytes.hex(value)]),
     (bytearray, lambda value, _: ["bytearray", bytearray.hex(value)]),
-    (complex, lambda value, _: ["complex", float.hex(value.real), float.hex(value.imag)]),
+    (
+        complex,
+        lambda value, _: ["complex", *map(float.hex, (complex.__pos__(value).real, complex.__pos__(value).imag))],
+    ),
 )
 
 
@@ -146,14 +150,28 @@ _READERS: dict[str, Callable[[list[Any], Callable[[Any], Any]], object]] = {
     "complex": lambda message, _: complex(float.fromhex(message[1]), float.fromhex(message[2])),
     "list": lambda message, sub: [sub(item) for item in message[1]],
     "tuple": lambda message, sub: tuple([sub(item) for item in message[1]]),
-    "set": lambda message, sub: {sub(item) for item in message[1]},
-    "frozenset": lambda message, sub: frozenset([sub(item) for item in message[1]]),
-    "dict": lambda message, sub: {sub(key): sub(item) for key, item in message[1]},
+    "set": lambda message, sub: set(_scattered([sub(item) for item in message[1]])),
+    "frozenset": lambda message, sub: frozenset(_scattered([sub(item) for item in message[1]])),
+    "dict": lambda message, sub: dict(
+        zip(_scattered([sub(key) for key, _ in message[1]]), [sub(item) for _, item in message[1]], strict=True)
+    ),
     "bytes": lambda message, _: bytes.fromhex(message[1]),
     "bytearray": lambda message, _: bytearray.fromhex(message[1]),
     "Decimal": lambda message, _: _exact(message),
     "Fraction": lambda message, _: _exact(message),
 }
+
+
+_MOST_COLLIDING = 100
+
+
+def _scattered(items: list[Any]) -> list[Any]:
+    """`items`, unless so many share a hash that a set of them would take quadratic time: such were looked for."""
+    if len(items) > _MOST_COLLIDING:
+        ((_, most),) = Counter(map(hash, items)).most_common(1)
+        if most > _MOST_COLLIDING:
+            raise BadValue("not a value: too many members of equal hash")
+    return items
 
 
 def _array(dtype: str, shape: list[int], items: list[object]) -> object:

@@ -23,15 +23,16 @@ from typing import Any
 
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
-from .confine import Confinement, become, confine
-from .job import HOUSEKEEPING, ROLES, dress_interpreter, run_job, warm_up
-from .rootfs import JOB_DIRECTORY, enter_private_root
+from .confine import Confinement, become, confine, hard_limits
+from .job import CHANNEL, HOUSEKEEPING, ROLES, dress_interpreter, run_job, warm_up
+from .rootfs import BOX, JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
 
 Role = Callable[[int], None]
 
 MAX_DESCRIPTORS = 8
-_FIRST_OWN_DESCRIPTOR = 16  # received descriptors land below, and a job's 0 to 4 are free to be set
+# This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
+_CONTROL, _PARENT, _PROC, _RULESET = 16, 17, 18, 19
 _EVENTS = select.POLLIN
 
 
@@ -41,6 +42,7 @@ class Zygote:
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
         self.jobs: dict[int, tuple[int, int]] = {}  # pidfd -> (job number, pid)
+        self.kept = sorted(fd for fd in (confinement.proc, confinement.ruleset) if fd >= 0)  # until a job is confined
 
     def serve(self) -> None:
         poll = select.poll()
@@ -75,16 +77,14 @@ class Zygote:
     def _become_job(self, message: dict[str, Any], received: list[int]) -> None:
         """Never returns: whatever happens, this process must not become a second zygote."""
         try:
-            for target, source in zip(message["descriptors"], received, strict=True):
-                os.dup2(source, target, inheritable=target <= 2)
-            keep = max(3, *message["descriptors"]) + 1
-            proc = self.confinement.proc
-            if proc >= 0:
-                os.closerange(keep, proc)
-                os.closerange(proc + 1, 1 << 20)
-            else:
-                os.closerange(keep, 1 << 20)
-            bounds, housekeeping = Bounds(**message["bounds"]), message["role"] in HOUSEKEEPING
+            for target, source in enumerate(received, CHANNEL):
+                os.dup2(source, target, False)
+            keep = CHANNEL + len(received)
+            for kept in self.kept:  # in ascending order
+                os.closerange(keep, kept)
+                keep = kept + 1
+            os.closerange(keep, 1 << 20)
+            bounds, housekeeping = Bounds(*message["bounds"]), message["role"] in HOUSEKEEPING
             run_job(self.roles[message["role"]], lambda: confine(self.confinement, bounds, housekeeping))
         finally:
             os._exit(70)
@@ -113,12 +113,11 @@ def _send(control: socket, message: dict[str, Any], *descriptors: int) -> None:
     control.sendmsg([json.dumps(message).encode()], rights)
 
 
-def _move_up(descriptor: int) -> int:
-    import fcntl
-
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_OWN_DESCRIPTOR)
-    os.close(descriptor)
-    return int(moved)
+def _move(descriptor: int, place: int) -> int:
+    if descriptor != place:
+        os.dup2(descriptor, place, False)
+        os.close(descriptor)
+    return place
 
 
 def _isolate(settings: dict[str, Any]) -> Confinement:
@@ -135,7 +134,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
         program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=private))
         cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
-        ruleset = landlock.Ruleset(tuple(settings["read"]), tuple(settings["devices"]))
+        ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
         hidden = (
             user == 0 and identity[0] != 0 and not _readable_for(identity, [settings["scratch"], *settings["read"]])
         )
@@ -151,7 +150,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         _write("/proc/self/gid_map", f"{group} {group} 1")
         _write("/proc/self/uid_map", f"{user} {user} 1")
     sethostname("sandbox")
-    proc = _move_up(os.open("/proc", os.O_PATH | os.O_CLOEXEC))
+    proc = _move(os.open("/proc", os.O_PATH | os.O_CLOEXEC), _PROC)
     enter_private_root([*settings["read"], *settings["devices"]])
     if user == 0:
         become(*identity)
@@ -159,7 +158,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     confinement = Confinement(tier, identity, program, proc=proc)
     if not linux.landlock_version():
         return confinement
-    return confinement._replace(ruleset=landlock.Ruleset(("/",), ("/dev",)))
+    return confinement._replace(ruleset=_move(landlock.make_ruleset(["/"], ["/dev"], BOX), _RULESET))
 
 
 def _identity(wanted: int) -> tuple[int, int]:
@@ -206,8 +205,8 @@ def _occupied_bytes() -> int:
 def main(control_descriptor: int, parent_pid: int) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-    parent = _move_up(os.pidfd_open(parent_pid))
-    control = socket(fileno=_move_up(control_descriptor))
+    control = socket(fileno=_move(control_descriptor, _CONTROL))  # first: it may have come as any number
+    parent = _move(os.pidfd_open(parent_pid), _PARENT)
     for descriptor in range(3, 6):
         os.dup2(0, descriptor)
     settings, _ = _receive(control)
@@ -228,7 +227,9 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             roles["tester"] = serve
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
-        confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
+        confinement = confinement._replace(
+            baseline_bytes=baseline, processes_beside=settings["processes_beside"], hard_limits=hard_limits()
+        )
         linux.set_dumpable(False)
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
         warm_up()
@@ -238,7 +239,8 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     gc.disable()  # each job switches it on again
     gc.collect()
     gc.freeze()
-    _send(control, {"ready": True, "landlock": confinement.ruleset is not None})
+    linux.give_back_memory()
+    _send(control, {"ready": True, "landlock": confinement.ruleset >= 0})
     Zygote(control, parent, confinement, roles).serve()
     if confinement.tier != "A":
         sweep(*confinement.identity)  # the parent is gone; nothing of a job may outlive it

@@ -15,6 +15,10 @@ def always_five(prompt: str, seed: int, number: int) -> str:
     return "#### 5"
 
 
+def always_four(prompt: str, seed: int, number: int) -> str:
+    return "#### 4"
+
+
 def rambles(prompt: str, seed: int, number: int) -> str:
     return "Let me see. I do not know yet. " * 40
 
@@ -39,6 +43,15 @@ def fails_on_threes(completion: str, answer: str, **context: object) -> Verdict:
     if completion.endswith("3"):
         raise RuntimeError("the judge is not at home")
     return coin(completion, answer)
+
+
+def reads_the_context(completion: str, answer: str, *, prompt: tuple[dict[str, str], ...], problem_id: str) -> Verdict:
+    """Cannot be called without what training tells a verifier."""
+    return Verdict(1.0, "correct", detail=f"{problem_id} asks {prompt[-1]['content']}")
+
+
+def without_context(completion: str, answer: str) -> float:
+    return 1.0
 
 
 def always_fails(completion: str, answer: str, **context: object) -> Verdict:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlvr.config_file import check_config
+from rlvr.config_file import Origin, check_config
 
 
 def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,8 +28,16 @@ def test_config_prints_what_loads_again() -> None:
     import yaml
 
     done = rlvr("config", "configs/quickstart.yaml", "objective=grpo", "seed=5")
-    config = check_config(yaml.safe_load(done.stdout), "printed")
+    config = check_config(yaml.safe_load(done.stdout), Origin("printed"))
     assert (config.seed, config.objective.kl_coef) == (5, 0.04)
+
+
+def test_config_prints_and_then_says_what_train_would_refuse() -> None:
+    done = rlvr("config", "configs/quickstart.yaml", "objective={preset: grpo, surrogate: clop}")
+    assert "surrogate: clop" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: objective.surrogate: got 'clop', expected one of clip")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_presets_are_listed_and_explained() -> None:
@@ -49,7 +57,7 @@ def test_presets_are_listed_and_explained() -> None:
 def test_an_error_is_one_sentence_and_no_traceback() -> None:
     done = rlvr("train", "configs/quickstart.yaml", "grup_size=4")
     assert done.returncode == 1
-    assert done.stderr == "error: configs/quickstart.yaml: unknown key 'grup_size'; did you mean 'group_size'?\n"
+    assert done.stderr == "error: override 'grup_size=4': unknown key 'grup_size'; did you mean 'group_size'?\n"
 
 
 def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
