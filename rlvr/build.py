@@ -28,6 +28,7 @@ from rlvr.config import (
     RewardModelConfig,
     RunConfig,
     SFTConfig,
+    VerifyConfig,
 )
 from rlvr.config_file import dump_config
 from rlvr.engines.base import Generator
@@ -41,13 +42,16 @@ from rlvr.models.chat import Chat, solution_of
 from rlvr.models.heads import load_reward_model
 from rlvr.models.load import check_attention, check_path, load_chat, load_policy, save_model, scratch_chat
 from rlvr.models.policy import Policy
-from rlvr.rollout import make_grade
+from rlvr.reward_grade import load_reward_grade
+from rlvr.rollout import Grade, make_grade
 from rlvr.run import Run
 from rlvr.seeds import derive, set_global_generators
 from rlvr.weight_sync import PROBE_TOKENS, prove_sync, tolerance_of
 from tasks import NoTask, Problem, Task, make_task
 from verifiers import get_verifier
 
+# The name that stands for a reward model where verifiers are named.
+LEARNED = "reward_model"
 # The trainers of a policy.
 PolicyConfig = GRPOConfig | SFTConfig | DPOConfig
 # Problems or rows whose text a new tokenizer is trained on.
@@ -77,8 +81,7 @@ def check(config: AnyConfig) -> None:
     check_engine(config.engine)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
-        if config.verify.verifier:
-            check_verifier(config.verify.verifier)
+        check_rewards(config.verify)
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if not isinstance(config, RewardModelConfig) and config.task is not None:
@@ -88,7 +91,9 @@ def check(config: AnyConfig) -> None:
 def check_task(config: PolicyConfig, task: Task) -> None:
     """Read the first problems. Raises `DataError` or `ConfigError`."""
     first_problems(task, config.eval)
-    if not config.verify.verifier:
+    if config.eval.verifier:
+        check_verifier(config.eval.verifier)
+    if config.verify.verifier in (None, LEARNED):
         check_verifier(task.problem(0).verifier)
     if isinstance(config, SFTConfig) and config.data is None:
         solution_of(task.problem(0))
@@ -116,7 +121,16 @@ def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
     if config.engine.name == "vllm":
         probes = [chat.problem_ids(task.problem(number), PROBE_TOKENS) for number in range(PROBE_PROMPTS)]
         prove_sync(learner, generator, probes, tolerance_of(config))
-    return Run(config, folder, learner, generator, chat, task, held_out, make_grade(config.verify))
+    grade, judge = graders(config, device)
+    return Run(config, folder, learner, generator, chat, task, held_out, grade, judge=judge)
+
+
+def graders(config: RunConfig, device: torch.device) -> tuple[Grade, Grade]:
+    """What gives the rewards, and what judges evaluations."""
+    learned = config.verify.reward_model
+    name = config.eval.verifier or (None if learned is not None else config.verify.verifier)
+    judge = make_grade(config.verify.model_copy(update={"verifier": name}))
+    return (load_reward_grade(learned, device) if learned is not None else make_grade(config.verify)), judge
 
 
 def open_reward_run(config: RewardModelConfig) -> Run:
@@ -203,6 +217,13 @@ def check_choice(table: dict[str, Any], name: str, key: str) -> None:
         pick(table, name, key)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def check_rewards(config: VerifyConfig) -> None:
+    if config.reward_model is not None:
+        check_path(config.reward_model.path)
+    elif config.verifier:
+        check_verifier(config.verifier)
 
 
 def check_verifier(name: str) -> None:

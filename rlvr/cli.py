@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rlvr import data_commands, verifier_commands
-from rlvr.errors import RlvrError
+from rlvr.errors import ConfigError, RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
@@ -96,9 +96,28 @@ def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> 
     check(loaded)
 
 
+@app.command()
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, with its formula and row.", show_default=False)
+    ] = None,
+) -> None:
+    """List the known variants of the objective, or explain one: formula, paper, how it was read, every choice.
+
+    Example: rlvr presets dapo
+    """
+    from rlvr.algorithms.presets import describe, listing
+
+    try:
+        print(describe(name) if name else listing())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
+app.command()(data_commands.pairs)
 app.add_typer(data_commands.data_app, name="data")
 
 

@@ -1,5 +1,6 @@
-"""The commands around data: `rlvr data check`."""
+"""The commands around data: `rlvr data check` and `rlvr pairs`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,3 +34,33 @@ def check(
     print("\n".join(report.lines()))
     if not report.passed:
         raise typer.Exit(1)
+
+
+def pairs(
+    config: Annotated[Path, typer.Argument(help="A recipe with a task and a model.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the pairs are written.")] = Path("pairs.jsonl"),
+    sft: Annotated[
+        Path | None, typer.Option(help="Also write the right completions as conversations.", show_default=False)
+    ] = None,
+    problems: Annotated[int, typer.Option(help="Training problems to sample.", min=1)] = 256,
+    samples: Annotated[int, typer.Option(help="Completions of each.", min=1)] = 8,
+    per_problem: Annotated[int, typer.Option(help="At most so many pairs, and conversations, of each.", min=1)] = 1,
+) -> None:
+    """Sample completions, verify them, and write better ones beside worse ones, for reward_model and dpo.
+
+    Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
+    """
+    from rlvr.config_file import load_config
+
+    given = overrides or []
+    if any(override.startswith("model.path=") for override in given):
+        given = ["model.scratch=null", "cold_start=null", *given]
+    loaded = load_config(config, given)
+    from rlvr.sample_pairs import sample_pairs
+
+    found = sample_pairs(loaded, out, sft, problems, samples, per_problem)
+    print(f"{found}; written: {out}" + (f", {sft}" if sft else ""))

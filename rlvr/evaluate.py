@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlvr.engines.base import Generator
+from rlvr.groups import lengths_by_outcome
 from rlvr.models.chat import Chat
 from rlvr.rollout import Grade, collect
 from rlvr.seeds import derive
@@ -35,16 +36,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones)."""
+    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones).
+
+    `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
+    incorrect completions.
+    """
 
     estimates: dict[str, Estimate]
+    cohorts: dict[str, float]
     mean_length: float
+    lengths_by_outcome: tuple[float, float]
     truncated: float
     failed: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
     def metrics(self) -> dict[str, float]:
-        flat = {"length": self.mean_length, "truncated": self.truncated, "grader_failed": self.failed}
+        correct, incorrect = self.lengths_by_outcome
+        flat = {"length": self.mean_length, "length_correct": correct, "length_incorrect": incorrect}
+        flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         return {f"eval/{name}": value for name, value in flat.items()}
@@ -75,6 +84,8 @@ def evaluate(
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
     return Evaluation(
         estimates,
+        cohorts=by_cohort("greedy", greedy) | by_cohort(f"avg@{samples}", drawn),
+        lengths_by_outcome=lengths_by_outcome(rollouts),
         mean_length=sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
         failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
@@ -84,6 +95,15 @@ def evaluate(
 
 def scores(group: Group) -> list[float]:
     return [rollout.reward or 0.0 for rollout in group.rollouts]
+
+
+def by_cohort(name: str, groups: Sequence[Group]) -> dict[str, float]:
+    """The mean score of the problems of each cohort."""
+    cohorts: dict[str, list[float]] = {}
+    for group in groups:
+        if group.problem.cohort:
+            cohorts.setdefault(group.problem.cohort, []).extend(scores(group))
+    return {f"{name}/cohort/{cohort}": sum(found) / len(found) for cohort, found in sorted(cohorts.items())}
 
 
 def majority_score(group: Group) -> float:

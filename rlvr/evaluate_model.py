@@ -4,12 +4,21 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlvr.build import check_engine, check_verifier, first_problems, make_chat_for, make_generator, pick_device
+from rlvr.build import (
+    check_engine,
+    check_rewards,
+    check_verifier,
+    first_problems,
+    graders,
+    make_chat_for,
+    make_generator,
+    pick_device,
+)
 from rlvr.config import AnyConfig, RewardModelConfig
 from rlvr.errors import ConfigError
 from rlvr.evaluate import Evaluation, evaluate
 from rlvr.models.load import check_path, load_policy
-from rlvr.rollout import check_graders, make_grade
+from rlvr.rollout import check_graders
 from rlvr.types import Sampling
 from tasks import make_task
 
@@ -31,7 +40,8 @@ def evaluate_model(config: AnyConfig) -> Evaluation:
     check_engine(config.engine)
     task = make_task(config.task.name, config.task.knobs, config.seed)
     problems = first_problems(task, config.eval)
-    check_verifier(config.verify.verifier or problems[0].verifier)
+    check_rewards(config.verify)
+    check_verifier(config.eval.verifier or problems[0].verifier)
     chat = make_chat_for(config.model, task)
     policy = load_policy(config.model, chat, pick_device(config.device), config.sampling.temperature, config.seed)
     s = config.sampling
@@ -41,7 +51,7 @@ def evaluate_model(config: AnyConfig) -> Evaluation:
         Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
         make_generator(config, policy, chat),
         chat,
-        make_grade(config.verify),
+        graders(config, policy.device)[1],
         seed=0,
     )
     for groups in found.groups:

@@ -13,10 +13,6 @@ from torch import Tensor
 from rlvr.algorithms.choices import pick
 from rlvr.algorithms.objective import Objective
 
-# Added to a standard deviation before dividing. DeepSeekMath prints no constant; small enough to leave binary rewards
-# alone (relative change below 3e-6 at G = 8), large enough to keep a group of equal rewards at zero.
-STD_EPSILON = 1e-6
-
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -37,6 +33,17 @@ class Outcomes:
     cohort_lag_B: Tensor | None = None
 
 
+def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
+    """`values`, with what is only rounding next to `magnitude` made an exact zero."""
+    return torch.where(values.abs() <= 4 * torch.finfo(values.dtype).eps * magnitude.abs(), 0, values)
+
+
+def divisor(scale: Tensor, magnitude: Tensor) -> Tensor:
+    """`scale`, and 1 where it is nothing: no epsilon is added, so that formulas come out as they are printed."""
+    scale = snapped(scale, magnitude)
+    return torch.where(scale == 0, 1.0, scale)
+
+
 def group_sum(values_B: Tensor, group_index: Tensor) -> Tensor:
     """The sum over each row's group, at each row."""
     totals = values_B.new_zeros(int(group_index.max()) + 1 if len(group_index) else 0)
@@ -54,6 +61,12 @@ def no_baseline(outcomes: Outcomes) -> Tensor:
 def group_mean(outcomes: Outcomes) -> Tensor:
     """Mean reward of the row's group."""
     return group_sum(outcomes.rewards, outcomes.group_index) / group_size(outcomes)
+
+
+def group_variance(outcomes: Outcomes) -> Tensor:
+    """Variance of the rewards of the row's group, with Bessel's correction; 0 for a single row."""
+    squares = group_sum((outcomes.rewards - group_mean(outcomes)) ** 2, outcomes.group_index)
+    return squares / (group_size(outcomes) - 1).clamp(min=1)
 
 
 def leave_one_out(outcomes: Outcomes) -> Tensor:
@@ -88,23 +101,20 @@ def no_scale(outcomes: Outcomes) -> Tensor:
 
 
 def group_std(outcomes: Outcomes) -> Tensor:
-    """Standard deviation of the group's rewards, with Bessel's correction as in `torch.std`; 1 for a single row."""
-    size = group_size(outcomes)
-    squares = group_sum((outcomes.rewards - group_mean(outcomes)) ** 2, outcomes.group_index)
-    std = (squares / (size - 1).clamp(min=1)).sqrt()
-    return torch.where(size > 1, std + STD_EPSILON, torch.ones_like(std))
+    """Standard deviation of the group's rewards, with Bessel's correction as in `torch.std`; 1 where all are equal."""
+    return divisor(group_variance(outcomes).sqrt(), outcomes.rewards)
 
 
 def batch_std(outcomes: Outcomes) -> Tensor:
-    """Standard deviation of all rewards of the batch."""
+    """Standard deviation of all rewards of the batch; 1 where all are equal."""
     rewards = outcomes.rewards
-    std = rewards.std() + STD_EPSILON if len(rewards) > 1 else rewards.new_ones(())
-    return std.expand_as(rewards)
+    return divisor(rewards.std(correction=min(1, len(rewards) - 1)).expand_as(rewards), rewards)
 
 
 def mean_of_group(outcomes: Outcomes) -> Tensor:
-    """The group's mean reward: the gradient becomes that of log p(correct) (MaxRL, arXiv:2602.02710)."""
-    return group_mean(outcomes) + STD_EPSILON
+    """The group's mean reward: the gradient becomes that of log p(correct) (MaxRL, arXiv:2602.02710); 1 where all are
+    wrong."""
+    return divisor(group_mean(outcomes), outcomes.rewards)
 
 
 def equal_weight(outcomes: Outcomes, objective: Objective) -> Tensor:
@@ -119,13 +129,10 @@ def informative(outcomes: Outcomes, objective: Objective) -> Tensor:
     What it adds up to depends on `scale`: an advantage grows with the group's standard deviation s where `scale` is
     `none` and not at all where it is `group_std`, so that a group moves the policy by s^3 and by s^2.
     """
-    size = group_size(outcomes)
-    squares = group_sum((outcomes.rewards - group_mean(outcomes)) ** 2, outcomes.group_index)
-    variance = snapped(squares / (size - 1).clamp(min=1), outcomes.rewards**2)
-    has_spread = variance > 0
+    variance = snapped(group_variance(outcomes).sqrt(), outcomes.rewards) ** 2
     # Each row stands for 1 / size of its group, so that a large group is one group.
-    groups = (has_spread / size).sum()
-    mean = (variance / size).sum() / groups.clamp(min=1)
+    share = 1 / group_size(outcomes)
+    mean = (variance * share).sum() / ((variance > 0) * share).sum().clamp(min=1)
     return variance / torch.where(mean > 0, mean, 1.0)
 
 
@@ -164,11 +171,6 @@ GROUP_WEIGHTS: dict[str, Callable[[Outcomes, Objective], Tensor]] = {
 }
 
 
-def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
-    """`values`, with what is only rounding next to `magnitude` made an exact zero."""
-    return torch.where(values.abs() <= 4 * torch.finfo(values.dtype).eps * magnitude.abs(), 0, values)
-
-
 def together(outcomes: Outcomes, objective: Objective) -> Tensor:
     """(r - baseline) / scale of the one reward that a completion has: the verdict's score."""
     rewards = outcomes.rewards
@@ -179,7 +181,7 @@ def together(outcomes: Outcomes, objective: Objective) -> Tensor:
 
 def apart(outcomes: Outcomes, objective: Objective) -> Tensor:
     """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
-    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242, eq. 4 and 5)."""
+    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242)."""
     if outcomes.parts is None:
         raise ValueError(
             "parts is missing: expected (B, K) where combine is apart; use a verifier whose verdicts have parts"
@@ -197,7 +199,7 @@ def whitened(values: Tensor) -> Tensor:
     """Mean 0 and standard deviation 1; equal values come out as exact zeros."""
     if len(values) < 2:
         return torch.zeros_like(values)
-    return snapped(values - values.mean(), values) / (values.std() + STD_EPSILON)
+    return snapped(values - values.mean(), values) / divisor(values.std(), values)
 
 
 def advantages(outcomes: Outcomes, objective: Objective) -> Tensor:

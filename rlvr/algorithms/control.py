@@ -1,12 +1,12 @@
 """Coefficients that follow a measured value: pure rules, applied once after each step; the coefficient is the state."""
 
-# Schulman et al., PPO (arXiv:1707.06347), section 4: "chosen heuristically, but the algorithm is not very sensitive".
+# Schulman et al., PPO (arXiv:1707.06347), section 4, where they are said to be heuristic.
 KL_TOLERANCE = 1.5
 KL_FACTOR = 2.0
 # Halving and doubling never end by themselves; beyond these the term is nothing, or everything.
 MIN_KL_COEF = 1e-6
 MAX_KL_COEF = 1e2
-# He et al., Skywork-OR1 (arXiv:2505.22312), section on adaptive entropy control: steps of 0.005.
+# He et al., Skywork-OR1 (arXiv:2505.22312), adaptive entropy control.
 ENTROPY_STEP = 0.005
 MAX_ENTROPY_COEF = 1.0
 

@@ -54,7 +54,7 @@ class Tokens:
 
 def clip(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """min(w A, clip(w, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, eq. 7), and for A < 0 at least dual A (dual clip,
-    arXiv:1912.09729, eq. 5).
+    arXiv:1912.09729).
 
     For A < 0 the plain rule has no bound above; with one, max(min(w A, clip(w) A), dual A) is the rule with w held
     below dual. For A > 0 the clip range is the tighter bound. So `clip_dual` is also the two-sided clip of INTELLECT-2
@@ -78,7 +78,7 @@ def reinforce(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
 
 def cispo(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """sg(clip(w, 1 - low, 1 + high)) A log pi: the weight is bounded, and no token loses its gradient (MiniMax-M1,
-    arXiv:2506.13585, eq. 4). What is reported as cut is where the weight was bounded."""
+    arXiv:2506.13585). What is reported as cut is where the weight was bounded."""
     weight = tokens.ratio.detach().clamp(1 - objective.clip_low, 1 + objective.clip_high)
     return weight * tokens.advantages * tokens.logprobs, weight != tokens.ratio.detach()
 
@@ -115,16 +115,17 @@ def band_kl(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
 
 
 def soft(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
-    """4/tau sigmoid(tau (w - 1)) A: a gate whose slope is 1 at w = 1 and falls off smoothly (SAPO, arXiv:2511.20347,
-    eq. 5). Nothing is cut."""
-    tau = torch.where(tokens.advantages > 0, objective.soft_positive, objective.soft_negative)
+    """4/tau sigmoid(tau (w - 1)) A: a gate whose slope is 1 at w = 1 and falls off smoothly (SAPO,
+    arXiv:2511.20347). Nothing is cut."""
+    good = tokens.advantages > 0
+    tau = torch.full_like(tokens.ratio, objective.soft_negative).masked_fill(good, objective.soft_positive)
     gate = 4 / tau * torch.sigmoid(tau * (tokens.ratio - 1))
     return gate * tokens.advantages, torch.zeros_like(tokens.mask)
 
 
 def geometric(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """A times the geometric mean of the completion's ratios, each bounded at e^high where A > 0 and at e^-low
-    elsewhere (GMPO, arXiv:2507.20673, eq. 4). Each token carries the value of its completion."""
+    elsewhere (GMPO, arXiv:2507.20673). Each token carries the value of its completion."""
     good = tokens.advantages > 0
     bounded = torch.where(
         good, tokens.log_ratio.clamp(max=objective.clip_high), tokens.log_ratio.clamp(min=-objective.clip_low)

@@ -5,7 +5,8 @@ paper's ratio, clip range or correction has nothing to act on (one optimizer ste
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from inspect import getdoc
 from typing import Any
 
 from rlvr.algorithms.choices import nearest
@@ -36,7 +37,7 @@ def dr_grpo() -> Objective:
 
 def dapo() -> Objective:
     """Decoupled clip and dynamic sampling: room to rise, only mixed groups, each token the same, a soft length limit.
-    Yu et al. (arXiv:2503.14476), eq. 8 to 13, section 4.1 (0.2, 0.28; 4,096 of 20,480 tokens).
+    Yu et al. (arXiv:2503.14476), eq. 8 and 13, section 4.1 (0.2, 0.28; 4,096 of 20,480 tokens).
 
         A_i = (r_i - mean r) / std r,   1/(tokens) sum_i sum_t min(w A, clip(w, 1 - 0.2, 1 + 0.28) A)
 
@@ -50,7 +51,7 @@ def dapo() -> Objective:
 
 def gspo() -> Objective:
     """Group Sequence Policy Optimization: ratio and clipping of the whole completion. Zheng et al. (arXiv:2507.18071),
-    eq. 5 and 7, section 5.1 (3e-4, 4e-4).
+    section 5.1 (3e-4, 4e-4).
 
         s_i = exp(1/|o_i| sum_t log w_t),   1/G sum_i min(s_i A_i, clip(s_i, 1 - 3e-4, 1 + 4e-4) A_i)
 
@@ -61,7 +62,7 @@ def gspo() -> Objective:
 
 def cispo() -> Objective:
     """Clipped IS-weight Policy Optimization: the weight is clipped, no token loses its gradient. MiniMax-M1
-    (arXiv:2506.13585), eq. 4 and 5.
+    (arXiv:2506.13585).
 
         1/(tokens) sum_i sum_t sg(min(w, 1 + e_high)) A_i log pi
 
@@ -73,7 +74,7 @@ def cispo() -> Objective:
 
 
 def rloo() -> Objective:
-    """REINFORCE with the other completions of the problem as baseline. Ahmadian et al. (arXiv:2402.14740), eq. 1 and 8,
+    """REINFORCE with the other completions of the problem as baseline. Ahmadian et al. (arXiv:2402.14740),
     appendix C (0.03).
 
         R_i = r_i - 0.03 sum_t (log pi_old - log pi_ref),   A_i = R_i - mean of the others' R,
@@ -103,7 +104,7 @@ def reinforce() -> Objective:
 
 def reinforce_pp() -> Objective:
     """REINFORCE++: no group at all; the KL penalty of each token in its reward, advantages normalized over the batch,
-    PPO's clip. Hu et al. (arXiv:2501.03262), eq. 8 to 10.
+    PPO's clip. Hu et al. (arXiv:2501.03262).
 
         A_t = r - 0.01 sum_{k >= t} k1_k, then (A - mean A) / std A over the tokens of the batch
 
@@ -113,7 +114,7 @@ def reinforce_pp() -> Objective:
 
 
 def reinforce_pp_baseline() -> Objective:
-    """REINFORCE++ with the group's mean as baseline, and k2 in the loss. Hu et al. (arXiv:2501.03262), section 3.
+    """REINFORCE++ with the group's mean as baseline, and k2 in the loss. Hu et al. (arXiv:2501.03262).
 
         A_i = r_i - mean r, then (A - mean A) / std A over the batch,   + 0.01 k2
 
@@ -124,7 +125,7 @@ def reinforce_pp_baseline() -> Objective:
 
 def max_rl() -> Objective:
     """Maximum likelihood RL: dividing by the mean reward makes it the gradient of log p(correct) instead of
-    p(correct). Tajwar et al. (arXiv:2602.02710), eq. 10, algorithm 1.
+    p(correct). Tajwar et al. (arXiv:2602.02710).
 
         A_i = (r_i - mean r) / mean r,   1/G sum_i A_i log pi(o_i)
 
@@ -136,7 +137,7 @@ def max_rl() -> Objective:
 
 def gdpo() -> Objective:
     """Several rewards, each normalized in its group before they are added, then over the batch. Liu et al.
-    (arXiv:2601.05242), eq. 4 to 6.
+    (arXiv:2601.05242).
 
         A_i = sum_k weight_k (r_ik - mean r_k) / std r_k, then (A - mean A) / std A over the batch
 
@@ -147,7 +148,7 @@ def gdpo() -> Objective:
 
 def sapo() -> Objective:
     """Soft Adaptive Policy Optimization: a smooth gate instead of a clip, narrower for bad tokens. Gao et al.
-    (arXiv:2511.20347), eq. 5 and 6 (1.0, 1.05).
+    (arXiv:2511.20347; 1.0, 1.05).
 
         1/G sum_i 1/|o_i| sum_t 4/tau sigmoid(tau (w - 1)) A_i,   tau = 1.0 where A > 0, else 1.05
     """
@@ -156,7 +157,7 @@ def sapo() -> Objective:
 
 def gmpo() -> Objective:
     """Geometric-Mean Policy Optimization: outlier tokens weigh less in a geometric mean, so the range can be wide.
-    Zhao et al. (arXiv:2507.20673), eq. 4 (e^-0.4, e^0.4).
+    Zhao et al. (arXiv:2507.20673; e^-0.4, e^0.4).
 
         1/G sum_i A_i (prod_t w'_t)^(1/|o_i|),   w' = min(w, e^0.4) where A > 0, else max(w, e^-0.4)
 
@@ -167,7 +168,7 @@ def gmpo() -> Objective:
 
 def opo() -> Objective:
     """On-policy RL with the optimal reward baseline: of least variance where a squared gradient grows with length.
-    Hao et al. (arXiv:2505.23585), eq. 6.
+    Hao et al. (arXiv:2505.23585).
 
         A_i = r_i - sum_j |o_j| r_j / sum_j |o_j|,   1/G sum_i A_i log pi(o_i)
 
@@ -229,6 +230,13 @@ MAKERS: dict[str, Callable[[], Objective]] = {
 PRESETS: dict[str, Objective] = {name: make() for name, make in MAKERS.items()}
 
 
+def named(name: object) -> Objective:
+    """The row called `name`; raises `ValueError` with the nearest name that exists."""
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"no preset is called {name!r}{nearest(str(name), PRESETS)}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
 def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset`, from GRPO's.
 
@@ -236,12 +244,27 @@ def resolve(choices: str | Mapping[str, Any]) -> Objective:
     """
     values = {"preset": choices} if isinstance(choices, str) else dict(choices)
     name = values.pop("preset", "grpo")
-    if not isinstance(name, str) or name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(str(name), PRESETS)}; known: {', '.join(PRESETS)}")
+    preset = named(name)
     known = [field.name for field in fields(Objective)]
     for choice in values:
         if choice not in known:
             raise ValueError(
                 f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}"
             )
-    return replace(PRESETS[name], **values)
+    return replace(preset, **values)
+
+
+def listing() -> str:
+    """A line for each preset: its name and the first sentence about it."""
+    lines = []
+    for name, make in MAKERS.items():
+        paragraph = " ".join((getdoc(make) or "").split("\n\n")[0].split())
+        lines.append(f"{name:22}{paragraph.split('. ')[0].rstrip('.')}")
+    return "\n".join(lines)
+
+
+def describe(name: str) -> str:
+    """What a preset is, its paper and how it was read; then each choice, `*` where it is not the default."""
+    row, usual = asdict(named(name)), asdict(Objective())
+    choices = (f"{'*' if value != usual[choice] else ' '} {choice}: {value}" for choice, value in row.items())
+    return f"{getdoc(MAKERS[name])}\n\n" + "\n".join(choices)

@@ -3,7 +3,7 @@
     A_t = sum_{k >= t} gamma^(k - t) a_k,    a_k = A at the last token, minus the token's KL penalty
 
 Where the KL divergence is a part of the reward, two readings exist, and both are a value of `kl_in`:
-`reward` adds the penalty of the whole completion to its reward before any baseline (RLOO, arXiv:2402.14740, eq. 1):
+`reward` adds the penalty of the whole completion to its reward before any baseline (RLOO, arXiv:2402.14740):
 all tokens answer for all of it, and siblings' penalties are in the baseline. `token_reward` leaves the penalty where
 it arose, after the baseline (REINFORCE++, arXiv:2501.03262): a token answers for the penalties from itself on.
 """

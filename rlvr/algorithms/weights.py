@@ -50,12 +50,14 @@ AGGREGATES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
 }
 
 
-def token_weights(completion_mask: Tensor, group_index: Tensor, aggregate: str, max_tokens: int) -> Tensor:
+def token_weights(
+    completion_mask: Tensor, group_index: Tensor, aggregate: str, max_tokens: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """The weight of each token.
 
     Args: `completion_mask` (B, T) over all rows of one optimizer step; `group_index` (B,); `max_tokens`, the longest
     completion that sampling allows (only `constant` reads it).
-    Returns: (B, T) float32, zero outside the mask.
+    Returns: (B, T) of `dtype`, zero outside the mask.
     """
     if len(completion_mask) != len(group_index):
         raise ValueError(
@@ -63,4 +65,4 @@ def token_weights(completion_mask: Tensor, group_index: Tensor, aggregate: str, 
             f"expected {len(group_index)}"
         )
     weigh = pick(AGGREGATES, aggregate, "aggregate")
-    return weigh(completion_mask.to(torch.float32), group_index, max_tokens)
+    return weigh(completion_mask.to(dtype), group_index, max_tokens)

@@ -75,12 +75,15 @@ class RewardModel:
         tokenizer.save_pretrained(folder)
 
 
-def load_reward_model(config: ModelConfig, chat: Chat, device: torch.device, seed: int) -> RewardModel:
+def load_reward_model(
+    config: ModelConfig, chat: Chat, device: torch.device, seed: int, may_draw: bool = True
+) -> RewardModel:
     """A reward model: its head from the model's folder, or drawn from `seed` where that holds a language model.
+    Raises `ModelError` for the latter where it may not be drawn: a random head is no judge.
 
     A new head is N(0, 1 / (H + 1)) (Stiennon et al., 2020, arXiv:2009.01325, appendix B.1).
     """
-    model = _classifier(config, chat, seed)
+    model = _classifier(config, chat, seed, may_draw)
     model.to(device)
     if not isinstance(getattr(model, HEAD, None), nn.Linear):
         raise ModelError(
@@ -100,7 +103,7 @@ def load_reward_model(config: ModelConfig, chat: Chat, device: torch.device, see
     return RewardModel(model, adapters, torch.bfloat16 if config.autocast == "bfloat16" else None, config.packing)
 
 
-def _classifier(config: ModelConfig, chat: Chat, seed: int) -> PreTrainedModel:
+def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> PreTrainedModel:
     if config.scratch is not None:
         language_model = new_model(config.scratch, chat, seed)
         model = AutoModelForSequenceClassification.from_config(_one_label(language_model.config))
@@ -117,6 +120,11 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int) -> PreTrainedModel:
     missing = set(found["missing_keys"])
     if missing - {f"{HEAD}.weight"}:
         raise ModelError(f"model.path {config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
+    if missing and not may_draw:
+        raise ModelError(
+            f"{config.path!r} holds a language model without a head that scores; expected what trainer: reward_model "
+            "saved"
+        )
     if missing:
         _draw_head(model, seed)
     return model
