@@ -352,7 +352,7 @@ class GRPOConfig(RunConfig):
     no_signal_patience: int = Field(10, ge=1)
     """Steps without any learning signal before a warning says why."""
     ledger: bool = True
-    """Write every completion of every step to <out>/rollouts."""
+    """Write every completion of every step to `<out>/rollouts`."""
     cold_start: ColdStartConfig | None = None
 
     @model_validator(mode="after")
