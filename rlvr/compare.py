@@ -261,7 +261,7 @@ class Watch:
                 self.console.print(f"{text}{_progress(job) if job.has_result else ''}", markup=False)
 
     def _table(self, jobs: Sequence[Job]) -> Table:
-        """A row for each run; where the screen is too small, for those that run or failed, and a count of the others."""
+        """A row for each run; on a small screen for those that run or failed, and a count of the others."""
         table = Table(box=None, show_header=False, pad_edge=False)
         others = Counter[str]()
         for job in jobs:

@@ -84,7 +84,8 @@ def parsed_value(override: str) -> Any:
     if not equals or not all(key.split(".")):
         raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
     try:
-        return OmegaConf.select(OmegaConf.from_dotlist([f"value={text}"]), "value")
+        value = OmegaConf.select(OmegaConf.from_dotlist([f"value={text}"]), "value")
+        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"override {override!r}: its value is not YAML: {error.problem}") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:

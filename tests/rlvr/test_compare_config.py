@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_a_dotted_key_changes_what_it_names_and_leaves_the_rest_of_its_section(t
     assert grpo.task.knobs["max_value"] == 40
     new = load_plan(written(tmp_path), ["variants.new={objective: dr_grpo}", "seeds=[0]"])
     assert [variant for variant, _ in new.runs] == ["grpo", "long", "new"]
+
+
+def test_sections_given_on_the_command_line_are_written_into_the_results(tmp_path: Path) -> None:
+    plan = load_plan(written(tmp_path), ["overrides.eval={problems: 40, samples: 2}", "variants.new={steps: 3}"])
+    assert plan.runs["grpo", 0].eval.problems == 40
+    shown = json.loads(json.dumps(plan.config.model_dump(mode="json")))
+    assert shown["overrides"]["eval"] == {"problems": 40, "samples": 2}
+    assert shown["variants"]["new"] == {"steps": 3}
 
 
 @pytest.mark.parametrize(
