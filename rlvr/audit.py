@@ -4,7 +4,6 @@ Every ground truth is read; worked solutions must pass and empty completions mus
 pass, near misses and hedges must not. Two verifiers can be compared on all of it. Nothing here needs a model or a GPU.
 """
 
-import json
 import math
 import random
 import time
@@ -14,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlvr.errors import DataError
+from rlvr.jsonl import read_jsonl
 from rlvr.mutations import Mutation, equivalent_forms, hedges, near_misses
+from tasks.problem import asked
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 from verifiers.math.judge import number_of, tree_of, words_of
 from verifiers.math.text import undress
@@ -32,6 +33,11 @@ class Item:
     question: str
     answer: str
     solution: str | None
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What training would tell the verifier besides completion and answer."""
+        return asked(f"row-{self.row}", self.question, self.answer).context
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Rate:
 
     def __str__(self) -> str:
         if not self.total:
-            return "none"
+            return "unknown, nothing was judged"
         low, high = self.interval
         return f"{self.count} of {self.total} ({self.count / self.total:.2%}, 95 % interval {low:.2%} to {high:.2%})"
 
@@ -125,9 +131,34 @@ class Audit:
     disagreements: tuple[Disagreement, ...] = field(default=())
 
     @property
+    def checks(self) -> int:
+        return sum(len(section.trials) for section in self.sections)
+
+    @property
+    def failures(self) -> int:
+        return sum(section.failures for section in self.sections)
+
+    @property
+    def mistakes(self) -> int:
+        return sum(len(section.mistakes) for section in self.sections)
+
+    @property
     def passed(self) -> bool:
-        """Whether the verifier made no mistake and never failed."""
-        return not any(section.mistakes or section.failures for section in self.sections)
+        """Whether the verifier made no mistake, never failed, and agrees with the one it was compared with."""
+        return not (self.mistakes or self.failures or self.disagreements)
+
+    @property
+    def conclusion(self) -> str:
+        """The whole finding in one sentence."""
+        if self.failures == self.checks:
+            return f"the verifier {self.verifier!r} failed on every check and has judged nothing: mend it first"
+        counts = {
+            "mistakes": self.mistakes,
+            "checks without a verdict": self.failures,
+            f"disagreements with {self.against!r}": len(self.disagreements),
+        }
+        found = ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+        return f"the verifier {self.verifier!r} on this dataset: {found}" if found else "no mistakes found"
 
 
 def load_items(
@@ -140,11 +171,7 @@ def load_items(
     """
     path = Path(source)
     if path.suffix == ".jsonl":
-        if not path.is_file():
-            raise DataError(f"dataset {source!r}: there is no such file")
-        table: Iterable[dict[str, object]] = (
-            json.loads(line) for line in path.read_text().splitlines() if line.strip()
-        )
+        table: Iterable[dict[str, object]] = (row for _, row in read_jsonl(path))
     else:
         from tasks.rows import load_rows
 
@@ -213,7 +240,7 @@ def audit(
     trials = [trial for section in sections for trial in section.trials]
     disagreements: tuple[Disagreement, ...] = ()
     if against:
-        pairs = [(trial.completion, trial.item.answer) for trial in trials]
+        pairs = [(trial.completion, trial.item.answer, trial.item.context) for trial in trials]
         others = verify_batch(pairs, get_verifier(against), workers=workers, timeout_seconds=timeout_seconds)
         disagreements = tuple(
             Disagreement(trial, other)
@@ -238,7 +265,7 @@ def checks(
     checker: Verifier, workers: int, timeout_seconds: float
 ) -> Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]:
     def check(rows: Sequence[tuple[Item, str, str]], should_pass: bool) -> tuple[Trial, ...]:
-        pairs = [(completion, item.answer) for item, _, completion in rows]
+        pairs = [(completion, item.answer, item.context) for item, _, completion in rows]
         verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
         return tuple(
             Trial(item, kind, completion, should_pass, verdict)

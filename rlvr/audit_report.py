@@ -20,7 +20,7 @@ def as_text(audit: Audit) -> str:
     """The findings, the rates with their intervals, and the worst rows."""
     lines = [
         f"{audit.source or 'dataset'}: {audit.items} rows, verifier {audit.verifier!r}, "
-        f"{sum(len(section.trials) for section in audit.sections)} checks in {audit.seconds:.1f} s",
+        f"{audit.checks} checks in {audit.seconds:.1f} s",
         "",
         f"ground truths that can only be matched as text: {len(audit.unreadable)}",
     ]
@@ -35,7 +35,7 @@ def as_text(audit: Audit) -> str:
         lines += ["", f"{audit.verifier!r} and {audit.against!r} disagree on {len(audit.disagreements)} checks"]
         for one in audit.disagreements[:SHOWN_ROWS]:
             lines.append(f"    {in_words(one.trial)}; {audit.against}: {one.other.score} ({one.other.detail})")
-    lines += ["", "no mistakes found" if audit.passed else "this verifier makes mistakes on this dataset: see above"]
+    lines += ["", audit.conclusion]
     return "\n".join(lines)
 
 
@@ -57,7 +57,7 @@ def shortened(text: str, limit: int = 120) -> str:
 
 def as_html(audit: Audit) -> str:
     """The same as one page without outside resources."""
-    verdict = "<span class=good>no mistakes found</span>" if audit.passed else "<span class=bad>mistakes found</span>"
+    verdict = f"<span class={'good' if audit.passed else 'bad'}>{escape(audit.conclusion)}</span>"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>Reward audit: {escape(audit.source)}</title><style>{STYLE}</style>",

@@ -6,7 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rlvr.types import Batch, Group, Rollout
+from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.returns import token_advantages
+from rlvr.groups import rewarded
+from rlvr.types import Batch, Group
 
 
 def pad(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype) -> Tensor:
@@ -37,26 +40,40 @@ def token_batch(
 
 
 def rollout_batch(groups: Sequence[Group]) -> Batch:
-    """The rollouts that have an advantage, as rows in the order of their groups."""
-    rows: list[tuple[int, Rollout, float]] = [
-        (index, rollout, rollout.advantage)
-        for index, group in enumerate(groups)
-        for rollout in group.rollouts
-        if rollout.advantage is not None
-    ]
-    rollouts = [rollout for _, rollout, _ in rows]
+    """The rollouts that have a reward, as rows in the order of their groups."""
+    rows = rewarded(groups)
+    rollouts = [rollout for _, rollout in rows]
     batch = token_batch(
         [rollout.prompt_ids for rollout in rollouts],
         [rollout.completion_ids for rollout in rollouts],
         [rollout.completion_mask for rollout in rollouts],
-        [index for index, _, _ in rows],
+        [index for index, _ in rows],
     )
     logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for rollout in rollouts]
-    advantages_B = torch.tensor([advantage for _, _, advantage in rows])
     return replace(
         batch,
-        advantages=advantages_B.unsqueeze(-1) * batch.completion_mask,
+        policy_version=torch.tensor([rollout.policy_version for rollout in rollouts]),
         rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
+    )
+
+
+def trained_rows(batch: Batch, groups: Sequence[Group], objective: Objective, penalty: Tensor | None) -> Batch:
+    """The rows of `rollout_batch(groups)` that are trained on, with an advantage for each token.
+
+    `penalty` (B, T) is what each token's KL takes off its reward, where the objective says so.
+    """
+    values = [rollout.advantage for _, rollout in rewarded(groups)]
+    trained = torch.tensor([row for row, value in enumerate(values) if value is not None], dtype=torch.long)
+    advantages_B = torch.tensor([value for value in values if value is not None])
+    rows = batch.rows(trained)
+    return replace(
+        rows,
+        advantages=token_advantages(
+            advantages_B.unsqueeze(-1) * rows.completion_mask,
+            rows.completion_mask,
+            objective,
+            None if penalty is None else penalty[trained, : rows.completion_mask.shape[1]],
+        ),
     )
 
 
@@ -66,17 +83,24 @@ def minibatches(batch: Batch, count: int, generator: torch.Generator) -> Iterato
     yield from (rows for rows in order.chunk(count) if len(rows))
 
 
-def microbatches(batch: Batch, max_tokens: int) -> Iterator[Tensor]:
+def microbatches(batch: Batch, max_tokens: int, whole_groups: bool = False) -> Iterator[Tensor]:
     """Rows of like length together, each piece at most `max_tokens` with its padding (but at least one row).
 
-    Sorting keeps padding small; since the loss of a piece is a weighted sum, the order of rows does not change it.
+    Sorting keeps padding small; since the loss of a piece is a weighted sum, the order of rows does not change it. With
+    `whole_groups` the rows of a group stay in one piece, for losses that compare them.
     """
     lengths = batch.lengths_B.tolist()
+    units: dict[int, list[int]] = {}
+    for row, group in enumerate(batch.group_index.tolist() if whole_groups else range(len(lengths))):
+        units.setdefault(group, []).append(row)
+    longest = {unit: max(lengths[row] for row in rows) for unit, rows in units.items()}
     piece: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda index: -lengths[index]):  # longest first: memory peaks early
-        if piece and (len(piece) + 1) * lengths[piece[0]] > max_tokens:
+    width = 0
+    for unit in sorted(units, key=lambda unit: -longest[unit]):  # longest first: memory peaks early
+        if piece and (len(piece) + len(units[unit])) * width > max_tokens:
             yield torch.tensor(piece)
             piece = []
-        piece.append(row)
+        width = width if piece else longest[unit]
+        piece += units[unit]
     if piece:
         yield torch.tensor(piece)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rlvr import verifier_commands
-from rlvr.errors import RlvrError
+from rlvr import data_commands, verifier_commands
+from rlvr.errors import ConfigError, RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
@@ -61,20 +61,77 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
     evaluate_model(loaded)
 
 
+@app.command()
+def compare(
+    config: Annotated[
+        Path, typer.Argument(help="A YAML file, such as configs/compare_quickstart.yaml.", show_default=False)
+    ],
+    overrides: OverridesArgument = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; empty: what the file says.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too (needs matplotlib).")] = False,
+) -> None:
+    """Train variants under one protocol and say which is better, by how much, and how sure.
+
+    Example: rlvr compare configs/compare_quickstart.yaml --jobs 2
+    """
+    from rlvr.compare import compare as run_comparison
+
+    code = run_comparison(config, overrides or [], jobs, png)
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command("config")
-def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
-    """Print the whole configuration that a file and overrides resolve to.
+def show_config(
+    config: Annotated[
+        Path | None, typer.Argument(help="A YAML file, such as configs/quickstart.yaml.", show_default=False)
+    ] = None,
+    overrides: OverridesArgument = None,
+    reference: Annotated[bool, typer.Option("--reference", help="Print a page with every key instead.")] = False,
+) -> None:
+    """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
     from rlvr.config_file import dump_config, load_config
 
-    print(dump_config(load_config(config, overrides or [])), end="")
+    if reference:
+        from rlvr.reference import reference as written
+
+        print(written(), end="")
+        return
+    if config is None:
+        raise ConfigError("expected a YAML file, such as configs/quickstart.yaml: see rlvr config --help")
+    loaded = load_config(config, overrides or [])
+    print(dump_config(loaded), end="", flush=True)
+    from rlvr.build import check
+
+    check(loaded)
+
+
+@app.command()
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, with its formula and row.", show_default=False)
+    ] = None,
+) -> None:
+    """List the known variants of the objective, or explain one: formula, paper, how it was read, every choice.
+
+    Example: rlvr presets dapo
+    """
+    from rlvr.algorithms.presets import describe, listing
+
+    try:
+        print(describe(name) if name else listing())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 app.command()(verifier_commands.verify)
 app.command()(verifier_commands.audit)
 app.add_typer(verifier_commands.verifier_app, name="verifier")
+app.command()(data_commands.pairs)
+app.add_typer(data_commands.data_app, name="data")
 
 
 sandbox_app = typer.Typer(help="The sandbox that runs programs written by models.", no_args_is_help=True)

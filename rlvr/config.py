@@ -5,16 +5,18 @@ OmegaConf, and checked here by pydantic: an unknown key is refused, nothing is c
 imports neither torch nor transformers.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rlvr.algorithms.objective import GROUP_BASELINES, PRESETS, Objective, resolve
+from rlvr.algorithms.objective import GROUP_BASELINES, Objective
+from rlvr.algorithms.presets import PRESETS, resolve
 from tasks.registry import make_task
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _named(value: Any) -> Any:
@@ -24,22 +26,23 @@ def _named(value: Any) -> Any:
 
 def _row(value: Any) -> Any:
     """`objective: dapo` is short for `objective: {preset: dapo}`."""
-    return resolve(value) if isinstance(value, dict | str) else value
+    # As plain values, which pydantic then checks one by one.
+    return asdict(resolve(value)) if isinstance(value, dict | str) else value
 
 
 class ScratchConfig(Section):
     """A tiny Qwen3 from nothing, with a tokenizer trained on the task."""
 
-    hidden_size: int = 128
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 4
-    intermediate_size: int = 384
-    max_length: int = 256
+    hidden_size: int = Field(128, ge=1)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    kv_heads: int = Field(4, ge=1)
+    intermediate_size: int = Field(384, ge=1)
+    max_length: int = Field(256, ge=1)
     """Longest prompt and completion together, in tokens."""
-    initializer_range: float = 0.05
+    initializer_range: float = Field(0.05, gt=0)
     """Standard deviation of new weights. transformers' 0.02 is for wide models: a narrow one learns slower with it."""
-    vocab_size: int = 384
+    vocab_size: int = Field(384, ge=261)
     """At most; 261 of them are bytes and special tokens."""
 
     @model_validator(mode="after")
@@ -49,8 +52,6 @@ class ScratchConfig(Section):
                 f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads}), and heads of "
                 f"kv_heads ({self.kv_heads})"
             )
-        if self.vocab_size < 261:
-            raise ValueError(f"vocab_size must be at least 261 (256 bytes and 5 special tokens): got {self.vocab_size}")
         return self
 
 
@@ -58,7 +59,7 @@ class LoraConfig(Section):
     """Low-rank adapters (Hu et al., 2021) through peft, instead of training all weights."""
 
     rank: int = Field(32, ge=1)
-    alpha: int = 64
+    alpha: int = Field(64, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: str | list[str] = "all-linear"
     """Names of the modules that get adapters."""
@@ -79,6 +80,8 @@ class ModelConfig(Section):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
     """torch.compile the learner's model."""
+    packing: bool = False
+    """Compute rows without padding between them, and a prompt that several rows share once. Needs sdpa attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty leaves the choice to it."""
 
@@ -126,11 +129,11 @@ class EngineConfig(Section):
     """transformers: rows x (prompt + max_tokens) computed at once; bounds memory."""
     gpu_memory_utilization: float = Field(0.4, gt=0, le=1)
     """vllm: share of the GPU for weights and cache; the learner lives on the rest."""
-    max_model_len: int | None = None
+    max_model_len: int | None = Field(None, ge=1)
     """vllm: longest prompt and completion together; empty takes the model's."""
     enforce_eager: bool = False
     """vllm: no CUDA graphs; slower, starts faster."""
-    logprob_tolerance: float | None = None
+    logprob_tolerance: float | None = Field(None, gt=0)
     """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.1 in bfloat16."""
     script: str | None = None
     """scripted: `module:function` that writes a completion's text from (prompt text, seed, index)."""
@@ -145,7 +148,7 @@ class OptimizerConfig(Section):
     warmup_steps: int = Field(0, ge=0)
     final_lr_share: float = Field(0.0, ge=0, le=1)
     """The share of `lr` that cosine and linear end at."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, ge=0)
     """0 does not clip."""
@@ -153,20 +156,63 @@ class OptimizerConfig(Section):
     """Tokens, padding included, in one forward and backward pass; bounds memory, never changes the result."""
 
 
+class SelectionConfig(Section):
+    """Which problems are asked. What a problem's id was rewarded with is remembered only where this reads it."""
+
+    skip_solved: int = Field(0, ge=0)
+    """Pass over problems that were solved by their whole group this often in a row; 0 asks all."""
+    revisit_after: int = Field(100, ge=1)
+    """Steps after which a solved problem is asked again, and a measured pass rate is taken for out of date."""
+    curriculum: Literal["none", "pass_rate"] = "none"
+    """pass_rate: of `oversample` times as many problems, ask those whose pass rate is nearest to `target_pass_rate`."""
+    target_pass_rate: float = Field(0.5, ge=0, le=1)
+    """A problem never asked counts with its cohort's average."""
+    oversample: int = Field(4, ge=2)
+    """Problems looked at for each one asked; those not chosen come again when the dataset starts over."""
+
+    @property
+    def by_problem(self) -> bool:
+        return self.skip_solved > 0 or self.curriculum != "none"
+
+
+class LearnedRewardConfig(Section):
+    """The reward model of `verify.verifier: reward_model`."""
+
+    path: str
+    """What `trainer: reward_model` saved, or any sequence classifier with one label."""
+    device: str | None = None
+    """Empty: the run's."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    batch_tokens: int = Field(16_384, ge=1)
+    """Tokens, padding included, scored at once; bounds memory."""
+
+
 class VerifyConfig(Section):
     """How completions are checked."""
 
     verifier: str | None = None
-    """Name, entry point or module:name; empty takes the one that each problem names."""
+    """Name, entry point, module:name, or reward_model; empty takes the one that each problem names."""
+    reward_model: LearnedRewardConfig | None = None
+    """Of `verifier: reward_model`."""
     workers: int = Field(2, ge=1)
     timeout_seconds: float = Field(5.0, gt=0)
     max_failed_share: float = Field(0.2, ge=0, le=1)
     """The run stops where more than this share of a step's verdicts failed."""
 
+    @model_validator(mode="after")
+    def _check(self) -> "VerifyConfig":
+        if (self.verifier == "reward_model") != (self.reward_model is not None):
+            raise ValueError(
+                "verifier: reward_model and a section reward_model: {path: ...} go together; expected both or neither"
+            )
+        return self
+
 
 class EvalConfig(Section):
     """Evaluation on held-out problems: one greedy completion and `samples` drawn ones of each."""
 
+    verifier: str | None = None
+    """Empty takes the one that gives the rewards, or, where these are learned, the one that each problem names."""
     problems: int = Field(512, ge=0)
     """0 does not evaluate."""
     samples: int = Field(8, ge=0)
@@ -174,6 +220,10 @@ class EvalConfig(Section):
     """Steps between evaluations; 0: at the start and at the end only."""
     at_start: bool = True
     at_end: bool = True
+
+    @property
+    def happens(self) -> bool:
+        return self.problems > 0 and (self.at_start or self.at_end or self.every > 0)
 
 
 class CheckpointConfig(Section):
@@ -196,7 +246,7 @@ class RunConfig(Section):
     """What every trainer has."""
 
     trainer: str
-    """Which one: grpo, sft."""
+    """Which one: grpo, sft, reward_model, dpo."""
 
     out: str = "runs/run"
     """The run folder."""
@@ -206,7 +256,6 @@ class RunConfig(Section):
     threads: int | None = Field(None, ge=1)
     """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
     model: ModelConfig
-    task: Annotated[TaskConfig, BeforeValidator(_named)]
     steps: int = Field(ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     eval: EvalConfig = EvalConfig()
@@ -216,22 +265,86 @@ class RunConfig(Section):
     verify: VerifyConfig = VerifyConfig()
 
 
+class DataConfig(Section):
+    """Rows to learn from: a hub id or a file (.jsonl, .parquet, ...). `rlvr data check` says what it holds."""
+
+    train: str
+    test: str = ""
+    """Rows to measure on."""
+    held_out_rows: int = Field(0, ge=0)
+    """Where `test` is empty, so many of the last rows of `train` are measured on and not trained on."""
+    subset: str | None = None
+    train_split: str = "train"
+    test_split: str = "test"
+    max_tokens: int | None = Field(None, ge=2)
+    """Rows with more tokens are left out, and counted; empty: those that do not fit the model."""
+
+
 class SFTConfig(RunConfig):
-    """Supervised fine-tuning on worked solutions."""
+    """Supervised fine-tuning on conversations (`data`) or on a task's worked solutions (`task`)."""
 
     trainer: Literal["sft"]
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    data: DataConfig | None = None
     rows_per_step: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SFTConfig":
+        if self.task is None and self.data is None:
+            raise ValueError("expected data (conversations to learn from), or task (its worked solutions)")
+        if self.model.scratch is not None and self.model.lora is not None:
+            raise ValueError(
+                "model.lora would put adapters on the random weights of model.scratch and train nothing else; leave "
+                "model.lora out, or name a trained model in model.path"
+            )
+        return self
+
+
+class DPOConfig(RunConfig):
+    """Direct preference optimization: a policy learns from comparisons, without a reward model or sampling."""
+
+    trainer: Literal["dpo"]
+    data: DataConfig
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    """Problems to evaluate on; nothing is trained on them."""
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings; for kto, single answers."""
+    loss: str = "sigmoid"
+    """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the reference: the temperature of the implicit reward."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
+    wanted_weight: float = Field(1.0, gt=0)
+    """kto: what a wanted answer weighs."""
+    unwanted_weight: float = Field(1.0, gt=0)
+    """kto: what an unwanted answer weighs."""
+
+
+class RewardModelConfig(RunConfig):
+    """A reward model: a scalar head on a language model, taught by comparisons."""
+
+    trainer: Literal["reward_model"]
+    data: DataConfig
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings."""
+    margin: bool = False
+    """Ask for scores that differ at least as much as the data's ratings do."""
+    centre_coef: float = Field(0.0, ge=0)
+    """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
 
 
 class GRPOConfig(RunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
     trainer: Literal["grpo"]
+    task: Annotated[TaskConfig, BeforeValidator(_named)]
     objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
     """A preset's name, or {preset: name, choice: value, ...}."""
     prompts_per_step: int = Field(16, ge=1)
     group_size: int = Field(8, ge=1)
     """Completions of each prompt."""
+    selection: SelectionConfig = SelectionConfig()
     epochs: int = Field(1, ge=1)
     """Passes over each step's rollouts."""
     minibatches: int = Field(1, ge=1)
@@ -239,7 +352,7 @@ class GRPOConfig(RunConfig):
     no_signal_patience: int = Field(10, ge=1)
     """Steps without any learning signal before a warning says why."""
     ledger: bool = True
-    """Write every completion of every step to <out>/rollouts."""
+    """Write every completion of every step to `<out>/rollouts`."""
     cold_start: ColdStartConfig | None = None
 
     @model_validator(mode="after")
@@ -248,6 +361,12 @@ class GRPOConfig(RunConfig):
             raise ValueError(
                 f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
                 "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+            )
+        buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
+        if self.objective.overlong == "punish" and buffer > longest:
+            raise ValueError(
+                f"objective.overlong_buffer is {buffer}, and sampling.max_tokens only {longest}: completions are "
+                "punished within the last overlong_buffer of max_tokens tokens. Lower it, or set 0 for a fifth"
             )
         if self.cold_start is not None:
             try:
@@ -262,4 +381,5 @@ class GRPOConfig(RunConfig):
         return self
 
 
-Config = Annotated[SFTConfig | GRPOConfig, Field(discriminator="trainer")]
+AnyConfig = SFTConfig | GRPOConfig | DPOConfig | RewardModelConfig
+Config = Annotated[AnyConfig, Field(discriminator="trainer")]

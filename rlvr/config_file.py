@@ -1,28 +1,42 @@
 """A YAML file and dotted overrides to a checked configuration, and back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rlvr.config import Config, GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, RewardModelConfig, SFTConfig
 from rlvr.errors import ConfigError
+from tasks.wording import in_words
 
-TRAINERS: dict[str, type[BaseModel]] = {"grpo": GRPOConfig, "sft": SFTConfig}
+TRAINERS: dict[str, type[BaseModel]] = {
+    "grpo": GRPOConfig,
+    "sft": SFTConfig,
+    "reward_model": RewardModelConfig,
+    "dpo": DPOConfig,
+}
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig | SFTConfig:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
 
     `task.max_steps=4` changes one key; `task={name: gsm8k}` takes the place of the whole section.
 
-    Raises `ConfigError`: one line for each mistake, with the file's line where the key stands in the file.
+    Raises `ConfigError`: one line for each mistake, with the override or the file's line that it comes from.
     """
+    values, origin = read_values(path, overrides)
+    loaded: GRPOConfig | SFTConfig = check_config(values, origin)
+    return loaded
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], "Origin"]:
+    """What a YAML file says with overrides applied, unchecked, and where its values come from."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
@@ -32,26 +46,91 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> GRPOConfig |
         if not isinstance(tree, DictConfig):
             raise ConfigError(f"{path}: expected keys and values, got a list")
         for override in overrides:
-            key, equals, _ = override.partition("=")
-            if not equals:
-                raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
-            value = OmegaConf.select(OmegaConf.from_dotlist([override]), key)
-            OmegaConf.update(tree, key, value, merge=False, force_add=True)
+            _apply(override, tree)
         values = OmegaConf.to_container(tree, resolve=True)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a configuration in YAML: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: not a configuration in YAML: {error.problem}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a configuration in YAML: {_first_line(error)}") from error
     assert isinstance(values, dict)
-    return check_config({str(key): value for key, value in values.items()}, str(path), _lines(text))
+    return {str(key): value for key, value in values.items()}, Origin(str(path), _lines(text), tuple(overrides))
 
 
-def check_config(values: dict[str, Any], where: str, lines: dict[tuple[str, ...], int] | None = None) -> Any:
+def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`values` with dotted keys set, each taking the place of what stood there, as on the command line."""
+    tree = OmegaConf.create(dict(values))
+    try:
+        for key, value in overrides.items():
+            OmegaConf.update(tree, key, value, merge=False, force_add=True)
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(f"{where} does not fit the base: {_first_line(error)}") from error
+    changed = OmegaConf.to_container(tree)
+    assert isinstance(changed, dict)
+    return {str(key): value for key, value in changed.items()}
+
+
+def _apply(override: str, tree: DictConfig) -> None:
+    value = parsed_value(override)
+    try:
+        OmegaConf.update(tree, override.partition("=")[0], value, merge=False, force_add=True)
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(f"override {override!r} does not fit the file: {_first_line(error)}") from error
+
+
+def parsed_value(override: str) -> Any:
+    """The value of a `key=value` override, as plain YAML reads it."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
+    try:
+        return OmegaConf.select(OmegaConf.from_dotlist([f"value={text}"]), "value")
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"override {override!r}: its value is not YAML: {error.problem}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(f"override {override!r} does not fit the file: {_first_line(error)}") from error
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where values come from: a file with the line of each key, and the overrides of the command line."""
+
+    file: str
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+    def of(self, keys: tuple[str, ...]) -> str:
+        """Who is to blame for the value at `keys`: the last override that gave it, else the file.
+
+        For a section whose values do not go together, it is the file with the overrides that reach into it.
+        """
+        given = {tuple(override.partition("=")[0].split(".")): override for override in self.overrides}
+        giving = [override for path, override in given.items() if keys[: len(path)] == path]
+        if giving:
+            return f"override {giving[-1]!r}"
+        line = next((self.lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in self.lines), None)
+        reaching = [override for path, override in given.items() if path[: len(keys)] == keys]
+        return self.file + (f":{line}" if line else "") + (f" with {' '.join(reaching)}" if reaching else "")
+
+
+def check_config(values: dict[str, Any], origin: Origin) -> Any:
     """Turn plain values into a configuration, or raise `ConfigError` with one line for each mistake."""
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
-        model = TRAINERS.get(str(values.get("trainer")))
-        messages = [_message(details, where, lines or {}, model) for details in error.errors()]
-        raise ConfigError("\n".join(dict.fromkeys(messages))) from None
+        raise explained(error, origin, TRAINERS.get(str(values.get("trainer")))) from None
+
+
+def explained(error: ValidationError, origin: Origin, model: type[BaseModel] | None) -> ConfigError:
+    """Pydantic's errors in one line each, with their origin and the nearest key that `model` has."""
+    messages: dict[str, str] = {}
+    for details in error.errors():
+        # A value that may be of several types is refused by each of them, and said once.
+        got, _, expected = _message(details, origin, model).partition(", expected ")
+        earlier = messages.get(got)
+        messages[got] = expected if earlier in (None, expected) else f"{earlier} or {expected}"
+    lines = [f"{got}, expected {expected}" if expected else got for got, expected in messages.items()]
+    return ConfigError("\n".join(lines))
 
 
 def dump_config(config: BaseModel) -> str:
@@ -59,43 +138,56 @@ def dump_config(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _message(details: Any, where: str, lines: dict[tuple[str, ...], int], model: type[BaseModel] | None) -> str:
+def _message(details: Any, origin: Origin, model: type[BaseModel] | None) -> str:
     # pydantic puts the discriminator's value and the class of a nested dataclass in front: they are no keys.
     keys = tuple(str(part) for part in details["loc"])
     keys = keys[1:] if keys and keys[0] in TRAINERS else keys
-    line = next((lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in lines), None)
-    place = f"{where}:{line}" if line else where
-    dotted = ".".join(keys)
     if details["type"] == "extra_forbidden":
-        near = get_close_matches(keys[-1], _known_keys(model, keys[:-1]), n=1)
-        hint = (
-            f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?"
-            if near
-            else f"known here: {', '.join(_known_keys(model, keys[:-1]))}"
-        )
-        return f"{place}: unknown key {dotted!r}; {hint}"
+        known = _known_keys(model, keys[:-1])
+        near = get_close_matches(keys[-1], known, n=1)
+        hint = f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?" if near else f"known here: {', '.join(known)}"
+        return f"{origin.of(keys)}: unknown key {'.'.join(keys)!r}; {hint}"
     if details["type"] == "union_tag_not_found":
-        return f"{place}: the key 'trainer' is missing; expected one of {', '.join(TRAINERS)}"
+        return f"{origin.of(('trainer',))}: the key 'trainer' is missing; expected one of {', '.join(TRAINERS)}"
     if details["type"] == "union_tag_invalid":
-        return f"{place}: trainer: got {details['ctx']['tag']!r}, expected one of {', '.join(TRAINERS)}"
+        got = details["ctx"]["tag"]
+        return f"{origin.of(('trainer',))}: trainer: got {got!r}, expected one of {', '.join(TRAINERS)}"
+    if details["type"] == "missing" and keys[-1].isdigit():
+        return f"{origin.of(keys)}: {'.'.join(keys[:-1])}: got {details['input']!r}, expected more entries"
     if details["type"] == "missing":
-        return f"{place}: the key {dotted!r} is missing"
-    reason = details["msg"].removeprefix("Value error, ")
-    got = "" if details["type"] == "value_error" else f"got {details['input']!r}: "
-    return f"{place}: {dotted + ': ' if dotted else ''}{got}{reason}"
+        return f"{origin.of(keys)}: the key {'.'.join(keys)!r} is missing"
+    keys = _without_types(model, keys)
+    if details["type"] in ("model_type", "model_attributes_type", "dataclass_type") and (
+        known := _known_keys(model, keys)
+    ):
+        return f"{origin.of(keys)}: {'.'.join(keys)}: got {details['input']!r}, expected keys: {', '.join(known)}"
+    return f"{origin.of(keys)}: {'.'.join(keys) + ': ' if keys else ''}{in_words(details)}"
 
 
-def _known_keys(model: type[BaseModel] | None, keys: Sequence[str]) -> list[str]:
+def _without_types(model: type[BaseModel] | None, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """`keys` up to the last that is a key: pydantic puts the type in question behind a key that allows several."""
+    end = 0
+    while end < len(keys) and keys[end] in _known_keys(model, keys[:end]):
+        end += 1
+    return keys[:end]
+
+
+def _known_keys(model: type | None, keys: Sequence[str]) -> list[str]:
     """The keys that the section at `keys` has."""
     section: Any = model
     for key in keys:
-        section = _section_of(section.model_fields[key].annotation) if section and key in section.model_fields else None
-    return list(section.model_fields) if section else []
+        section = _section_of(get_type_hints(section)[key]) if section and key in _names(section) else None
+    return _names(section) if section else []
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def _names(section: Any) -> list[str]:
+    return list(section.model_fields) if issubclass(section, BaseModel) else [f.name for f in fields(section)]
+
+
+def _section_of(annotation: Any) -> type | None:
     candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+    kinds = [c for c in candidates if isinstance(c, type) and (is_dataclass(c) or issubclass(c, BaseModel))]
+    return kinds[0] if kinds else None
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
@@ -115,3 +207,7 @@ def _nearest_file(path: Path) -> str:
     beside = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
     near = get_close_matches(str(path), beside, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -8,10 +8,11 @@ maj@k       share of problems solved by the answer that most of the k completion
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlvr.engines.base import Generator
+from rlvr.groups import lengths_by_outcome
 from rlvr.models.chat import Chat
 from rlvr.rollout import Grade, collect
 from rlvr.seeds import derive
@@ -35,16 +36,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones)."""
+    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones).
+
+    `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
+    incorrect completions.
+    """
 
     estimates: dict[str, Estimate]
+    cohorts: dict[str, float]
     mean_length: float
+    lengths_by_outcome: tuple[float, float]
     truncated: float
     failed: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
     def metrics(self) -> dict[str, float]:
-        flat = {"length": self.mean_length, "truncated": self.truncated, "grader_failed": self.failed}
+        correct, incorrect = self.lengths_by_outcome
+        flat = {"length": self.mean_length, "length_correct": correct, "length_incorrect": incorrect}
+        flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         return {f"eval/{name}": value for name, value in flat.items()}
@@ -69,12 +78,14 @@ def evaluate(
     drawn = collect(problems, samples, sampling, seeds, generator, chat, grade) if samples else []
     estimates = {"greedy": proportion([scores(group)[0] == 1 for group in greedy])}
     if samples:
-        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn])
+        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn], samples)
         estimates[f"pass@{samples}"] = proportion([max(scores(group)) == 1 for group in drawn])
         estimates[f"maj@{samples}"] = proportion([majority_score(group) == 1 for group in drawn])
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
     return Evaluation(
         estimates,
+        cohorts=by_cohort("greedy", greedy) | by_cohort(f"avg@{samples}", drawn),
+        lengths_by_outcome=lengths_by_outcome(rollouts),
         mean_length=sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
         failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
@@ -86,29 +97,58 @@ def scores(group: Group) -> list[float]:
     return [rollout.reward or 0.0 for rollout in group.rollouts]
 
 
+def by_cohort(name: str, groups: Sequence[Group]) -> dict[str, float]:
+    """The mean score of the problems of each cohort."""
+    cohorts: dict[str, list[float]] = {}
+    for group in groups:
+        if group.problem.cohort:
+            cohorts.setdefault(group.problem.cohort, []).extend(scores(group))
+    return {f"{name}/cohort/{cohort}": sum(found) / len(found) for cohort, found in sorted(cohorts.items())}
+
+
 def majority_score(group: Group) -> float:
-    """The score of the answer given most often; of several, the first. Completions without one do not vote."""
+    """The score of the answer that most of the group's completions give."""
+    return majority(
+        [(rollout.verdict.extracted if rollout.verdict else None, rollout.reward or 0.0) for rollout in group.rollouts]
+    )
+
+
+def majority(answers: Iterable[tuple[str | None, float]]) -> float:
+    """The score of the answer given most often; of several, the first. `None` is no answer and does not vote."""
     votes: Counter[str] = Counter()
     score_of: dict[str, float] = {}
-    for rollout in group.rollouts:
-        answer = rollout.verdict.extracted if rollout.verdict else None
+    for answer, score in answers:
         if answer is not None:
             votes[answer] += 1
-            score_of.setdefault(answer, rollout.reward or 0.0)
+            score_of.setdefault(answer, score)
     return score_of[votes.most_common(1)[0][0]] if votes else 0.0
 
 
 def proportion(solved: Sequence[bool]) -> Estimate:
-    """A share with its Wilson interval (Wilson, 1927), which stays inside [0, 1] and is right near its ends."""
-    n, p = len(solved), sum(solved) / len(solved)
+    """A share of problems with its Wilson interval."""
+    return wilson(sum(solved) / len(solved), len(solved))
+
+
+def mean(values: Sequence[float], samples: int) -> Estimate:
+    """A mean over problems of scores in [0, 1], each itself the mean of `samples` completions.
+
+    Problems are the independent draws, their samples are not. The interval is Wilson's with the effective number of
+    draws p (1 - p) / (variance / n) (Korn and Graubard, 1998): n where each problem is solved always or never, up to
+    n * samples where all problems are equally hard. Where all are right or all are wrong nothing is known of the spread
+    between problems, and n is taken.
+    """
+    n, p = len(values), sum(values) / len(values)
+    variance = sum((value - p) ** 2 for value in values) / n
+    trials = n * samples if variance == 0 else n * p * (1 - p) / variance
+    return wilson(p, n if p in (0.0, 1.0) else min(max(trials, n), n * samples))
+
+
+def wilson(p: float, n: float) -> Estimate:
+    """The interval of a share `p` of `n` draws (Wilson, 1927): inside [0, 1], right near its ends, never empty.
+
+    (p + z^2 / 2n  +-  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
     centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-    return Estimate(p, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def mean(values: Sequence[float]) -> Estimate:
-    """A mean over problems with its normal interval: problems are the independent draws, their samples are not."""
-    n, average = len(values), sum(values) / len(values)
-    variance = sum((value - average) ** 2 for value in values) / max(1, n - 1)
-    half = Z95 * math.sqrt(variance / n)
-    return Estimate(average, max(0.0, average - half), min(1.0, average + half))
+    # Rounding may leave an end a hair inside of a share of exactly 0 or 1.
+    return Estimate(p, max(0.0, centre - half) if p else 0.0, min(1.0, centre + half) if p < 1 else 1.0)

@@ -4,29 +4,44 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlvr.build import first_problems, make_chat_for, make_generator, pick_device
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.build import (
+    check_engine,
+    check_rewards,
+    check_verifier,
+    first_problems,
+    graders,
+    make_chat_for,
+    make_generator,
+    pick_device,
+)
+from rlvr.config import AnyConfig, RewardModelConfig
 from rlvr.errors import ConfigError
 from rlvr.evaluate import Evaluation, evaluate
-from rlvr.models.load import load_policy
-from rlvr.rollout import check_graders, make_grade
+from rlvr.models.load import check_path, load_policy
+from rlvr.rollout import check_graders
 from rlvr.types import Sampling
 from tasks import make_task
 
 
-def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
+def evaluate_model(config: AnyConfig) -> Evaluation:
     """Evaluate `config.model` on the recipe's held-out problems and print what was found.
 
     Raises `ConfigError` where the recipe names no trained model or evaluates nothing.
     """
+    if isinstance(config, RewardModelConfig) or config.task is None:
+        raise ConfigError("this recipe has no problems to evaluate on: name a task under task:")
     if config.model.path is None:
         raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
     if not config.eval.problems:
         raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
     if config.threads:
         torch.set_num_threads(config.threads)
+    check_path(config.model.path)
+    check_engine(config.engine)
     task = make_task(config.task.name, config.task.knobs, config.seed)
-    problems = first_problems(task, config)
+    problems = first_problems(task, config.eval)
+    check_rewards(config.verify)
+    check_verifier(config.eval.verifier or problems[0].verifier)
     chat = make_chat_for(config.model, task)
     policy = load_policy(config.model, chat, pick_device(config.device), config.sampling.temperature, config.seed)
     s = config.sampling
@@ -36,7 +51,7 @@ def evaluate_model(config: GRPOConfig | SFTConfig) -> Evaluation:
         Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
         make_generator(config, policy, chat),
         chat,
-        make_grade(config.verify),
+        graders(config, policy.device)[1],
         seed=0,
     )
     for groups in found.groups:

@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from rlvr.batching import microbatches
 from rlvr.config import OptimizerConfig
@@ -14,8 +16,28 @@ from rlvr.errors import DivergenceError
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.types import Batch
 
-# A loss says what a microbatch costs and what to log of it: a scalar that is already weighted, and per-token values.
+# A loss says what a microbatch costs and what to log of it: a scalar that is already weighted, and values of each token
+# `(B, T)` or of whatever the loss counts `(N,)`.
 Loss = Callable[[Batch, TokenScores], tuple[Tensor, dict[str, Tensor]]]
+
+
+class Scorer(Protocol):
+    """What can be trained: a policy, or another model that says something of each row of a batch."""
+
+    model: Any
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def trainable(self) -> dict[str, nn.Parameter]: ...
+
+    def scores(self, batch: Batch, entropy_gradient: bool = False) -> Any: ...
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]: ...
+
+
+Model = TypeVar("Model", bound=Scorer, default=Policy)
+
 # One bad batch happens; three in a row are a run that is lost.
 MAX_SKIPPED_IN_A_ROW = 3
 
@@ -29,14 +51,22 @@ def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
     return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 
 
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer step found: numbers to log, and the log-probabilities `(B, T)` that it started from."""
+
+    metrics: dict[str, float]
+    logprobs: Tensor
+
+
 @dataclass
-class Learner:
-    """Holds the policy and its optimizer. `steps` is the length of the schedule, in optimizer steps.
+class Learner(Generic[Model]):
+    """Holds the policy (or reward model) and its optimizer. `steps` is the length of the schedule, in optimizer steps.
 
     `reference` is a frozen policy for the KL term; with adapters it is the same policy with them off.
     """
 
-    policy: Policy
+    policy: Model
     config: OptimizerConfig
     steps: int
     reference: Policy | None = None
@@ -54,28 +84,45 @@ class Learner:
             fused=True,
         )
 
-    def update(self, batch: Batch, loss: Loss, entropy_gradient: bool = False) -> dict[str, float]:
+    def update(
+        self,
+        batch: Batch,
+        loss: Callable[[Batch, Any], tuple[Tensor, dict[str, Tensor]]],
+        entropy_gradient: bool = False,
+        whole_groups: bool = False,
+    ) -> Update:
         """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
+
+        With `whole_groups` the rows of a group are in one microbatch.
 
         A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
         `DivergenceError`.
-        Returns: `loss`, `grad_norm`, `lr`, `skipped`, and the mean over scored tokens of what the loss logs.
+        The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what it logs for
+        each token, over the scored ones).
         """
         self.policy.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        totals: dict[str, Tensor] = {}
         device = self.policy.device
-        for rows in microbatches(batch, self.config.microbatch_tokens):
-            piece = batch.rows(rows).to(device)
-            value, stats = loss(piece, self.policy.scores(piece, entropy_gradient))
-            value.backward()
-            sums = {name: (stat * piece.completion_mask).sum() for name, stat in stats.items()}
-            for name, number in {"loss": value.detach(), **sums}.items():
-                totals[name] = totals.get(name, torch.zeros((), device=device)) + number
+        totals: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
+        counts: dict[str, int] = {"loss": 1}
         tokens = int(batch.completion_mask.sum())
+        logprobs = torch.zeros(batch.input_ids.shape, device=device)
+        for rows in microbatches(batch, self.config.microbatch_tokens, whole_groups):
+            piece = batch.rows(rows).to(device)
+            scores = self.policy.scores(piece, entropy_gradient)
+            value, stats = loss(piece, scores)
+            value.backward()
+            if isinstance(scores, TokenScores):
+                logprobs[rows.to(device), : piece.input_ids.shape[1]] = scores.logprobs.detach().float()
+            totals["loss"] += value.detach()
+            for name, stat in stats.items():
+                of_tokens = stat.dim() == 2
+                total = (stat * piece.completion_mask).sum() if of_tokens else stat.sum()
+                totals[name] = totals.get(name, torch.zeros((), device=device)) + total
+                counts[name] = tokens if of_tokens else counts.get(name, 0) + len(stat)
         self.tokens_seen += int(batch.attention_mask.sum())
-        metrics = {name: float(total) / (1 if name == "loss" else tokens) for name, total in totals.items()}
-        return {**metrics, **self._apply_gradient(metrics["loss"])}
+        metrics = {name: float(total) / max(1, counts[name]) for name, total in totals.items()}
+        return Update(metrics | self._apply_gradient(metrics["loss"]), logprobs.cpu())
 
     def _apply_gradient(self, loss: float) -> dict[str, float]:
         lr = lr_at(self.config, self.step, self.steps)
@@ -99,7 +146,7 @@ class Learner:
         return {"grad_norm": grad_norm, "lr": lr, "skipped": float(not finite)}
 
     @torch.no_grad()
-    def frozen_logprobs(self, batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
+    def frozen_logprobs(self: "Learner[Policy]", batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
         """Log-probabilities `(B, T)` of completion tokens as constants, zero outside of `rows`.
 
         They are the policy's now, or with `reference` those of the frozen reference policy.

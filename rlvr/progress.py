@@ -2,12 +2,15 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 LINE_EVERY = 10  # steps between lines where there is no terminal
 
@@ -30,44 +33,68 @@ class Display:
         self.stage, self.steps, self.first = stage, steps, done
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.started = time.monotonic()
-        self.bar: Progress | None = None
+        self.live: Live | None = None
         if self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}\n{task.fields[figures]}"),
+                TextColumn("{task.fields[left]}"),
             )
             self.bar = Progress(*columns, console=self.console)
-            self.task = self.bar.add_task(stage, total=steps, completed=done, left="", figures="")
+            self.task = self.bar.add_task(stage, total=steps, completed=done, left="")
+            self.live = Live(self.bar, console=self.console)
 
     def __enter__(self) -> Self:
-        if self.bar:
-            self.bar.start()
+        if self.live:
+            self.live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.bar:
-            self.bar.stop()
+        if self.live:
+            self.live.stop()
 
     def say(self, line: str) -> None:
-        (self.bar.console if self.bar else self.console).print(line, markup=False)
+        self.console.print(line, markup=False)
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say what takes a while and is no step: under the bar while it lasts, elsewhere as a line."""
+        if self.live:
+            before = self.live.renderable
+            self.live.update(Group(before, Text(f"{what} ...")))
+            yield
+            self.live.update(before)
+        else:
+            self.say(f"{self.stage}: {what} ...")
+            yield
 
     def show(self, done: int, metrics: Mapping[str, float]) -> None:
         """Report that so many steps are done."""
-        figures = "  ".join(f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics)
+        figures = [f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics]
         left = f"{_duration(self.seconds_left(done))} left"
-        if self.bar:
-            self.bar.update(self.task, completed=done, left=left, figures=figures)
+        if self.live:
+            self.bar.update(self.task, completed=done, left=left)
+            self.live.update(Group(self.bar, *map(Text, in_rows(figures, self.console.width))))
         elif done % LINE_EVERY == 0 or done == self.steps:
-            self.say(f"{self.stage} {done}/{self.steps}  {figures}  {left}")
+            self.say(f"{self.stage} {done}/{self.steps}  {'  '.join(figures)}  {left}")
 
     def seconds_left(self, done: int) -> float:
         """What the steps that are left take, if they take as long as those since the start."""
         return (time.monotonic() - self.started) / (done - self.first) * (self.steps - done)
+
+
+def in_rows(figures: Sequence[str], width: int) -> list[str]:
+    """The figures in as many rows as a terminal of this width needs, none of them torn apart."""
+    rows = [""]
+    for figure in figures:
+        if rows[-1] and len(rows[-1]) + 2 + len(figure) > width:
+            rows.append("")
+        rows[-1] += f"{'  ' if rows[-1] else ''}{figure}"
+    return rows
 
 
 def _duration(seconds: float) -> str:

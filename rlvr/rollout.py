@@ -25,8 +25,7 @@ def make_grade(config: VerifyConfig) -> Grade:
         name = config.verifier or problem.verifier
         if name not in known:
             known[name] = get_verifier(name)
-        context = {"prompt": problem.prompt, "problem_id": problem.id}
-        pairs = [(completion, problem.answer, context) for completion in completions]
+        pairs = [(completion, problem.answer, problem.context) for completion in completions]
         return verify_batch(pairs, known[name], workers=config.workers, timeout_seconds=config.timeout_seconds)
 
     return grade

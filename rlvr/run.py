@@ -10,24 +10,27 @@ model/             the result, in Hugging Face format
 """
 
 import os
+import resource
 import shutil
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 
-from rlvr.config import GRPOConfig, RunConfig
+from rlvr.config import GRPOConfig, RunConfig, SelectionConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import CheckpointError, DataError
 from rlvr.evaluate import evaluate
 from rlvr.groups import why_no_signal
+from rlvr.history import History
 from rlvr.learner import Learner
 from rlvr.ledger import write_ledger
 from rlvr.metrics import MetricsLog
@@ -37,21 +40,26 @@ from rlvr.models.load import save_model
 from rlvr.progress import Display
 from rlvr.rollout import Grade, check_graders
 from rlvr.seeds import set_global_generators
+from rlvr.selection import choose
 from rlvr.types import Group, Sampling
-from rlvr.weight_sync import check_gap
+from rlvr.weight_sync import check_gap, truncation_warning
 from tasks import Problem, Task
+
+EVERY_PROBLEM = SelectionConfig()
 
 
 @dataclass
 class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
-    `done` counts finished steps, `cursor` the problems taken from the task.
+    `done` counts finished steps, `cursor` the problems or rows taken; `history` is what the steps so far tell the next
+    one, and `pending` are the groups that wait for it. `grade` gives the rewards; `judge` evaluates, where that is
+    another. What is trained on rows of data may `measure` what it learned in its own way, and `save` itself in one.
     """
 
     config: RunConfig
     folder: Path
-    learner: Learner
+    learner: Learner[Any]
     generator: Generator
     chat: Chat
     task: Task
@@ -59,9 +67,15 @@ class Run:
     grade: Grade
     done: int = 0
     cursor: int = 0
+    history: History = field(default_factory=History)
+    pending: tuple[Group, ...] = ()
     silent_steps: int = 0
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+    judge: Grade | None = None
+    measure: Callable[[], dict[str, float]] | None = None
+    save: Callable[[Path], None] | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -105,6 +119,8 @@ class Run:
             return
         if self.done == 0 and self.config.eval.at_start:
             self.log.write(0, self.evaluate())
+        if isinstance(self.config, GRPOConfig) and (warning := truncation_warning(self.config)):
+            self.display.say(warning)
         while self.done < self.config.steps and not self.interrupted:
             self.seconds = {}
             set_global_generators(self.config.seed, "step", self.done + 1)
@@ -114,14 +130,24 @@ class Run:
         else:
             self._finish()
 
-    def take_problems(self, count: int) -> dict[int, Problem]:
-        """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
+    def take(self, count: int) -> range:
+        """The numbers of the next `count` problems or rows."""
         numbers = range(self.cursor, self.cursor + count)
         self.cursor = numbers.stop
+        return numbers
+
+    def take_problems(self, count: int, selection: SelectionConfig = EVERY_PROBLEM) -> dict[int, Problem]:
+        """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
         try:
-            return {number: self.task.problem(number) for number in numbers}
+            problems, self.cursor = choose(self.task, self.cursor, count, selection, self.history, self.done + 1)
         except ValueError as error:
             raise DataError(str(error)) from error
+        return problems
+
+    def say_once(self, topic: str, line: str) -> None:
+        if topic not in self.said:
+            self.said.add(topic)
+            self.display.say(line)
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -139,15 +165,21 @@ class Run:
             check_gap(metrics, self.config)
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
 
-    def finish_step(self, step: int, metrics: dict[str, float], groups: Sequence[Group] = ()) -> None:
-        """Everything after the update: ledger, warnings, evaluation, metrics, checkpoint."""
+    def finish_step(
+        self, step: int, metrics: dict[str, float], sampled: Sequence[Group] = (), settled: Sequence[Group] = ()
+    ) -> None:
+        """Everything after the update: ledger, warnings, evaluation, metrics, checkpoint.
+
+        `sampled` are the groups that were drawn in this step. `settled` are those that were trained on or left out for
+        good: they go to the ledger, so that each group is in it once.
+        """
         self.done = step
-        if groups:
-            check_graders(groups, self.config.verify.max_failed_share)
-            self._warn_without_signal(groups, metrics)
-            if isinstance(self.config, GRPOConfig) and self.config.ledger:
-                write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, groups)
-        metrics |= self._speed(groups)
+        check_graders(sampled, self.config.verify.max_failed_share)
+        if isinstance(self.config, GRPOConfig):
+            self._warn_without_signal(sampled or settled, metrics)
+            if self.config.ledger:
+                write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, settled)
+        metrics |= self._speed(sampled)
         self.display.show(step, metrics)
         due = self.config.eval.every and step % self.config.eval.every == 0
         last = step == self.config.steps
@@ -159,12 +191,17 @@ class Run:
             self.checkpoint()
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate on the held-out problems, say and keep what was found."""
+        """Evaluate on the held-out problems and rows, say and keep what was found."""
+        measured = self.measure() if self.measure is not None else {}
         if not self.held_out:
-            return {}
+            return measured
         started = time.monotonic()
         samples = self.config.eval.samples
-        found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, self.grade, seed=0)
+        count, wanted = len(self.held_out), self.config.eval.problems
+        fewer = f" (eval.problems is {wanted}, and the task holds out no more)" if count < wanted else ""
+        judge = self.judge or self.grade
+        with self.display.doing(f"evaluating {count} held-out problems{fewer}"):
+            found = evaluate(self.held_out, samples, self.sampling, self.generator, self.chat, judge, seed=0)
         for groups in found.groups:
             check_graders(groups, self.config.verify.max_failed_share)
         name = f"step-{self.done:06d}"
@@ -175,13 +212,16 @@ class Run:
         self.display.say(
             f"{self.stage} evaluated after step {self.done}: {figures}  ({len(self.held_out)} problems, 95 % intervals)"
         )
-        return found.metrics() | {"time/evaluate": time.monotonic() - started}
+        return measured | found.metrics() | {"time/evaluate": time.monotonic() - started}
 
     def _finish(self) -> None:
         partial = self.model_folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        save_model(self.learner.policy, self.chat.tokenizer, partial)
+        if self.save is not None:
+            self.save(partial)
+        else:
+            save_model(self.learner.policy, self.chat.tokenizer, partial)
         shutil.rmtree(self.model_folder, ignore_errors=True)
         os.replace(partial, self.model_folder)
         self.display.say(f"{self.stage} finished: the model is in {self.model_folder}")
@@ -196,16 +236,17 @@ class Run:
             "silent_steps": self.silent_steps,
             "skipped_in_a_row": self.learner.skipped_in_a_row,
         }
+        history = {"history": asdict(self.history), "pending": [asdict(group) for group in self.pending]}
         weights = self.learner.policy.trainable()
         optimizer = self.learner.optimizer.state_dict()
         keep = self.config.checkpoint.keep_last
-        return save_checkpoint(self.folder / "checkpoints", self.done, weights, optimizer, state, keep)
+        return save_checkpoint(self.folder / "checkpoints", self.done, weights, optimizer, history, state, keep)
 
     def restore(self) -> None:
         """Go back to the newest checkpoint that is whole; without any, stand at the start."""
         for path in reversed(checkpoints(self.folder / "checkpoints")):
             try:
-                weights, optimizer, state = load_checkpoint(path, self.learner.policy.device)
+                weights, optimizer, history, state = load_checkpoint(path, self.learner.policy.device)
             except CheckpointError as error:
                 print(f"warning: {error}; trying the checkpoint before it", flush=True)
                 continue
@@ -216,6 +257,8 @@ class Run:
             self.learner.step = state["optimizer_steps"]
             self.learner.skipped_in_a_row = state["skipped_in_a_row"]
             self.done, self.cursor, self.silent_steps = state["step"], state["cursor"], state["silent_steps"]
+            self.history = History.of(history["history"])
+            self.pending = tuple(Group.of(group) for group in history["pending"])
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
             if self.done < self.config.steps:
                 print(f"{self.stage} goes on after step {self.done} ({path})", flush=True)
@@ -226,7 +269,7 @@ class Run:
     def _warn_without_signal(self, groups: Sequence[Group], metrics: Mapping[str, float]) -> None:
         self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
         assert isinstance(self.config, GRPOConfig)
-        if self.silent_steps and self.silent_steps % self.config.no_signal_patience == 0:
+        if groups and self.silent_steps and self.silent_steps % self.config.no_signal_patience == 0:
             self.display.say(
                 f"warning: {self.silent_steps} steps in a row had nothing to learn from: {why_no_signal(groups)}"
             )
@@ -239,6 +282,7 @@ class Run:
         if "learn" in self.seconds:
             speed["speed/learn_tokens"] = self.learner.tokens_seen / self.seconds["learn"]
             self.learner.tokens_seen = 0
+        speed["speed/peak_memory_mb"] = peak_memory_mb(self.learner.policy.device)
         return speed
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -250,3 +294,11 @@ class Run:
     @staticmethod
     def _in_main_thread() -> bool:
         return threading.current_thread() is threading.main_thread()
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory that was in use so far: torch's on a GPU, the process's on a CPU; MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from rlvr.errors import ConfigError, DataError
+from rlvr.jsonl import read_jsonl
+from tasks.problem import Problem, asked
 
 verifier_app = typer.Typer(help="Write and test verifiers of your own.", no_args_is_help=True, rich_markup_mode=None)
 VerifierOption = Annotated[str, typer.Option(help="A verifier's name, or module:name.")]
+WorkersOption = Annotated[int, typer.Option(help="Worker processes.", min=1)]
+TimeoutOption = Annotated[float, typer.Option(help="Deadline of one check.", min=0.001)]
 
 
 def verify(
@@ -18,10 +22,15 @@ def verify(
     answer: Annotated[str | None, typer.Argument(help="The ground truth.", show_default=False)] = None,
     verifier: VerifierOption = "math",
     input: Annotated[
-        Path | None, typer.Option(help="A .jsonl file of pairs instead: completion and answer.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A .jsonl file instead: completion and answer, and prompt if the verifier reads it.",
+            show_default=False,
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
-    timeout_seconds: Annotated[float, typer.Option(help="Deadline of one check.")] = 5.0,
+    prompt: Annotated[str, typer.Option(help="The question, for verifiers that read it.")] = "",
+    workers: WorkersOption = 2,
+    timeout_seconds: TimeoutOption = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     r"""Say what a verifier thinks of a completion, and why.
@@ -30,17 +39,18 @@ def verify(
     """
     from verifiers import get_verifier, verify_batch
 
-    pairs: list[tuple[str, str]]
     if input is not None:
-        pairs = read_pairs(input)
+        checks = read_checks(input)
     elif completion is not None and answer is not None:
-        pairs = [(completion, answer)]
+        checks = [(completion, asked("command-line", prompt, answer))]
     else:
         raise ConfigError("expected a completion and an answer, or --input FILE: see rlvr verify --help")
     try:
         checker = get_verifier(verifier)
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
+    # As in training: a verifier that cannot be called with what is known of the problem says so here.
+    pairs = [(completion, problem.answer, problem.context) for completion, problem in checks]
     verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
     for verdict in verdicts:
         if as_json:
@@ -53,22 +63,20 @@ def verify(
         print(f"{len(verdicts)} checked: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
 
 
-def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """The pairs of a .jsonl file. Raises `DataError` with the line that cannot be read."""
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    pairs = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            pairs.append((str(row["completion"]), str(row["answer"])))
-        except (ValueError, KeyError, TypeError) as problem:
+def read_checks(path: Path) -> list[tuple[str, Problem]]:
+    """The completions of a .jsonl file and their problems. Raises `DataError` with the line that cannot be read."""
+    checks = []
+    for number, row in read_jsonl(path):
+        missing = [name for name in ("completion", "answer") if name not in row]
+        if missing:
             raise DataError(
-                f'{path}, line {number}: expected {{"completion": ..., "answer": ...}}: {problem!r}'
-            ) from problem
-    return pairs
+                f"{path}, line {number}: the key {missing[0]!r} is missing; expected "
+                f'{{"completion": ..., "answer": ...}}, got {", ".join(row)}'
+            )
+        checks.append((str(row["completion"]), asked(f"line-{number}", str(row.get("prompt", "")), str(row["answer"]))))
+    if not checks:
+        raise DataError(f'{path} has no lines; expected {{"completion": ..., "answer": ...}} in each')
+    return checks
 
 
 def audit(
@@ -78,15 +86,15 @@ def audit(
     verifier: VerifierOption = "math",
     against: Annotated[str, typer.Option(help="A second verifier to compare with.")] = "",
     html: Annotated[Path | None, typer.Option(help="Also write one self-contained page.", show_default=False)] = None,
-    rows: Annotated[int, typer.Option(help="At most so many rows; 0 for all.")] = 0,
+    rows: Annotated[int, typer.Option(help="At most so many rows; 0 for all.", min=0)] = 0,
     answer_column: Annotated[str, typer.Option(help="The ground truth's column.")] = "answer",
     solution_column: Annotated[str, typer.Option(help="The worked solution's column, if any.")] = "solution",
     wrap: Annotated[
         str, typer.Option(help="How a completion states its answer; ANSWER stands for it.")
     ] = r"The answer is \boxed{ANSWER}",
     seed: Annotated[int, typer.Option(help="For the order of things.")] = 0,
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
-    timeout_seconds: Annotated[float, typer.Option(help="Deadline of one check.")] = 5.0,
+    workers: WorkersOption = 2,
+    timeout_seconds: TimeoutOption = 5.0,
 ) -> None:
     """Find out whether a reward can be believed, before a GPU is rented. Exit code 1 if it makes mistakes.
 
@@ -142,7 +150,7 @@ def new(
 def check(
     name: Annotated[str, typer.Argument(help="A verifier's name, or module:name.", show_default=False)],
     answer: Annotated[str, typer.Option(help="A ground truth of the kind it reads.")] = "42",
-    timeout_seconds: Annotated[float, typer.Option(help="Deadline of one check.")] = 5.0,
+    timeout_seconds: TimeoutOption = 5.0,
 ) -> None:
     """Check what every verifier owes: a verdict on anything, in time, the same twice. Exit code 1 if it fails.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlvr.errors import ConfigError
+from tasks.problem import asked
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 from verifiers.registry import BUILT_IN
 
@@ -123,7 +124,8 @@ def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) 
     `answer` is a ground truth of the kind that it reads. Raises `ValueError` if there is no such verifier.
     """
     verifier = get_verifier(name)
-    pairs = [(completion, answer) for completion in AWKWARD.values()]
+    context = asked("conformance", "What is the answer?", answer).context
+    pairs = [(completion, answer, context) for completion in AWKWARD.values()]
     started = time.monotonic()
     first = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
     seconds = time.monotonic() - started
@@ -141,7 +143,7 @@ def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) 
     differing = ", ".join(kind for kind, one, two in rows if (one.score, one.status) != (two.score, two.status))
     findings.append(Finding("is deterministic", not differing, f"differs on {differing}" if differing else ""))
     findings.append(picklable(verifier))
-    odd = verify_batch([("42", "")], name, workers=1, timeout_seconds=timeout_seconds)[0]
+    odd = verify_batch([("42", "", context)], name, workers=1, timeout_seconds=timeout_seconds)[0]
     findings.append(Finding("does not reward an empty ground truth", not odd.score, odd.detail))
     return findings
 

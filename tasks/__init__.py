@@ -1,6 +1,6 @@
 """Datasets as problems: what the policy is asked and what the verifier is told. Knows neither torch nor rlvr."""
 
 from tasks.problem import Message, Problem
-from tasks.registry import Task, make_task
+from tasks.registry import NoTask, Task, make_task
 
-__all__ = ["Message", "Problem", "Task", "make_task"]
+__all__ = ["Message", "NoTask", "Problem", "Task", "make_task"]

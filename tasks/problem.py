@@ -27,3 +27,13 @@ class Problem:
     source: str = ""
     cohort: str = ""
     solution: str | None = None
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What a verifier is told besides the completion and the answer."""
+        return {"prompt": self.prompt, "problem_id": self.id}
+
+
+def asked(id: str, question: str, answer: str) -> Problem:
+    """The problem of one question without further ado."""
+    return Problem(id, ({"role": "user", "content": question},), answer)

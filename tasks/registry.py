@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.problem import Problem
+from tasks.wording import in_words
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
@@ -37,6 +38,16 @@ class Task(Protocol):
         ...
 
 
+class NoTask:
+    """In place of a task, for a run that learns from rows of data alone."""
+
+    def problem(self, index: int) -> Problem:
+        raise ValueError("this run has no task, only data; expected one in the configuration under task:")
+
+    def held_out(self, count: int) -> list[Problem]:
+        return []
+
+
 def task_class(name: str) -> type:
     """The dataclass called `name`; raises `ValueError` with the nearest name that is known."""
     path = TASKS.get(name, name)
@@ -47,8 +58,8 @@ def task_class(name: str) -> type:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"the task {name!r} cannot be loaded from {path}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        raise ValueError(f"the task {name!r} cannot be loaded from {path}: {type(error).__name__}: {error}") from error
     if not (inspect.isclass(found) and is_dataclass(found)):
         raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {found!r}")
     return found
@@ -73,7 +84,7 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
         made: Task = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        knob = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"the task {name!r}: {knob + ': ' if knob else ''}{reason}") from None
+        # Where a knob may be of several types, pydantic puts the type in question behind the knob.
+        knob = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise ValueError(f"the task {name!r}: {knob}{in_words(first)}") from None
     return made

@@ -30,7 +30,11 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
         try:
             return load_dataset(kind, data_files=str(path), split="train")
         except Exception as error:  # datasets wraps its parsers' errors in kinds of its own
+            if not path.stat().st_size or "corresponds to no data" in str(error):
+                raise ValueError(f"dataset {source!r} has no rows; expected at least one, as {kind}") from error
             raise ValueError(f"dataset {source!r} cannot be read as {kind}: {error.__cause__ or error}") from error
+    if path.is_file():
+        raise ValueError(f"dataset {source!r} has an unknown ending: expected {', '.join(FORMATS)} (or these and .gz)")
     try:
         return load_dataset(source, subset, split=split)
     except Exception as error:  # hub errors come from five libraries
@@ -44,12 +48,12 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
 def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], source: str) -> None:
     """Raise `ValueError` naming the first of `columns` that the rows do not have, and those that they have."""
     if not len(rows):
-        raise ValueError(f"dataset {source!r} has no rows")
+        raise ValueError(f"dataset {source!r} has no rows; expected at least one with {', '.join(columns)}")
     for column in columns:
         if column not in rows[0]:
             raise ValueError(
-                f"dataset {source!r} has no column {column!r}; it has: {', '.join(rows[0])}. Name the "
-                "right one in the configuration under task:"
+                f"dataset {source!r} has no column {column!r}; it has: {', '.join(rows[0])}. Name "
+                "the right ones in task.question_column and task.answer_column"
             )
 
 

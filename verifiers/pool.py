@@ -4,6 +4,10 @@ A thread cannot be killed and a signal does not stop big-integer C code, so slow
 are forked from a small template process (`verifiers.template`) which has imported what they need: a killed worker is
 replaced in milliseconds, and the caller, which may hold threads and a GPU, is itself never forked.
 
+A deadline is of wall-clock time, of processor time (`cpu_seconds`), or of both. Processor time does not depend on what
+else the machine is doing, so a loaded machine does not turn a right answer into a refused one. Neither clock runs
+before a worker is ready.
+
 Usable from any thread; from asyncio through `asyncio.to_thread`. When the calling process dies, however it dies, the
 template notices the closed socket and takes its children with it.
 """
@@ -14,6 +18,7 @@ import math
 import os
 import pickle
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -30,6 +35,7 @@ MAX_SHARED_WORKERS = 64
 STARTUP_SECONDS = 60.0
 HEADER = struct.Struct("!I")
 MAX_MESSAGE_BYTES = 64 * 2**20
+CPUCLOCK_SCHED = 2  # of Linux: the clock of another process has the number (~pid << 3) | 2
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,23 @@ class _Worker:
     pid: int
     channel: socket.socket
     jobs_done: int = 0
+
+    def cpu_seconds(self) -> float:
+        """The processor time this process has used so far; 0 where the system does not tell."""
+        try:
+            return time.clock_gettime(~self.pid << 3 | CPUCLOCK_SCHED)
+        except OSError:
+            return 0.0
+
+
+@dataclass
+class _Job:
+    """One payload in the hands of one worker, and when each clock began to run."""
+
+    worker: _Worker
+    index: int
+    started: float
+    cpu_started: float
 
 
 class WorkerPool:
@@ -125,22 +148,24 @@ class WorkerPool:
         payloads: Sequence[object],
         timeout_seconds: float,
         *,
+        cpu_seconds: float = math.inf,
         workers: int | None = None,
         total_seconds: float = math.inf,
     ) -> list[Outcome]:
-        """Call `task` (`module:function`) on each payload, each with its own wall-clock deadline; results in order.
+        """Call `task` (`module:function`) on each payload; results in order.
 
-        At most `workers` of the pool's processes work for this call. After `total_seconds` no further job is begun:
-        what is left is reported as timed out.
+        A job ends `timeout_seconds` after it was begun, or when its process has computed for `cpu_seconds`. At most
+        `workers` of the pool's processes work for this call. `total_seconds` after the first worker was ready no
+        further job is begun: what is left is reported as timed out.
 
         Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
         is reported so, and the other jobs are not harmed.
         """
         outcomes: list[Outcome | None] = [None] * len(payloads)
         waiting = list(reversed(range(len(payloads))))
-        running: dict[socket.socket, tuple[_Worker, int, float]] = {}
+        running: dict[socket.socket, _Job] = {}
         at_once = min(workers or self.workers, self.workers)
-        begun = time.monotonic()
+        begun = math.inf
         try:
             while waiting or running:
                 if waiting and time.monotonic() - begun > total_seconds:
@@ -150,7 +175,8 @@ class WorkerPool:
                     continue
                 while waiting and len(running) < at_once and (worker := self._acquire(wait=not running)) is not None:
                     index = waiting.pop()
-                    started = time.monotonic()
+                    job = _Job(worker, index, time.monotonic(), worker.cpu_seconds())
+                    begun = min(begun, job.started)
                     try:
                         send_message(worker.channel, (task, payloads[index], timeout_seconds))
                     except OSError:
@@ -160,33 +186,37 @@ class WorkerPool:
                         self._release(worker)
                         outcomes[index] = Outcome(failure="raised", detail=f"cannot be sent to a worker: {problem}")
                     else:
-                        running[worker.channel] = (worker, index, started)
+                        running[worker.channel] = job
                 if running:
-                    self._collect(running, outcomes, timeout_seconds)
+                    self._collect(running, outcomes, timeout_seconds, cpu_seconds)
         finally:
-            for worker, _, _ in running.values():  # only after an exception such as KeyboardInterrupt
-                self._discard(worker)
+            for job in running.values():  # only after an exception such as KeyboardInterrupt
+                self._discard(job.worker)
         return [outcome if outcome is not None else Outcome(failure="died") for outcome in outcomes]
 
     def _collect(
         self,
-        running: dict[socket.socket, tuple[_Worker, int, float]],
+        running: dict[socket.socket, _Job],
         outcomes: list[Outcome | None],
         timeout_seconds: float,
+        cpu_seconds: float,
     ) -> None:
-        """Wait until one running job ends or reaches its deadline, and settle all that did."""
-        next_deadline = min(started for _, _, started in running.values()) + timeout_seconds
-        ready, _, _ = select.select(list(running), [], [], max(0.0, next_deadline - time.monotonic()))
+        """Wait until one running job ends or can have reached a deadline, and settle all that did."""
+        now = time.monotonic()
+        wall_left = min(job.started for job in running.values()) + timeout_seconds - now
+        cpu_left = cpu_seconds - max(job.worker.cpu_seconds() - job.cpu_started for job in running.values())
+        ready, _, _ = select.select(list(running), [], [], max(0.001, min(wall_left, cpu_left)))
         for channel in ready:
-            worker, index, started = running.pop(channel)
-            seconds = time.monotonic() - started
+            job = running.pop(channel)
+            worker, index = job.worker, job.index
+            seconds = time.monotonic() - job.started
             try:
                 channel.settimeout(max(0.05, timeout_seconds))
                 value, problem = receive_message(channel)
                 channel.settimeout(None)
             except (EOFError, OSError, pickle.UnpicklingError):
+                outcomes[index] = Outcome(failure="died", detail=self._how_it_ended(worker), seconds=seconds)
                 self._discard(worker)
-                outcomes[index] = Outcome(failure="died", detail="the worker died (out of memory?)", seconds=seconds)
                 continue
             worker.jobs_done += 1
             if problem:
@@ -198,12 +228,14 @@ class WorkerPool:
             else:
                 self._release(worker)
         now = time.monotonic()
-        for channel, (worker, index, started) in list(running.items()):
-            if now - started >= timeout_seconds:
+        for channel, job in list(running.items()):
+            seconds, computed = now - job.started, job.worker.cpu_seconds() - job.cpu_started
+            if seconds >= timeout_seconds or computed >= cpu_seconds:
                 del running[channel]
-                self._discard(worker)
-                detail = f"stopped after {timeout_seconds:g} s"
-                outcomes[index] = Outcome(failure="timeout", detail=detail, seconds=now - started)
+                self._discard(job.worker)
+                waited = f"stopped after {timeout_seconds:g} s"
+                detail = waited if seconds >= timeout_seconds else f"stopped after computing {cpu_seconds:g} s"
+                outcomes[job.index] = Outcome(failure="timeout", detail=detail, seconds=seconds)
 
     def _acquire(self, *, wait: bool) -> _Worker | None:
         """An idle or a new worker; `None` when all are busy and `wait` is false."""
@@ -239,6 +271,16 @@ class WorkerPool:
             if self._template is not None:
                 self._template.kill(worker.pid)
             self._freed.notify()
+
+    def _how_it_ended(self, worker: _Worker) -> str:
+        with self._lock:
+            code = self._template.exit_code(worker.pid) if self._template is not None else None
+        if code is None:
+            return "the worker died"
+        if code >= 0:
+            return f"the worker ended itself with exit code {code}"
+        hint = ": out of memory?" if -code == signal.SIGKILL else ""
+        return f"the worker was ended by signal {-code} ({signal.strsignal(-code)}){hint}"
 
     def _living_template(self) -> "_Template":
         if self._template is None or not self._template.is_alive():
@@ -286,6 +328,16 @@ class _Template:
                 ours.close()
                 raise _Lost(str(problem)) from problem
         return _Worker(pid, ours)
+
+    def exit_code(self, pid: int) -> int | None:
+        """How a worker ended: its exit code, negative for a signal; `None` if the template does not know."""
+        try:
+            self._control.settimeout(STARTUP_SECONDS)
+            self._control.sendall(f"how {pid}".encode().ljust(16))
+            answer = _read(self._control, 16).decode().strip()
+        except (OSError, EOFError):
+            return None
+        return None if answer == "None" else int(answer)
 
     def kill(self, pid: int) -> None:
         """Kill a worker. Asked of its parent, so that a reused process id is never hit; not waited for."""

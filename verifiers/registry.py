@@ -4,7 +4,6 @@ import difflib
 import importlib
 import inspect
 import re
-from importlib.metadata import entry_points
 from typing import Any
 
 from verifiers.function import FunctionVerifier
@@ -32,6 +31,8 @@ def get_verifier(name: str, **settings: object) -> Verifier:
     if name in BUILT_IN:
         target = _load(BUILT_IN[name], name)
     else:
+        from importlib.metadata import entry_points  # slow to import, and needed for plugins only
+
         installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if name in installed:
             target = _load(installed[name].value, name)
@@ -44,7 +45,10 @@ def get_verifier(name: str, **settings: object) -> Verifier:
             raise ValueError(f"no verifier is called {name!r}: {hint}")
     if inspect.isclass(target):
         factory: Any = target
-        made: Verifier = factory(**settings)
+        try:
+            made: Verifier = factory(**settings)
+        except TypeError as problem:
+            raise ValueError(f"the verifier {name!r} cannot be made of its class: {problem}") from problem
         return made
     if settings:
         raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")
@@ -62,6 +66,7 @@ def _load(path: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as problem:
-        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {problem}") from problem
+    except (Exception, SystemExit) as problem:  # whatever a module does when it is imported
+        reason = f"{type(problem).__name__}: {problem}"
+        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {reason}") from problem
     return found

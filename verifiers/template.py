@@ -1,7 +1,7 @@
 """The process that workers are forked from, and the loop that a worker runs. Started by `verifiers.pool` only.
 
-It stays single-threaded, so that forking it is safe, and keeps the children it has not yet reaped in a set, so that it
-never kills a stranger with a reused process id.
+It stays single-threaded, so that forking it is safe, and keeps a table of its children, so that it never kills a
+stranger with a reused process id and can say how one ended.
 """
 
 import contextlib
@@ -20,13 +20,14 @@ from collections.abc import Callable
 from verifiers.pool import receive_message, send_message
 
 ORPHAN_CHECK_SECONDS = 1.0
+ENDING_SECONDS = 0.5  # a worker's socket closes a moment before the kernel says how the worker ended
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
 def serve(control: socket.socket, memory_mb: int) -> None:
-    """Fork and kill workers as asked, until the owner closes the socket or dies."""
+    """Fork and kill workers as asked, and say how they ended, until the owner closes the socket or dies."""
     owner = os.getppid()
-    children: set[int] = set()
+    children: dict[int, int | None] = {}  # the exit code of each, negative for a signal; `None` while it lives
     gc.collect()
     gc.freeze()  # the children then share these pages instead of copying them at their first collection
     while True:
@@ -49,15 +50,18 @@ def serve(control: socket.socket, memory_mb: int) -> None:
                 with socket.socket(fileno=descriptors[0]) as channel:
                     work(channel, memory_mb)
                 os._exit(0)
-            children.add(pid)
+            children[pid] = None
             with contextlib.suppress(OSError):
                 os.setpgid(pid, pid)  # here too: whichever of the two comes first
             os.close(descriptors[0])
             control.sendall(str(pid).encode().ljust(16))
-        elif command == "kill" and int(argument) in children:
+        elif command == "kill" and children.pop(int(argument), 0) is None:
             kill_group(int(argument))
-    for pid in children:
-        kill_group(pid)
+        elif command == "how":
+            control.sendall(str(_ending(children, int(argument))).encode().ljust(16))
+    for pid, code in children.items():
+        if code is None:
+            kill_group(pid)
 
 
 def kill_group(pid: int) -> None:
@@ -72,12 +76,22 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _reap(children: set[int]) -> None:
-    while children:
-        pid, _ = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        children.discard(pid)
+def _reap(children: dict[int, int | None]) -> None:
+    with contextlib.suppress(ChildProcessError):  # there are none
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if pid in children:
+                children[pid] = os.waitstatus_to_exitcode(status)
+
+
+def _ending(children: dict[int, int | None], pid: int) -> int | None:
+    deadline = time.monotonic() + ENDING_SECONDS
+    while children.get(pid) is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+        _reap(children)
+    return children.get(pid)
 
 
 def work(channel: socket.socket, memory_mb: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Status = Literal["correct", "wrong", "no_answer", "bad_gold", "timeout", "error", "partial"]
+Status = Literal["correct", "wrong", "no_answer", "bad_gold", "timeout", "error", "partial", "scored"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,9 @@ class Verdict:
     ground truth is broken: such a rollout trains nobody. `extracted` is the answer that was read out of the completion,
     `detail` one sentence of why, `seconds` the time that checking took, `parts` the scores of the parts of a
     composition (or of the tests that passed).
+
+    A verdict of status `scored` is a learned judge's: nothing was checked, and `score` is any real number, which says
+    what a completion is worth beside another and not whether it is right.
     """
 
     score: float | None

@@ -1,19 +1,47 @@
-"""Rewards to advantages: A_i = (r_i - baseline_i) / scale_i, over the group of completions of one problem.
+"""Rewards to advantages: A_i = weight_i (r_i - baseline_i) / scale_i, over the group of completions of one problem.
 
-Every function here maps rewards `(B,)` and the group of each row `(B,)` to a value `(B,)`. Rows whose grader failed
-are not in these tensors at all.
+Every choice here maps a step's `Outcomes` to a value `(B,)`, a number for each completion. Completions whose grader
+failed are not in these tensors at all. `returns` goes on from a completion to its tokens.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from rlvr.algorithms.choices import pick
+from rlvr.algorithms.objective import Objective
 
-# Added to a standard deviation before dividing. DeepSeekMath prints no constant; small enough to leave binary rewards
-# alone (relative change below 3e-6 at G = 8), large enough to keep a group of equal rewards at zero.
-STD_EPSILON = 1e-6
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a step's completions came to: a row each, the rows of a group in any order.
+
+    `rewards` (B,); `group_index` (B,), the group of each row; `lengths_B` (B,), tokens of each completion;
+    `moving_average`, the mean reward of earlier steps; `parts` (B, K), several rewards of each completion, and
+    `part_weights` (K,), what each counts for (1 where left out); `cohort_lag_B` (B,), how far the mean reward of the
+    row's cohort lies below the mean over all (negative: above; left out: no cohort is known to lag).
+    """
+
+    rewards: Tensor
+    group_index: Tensor
+    lengths_B: Tensor
+    moving_average: float = 0.0
+    parts: Tensor | None = None
+    part_weights: Tensor | None = None
+    cohort_lag_B: Tensor | None = None
+
+
+def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
+    """`values`, with what is only rounding next to `magnitude` made an exact zero."""
+    return torch.where(values.abs() <= 4 * torch.finfo(values.dtype).eps * magnitude.abs(), 0, values)
+
+
+def divisor(scale: Tensor, magnitude: Tensor) -> Tensor:
+    """`scale`, and 1 where it is nothing: no epsilon is added, so that formulas come out as they are printed."""
+    scale = snapped(scale, magnitude)
+    return torch.where(scale == 0, 1.0, scale)
 
 
 def group_sum(values_B: Tensor, group_index: Tensor) -> Tensor:
@@ -22,78 +50,169 @@ def group_sum(values_B: Tensor, group_index: Tensor) -> Tensor:
     return totals.index_add(0, group_index, values_B)[group_index]
 
 
-def group_size(rewards: Tensor, group_index: Tensor) -> Tensor:
-    return group_sum(torch.ones_like(rewards), group_index)
+def group_size(outcomes: Outcomes) -> Tensor:
+    return group_sum(torch.ones_like(outcomes.rewards), outcomes.group_index)
 
 
-def group_mean(rewards: Tensor, group_index: Tensor) -> Tensor:
+def no_baseline(outcomes: Outcomes) -> Tensor:
+    return torch.zeros_like(outcomes.rewards)
+
+
+def group_mean(outcomes: Outcomes) -> Tensor:
     """Mean reward of the row's group."""
-    return group_sum(rewards, group_index) / group_size(rewards, group_index)
+    return group_sum(outcomes.rewards, outcomes.group_index) / group_size(outcomes)
 
 
-def leave_one_out(rewards: Tensor, group_index: Tensor) -> Tensor:
+def group_variance(outcomes: Outcomes) -> Tensor:
+    """Variance of the rewards of the row's group, with Bessel's correction; 0 for a single row."""
+    squares = group_sum((outcomes.rewards - group_mean(outcomes)) ** 2, outcomes.group_index)
+    return squares / (group_size(outcomes) - 1).clamp(min=1)
+
+
+def leave_one_out(outcomes: Outcomes) -> Tensor:
     """Mean reward of the *other* rows of the group (Kool et al., 2019; RLOO, arXiv:2402.14740).
 
     A row that is alone in its group has no others; its own reward is its baseline, so that it carries no signal.
     """
-    size = group_size(rewards, group_index)
-    others = (group_sum(rewards, group_index) - rewards) / (size - 1).clamp(min=1)
-    return torch.where(size > 1, others, rewards)
+    size = group_size(outcomes)
+    others = (group_sum(outcomes.rewards, outcomes.group_index) - outcomes.rewards) / (size - 1).clamp(min=1)
+    return torch.where(size > 1, others, outcomes.rewards)
 
 
-def batch_mean(rewards: Tensor, group_index: Tensor) -> Tensor:
+def length_weighted(outcomes: Outcomes) -> Tensor:
+    """Mean reward of the group, each row weighted by its length: the baseline of least variance where a completion's
+    squared gradient norm grows with its length (OPO, arXiv:2505.23585)."""
+    totals = group_sum(outcomes.lengths_B * outcomes.rewards, outcomes.group_index)
+    return totals / group_sum(outcomes.lengths_B, outcomes.group_index).clamp(min=1)
+
+
+def batch_mean(outcomes: Outcomes) -> Tensor:
     """Mean reward over all rows."""
-    return rewards.mean().expand_as(rewards)
+    return outcomes.rewards.mean().expand_as(outcomes.rewards)
 
 
-def no_baseline(rewards: Tensor, group_index: Tensor) -> Tensor:
-    return torch.zeros_like(rewards)
+def moving_average(outcomes: Outcomes) -> Tensor:
+    """Mean reward of earlier steps (REINFORCE with a baseline; Williams, 1992)."""
+    return torch.full_like(outcomes.rewards, outcomes.moving_average)
 
 
-def group_std(rewards: Tensor, group_index: Tensor) -> Tensor:
-    """Standard deviation of the group's rewards, with Bessel's correction as in `torch.std`; 1 for a single row."""
-    size = group_size(rewards, group_index)
-    squares = group_sum((rewards - group_mean(rewards, group_index)) ** 2, group_index)
-    std = (squares / (size - 1).clamp(min=1)).sqrt()
-    return torch.where(size > 1, std + STD_EPSILON, torch.ones_like(std))
+def no_scale(outcomes: Outcomes) -> Tensor:
+    return torch.ones_like(outcomes.rewards)
 
 
-def batch_std(rewards: Tensor, group_index: Tensor) -> Tensor:
-    """Standard deviation of all rewards of the batch."""
-    std = rewards.std() + STD_EPSILON if len(rewards) > 1 else rewards.new_ones(())
-    return std.expand_as(rewards)
+def group_std(outcomes: Outcomes) -> Tensor:
+    """Standard deviation of the group's rewards, with Bessel's correction as in `torch.std`; 1 where all are equal."""
+    return divisor(group_variance(outcomes).sqrt(), outcomes.rewards)
 
 
-def no_scale(rewards: Tensor, group_index: Tensor) -> Tensor:
-    return torch.ones_like(rewards)
+def batch_std(outcomes: Outcomes) -> Tensor:
+    """Standard deviation of all rewards of the batch; 1 where all are equal."""
+    rewards = outcomes.rewards
+    return divisor(rewards.std(correction=min(1, len(rewards) - 1)).expand_as(rewards), rewards)
 
 
-Statistic = Callable[[Tensor, Tensor], Tensor]
+def mean_of_group(outcomes: Outcomes) -> Tensor:
+    """The group's mean reward: the gradient becomes that of log p(correct) (MaxRL, arXiv:2602.02710); 1 where all are
+    wrong."""
+    return divisor(group_mean(outcomes), outcomes.rewards)
+
+
+def equal_weight(outcomes: Outcomes, objective: Objective) -> Tensor:
+    return torch.ones_like(outcomes.rewards)
+
+
+def informative(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """The variance of the group's rewards over its mean over all groups that have any: 0 for equal rewards, mean 1
+    over the groups with spread.
+
+    For a right answer with probability p that is p (1 - p): problems on the edge of what the policy can do count most.
+    What it adds up to depends on `scale`: an advantage grows with the group's standard deviation s where `scale` is
+    `none` and not at all where it is `group_std`, so that a group moves the policy by s^3 and by s^2.
+    """
+    variance = snapped(group_variance(outcomes).sqrt(), outcomes.rewards) ** 2
+    # Each row stands for 1 / size of its group, so that a large group is one group.
+    share = 1 / group_size(outcomes)
+    mean = (variance * share).sum() / ((variance > 0) * share).sum().clamp(min=1)
+    return variance / torch.where(mean > 0, mean, 1.0)
+
+
+def cohort(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """exp(strength * lag) over its mean over the rows: cohorts behind the average count more.
+
+    The exponential weights of group DRO (Sagawa et al., arXiv:1911.08731, algorithm 1), of the present lag instead of
+    one that is multiplied up step by step: a cohort that has caught up counts like the others at once.
+    """
+    if outcomes.cohort_lag_B is None:
+        return equal_weight(outcomes, objective)
+    weight = (objective.cohort_strength * outcomes.cohort_lag_B).to(outcomes.rewards.dtype).exp()
+    return weight / weight.mean()
+
+
+Statistic = Callable[[Outcomes], Tensor]
 
 BASELINES: dict[str, Statistic] = {
     "none": no_baseline,
     "mean": group_mean,
     "leave_one_out": leave_one_out,
+    "length_weighted": length_weighted,
     "batch_mean": batch_mean,
+    "moving_average": moving_average,
 }
 SCALES: dict[str, Statistic] = {
     "none": no_scale,
     "group_std": group_std,
+    "group_mean": mean_of_group,
     "batch_std": batch_std,
+}
+GROUP_WEIGHTS: dict[str, Callable[[Outcomes, Objective], Tensor]] = {
+    "none": equal_weight,
+    "informative": informative,
+    "cohort": cohort,
 }
 
 
-def advantages(rewards: Tensor, group_index: Tensor, baseline: str, scale: str) -> Tensor:
-    """A_i = (r_i - baseline_i) / scale_i.
-
-    Args: `rewards` (B,) and `group_index` (B,), the group of each row, in any order.
-    Returns: (B,). A group of equal rewards comes out as exact zeros under a group baseline.
-    """
-    if rewards.shape != group_index.shape:
-        raise ValueError(
-            f"rewards must match group_index: got {tuple(rewards.shape)}, expected {tuple(group_index.shape)}"
-        )
-    difference = rewards - pick(BASELINES, baseline, "baseline")(rewards, group_index)
+def together(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """(r - baseline) / scale of the one reward that a completion has: the verdict's score."""
+    rewards = outcomes.rewards
+    difference = rewards - pick(BASELINES, objective.baseline, "baseline")(outcomes)
     # A mean of equal numbers can miss them by one rounding, and dividing by a tiny std would blow that up into signal.
-    difference = torch.where(difference.abs() <= 4 * torch.finfo(rewards.dtype).eps * rewards.abs(), 0, difference)
-    return difference / pick(SCALES, scale, "scale")(rewards, group_index)
+    return snapped(difference, rewards) / pick(SCALES, objective.scale, "scale")(outcomes)
+
+
+def apart(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
+    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242)."""
+    if outcomes.parts is None:
+        raise ValueError(
+            "parts is missing: expected (B, K) where combine is apart; use a verifier whose verdicts have parts"
+        )
+    columns = outcomes.parts.unbind(-1)
+    weights = [1.0] * len(columns) if outcomes.part_weights is None else outcomes.part_weights.tolist()
+    each = [together(replace(outcomes, rewards=column), objective) for column in columns]
+    return torch.stack([weight * part for weight, part in zip(weights, each, strict=True)]).sum(0)
+
+
+COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": together, "apart": apart}
+
+
+def whitened(values: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1; equal values come out as exact zeros."""
+    if len(values) < 2:
+        return torch.zeros_like(values)
+    return snapped(values - values.mean(), values) / divisor(values.std(), values)
+
+
+def advantages(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """A_i = weight_i (r_i - baseline_i) / scale_i, whitened at last where the objective says so: `(B,)`.
+
+    Where the advantage differs within a completion, whitening waits for the tokens (`returns.token_advantages`).
+    A group of equal rewards comes out as exact zeros under a group baseline, before whitening.
+    """
+    rewards = outcomes.rewards
+    if rewards.shape != outcomes.group_index.shape:
+        raise ValueError(
+            f"rewards must match group_index: got {tuple(rewards.shape)}, expected {tuple(outcomes.group_index.shape)}"
+        )
+    values = pick(COMBINES, objective.combine, "combine")(outcomes, objective)
+    values = values * pick(GROUP_WEIGHTS, objective.group_weight, "group_weight")(outcomes, objective)
+    return whitened(values) if objective.whiten and not objective.advantage_per_token else values

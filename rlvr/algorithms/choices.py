@@ -1,6 +1,7 @@
 """How a choice's name becomes a function: a key of a visible dict, or `module:name` of the user's own."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TypeVar
@@ -16,8 +17,40 @@ def pick(table: Mapping[str, F], name: str, axis: str) -> F:
         module, _, attribute = name.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"{axis}: cannot load {name!r} ({error}); expected module:function") from error
-    nearest = get_close_matches(name, table, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"{axis}: got {name!r}, expected one of {', '.join(table)} or module:function{hint}")
+        except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{axis}: cannot load {name!r} ({reason}); expected module:function") from error
+    raise ValueError(
+        f"{axis}: got {name!r}, expected one of {', '.join(table)} or module:function{nearest(name, table)}"
+    )
+
+
+def check_signature(table: Mapping[str, F], name: str, function: F, axis: str) -> None:
+    """Raise `ValueError` where a function of one's own cannot be called as those of the table are."""
+    if name in table:
+        return
+    known, example = next(iter(table.items()))
+    takes = ", ".join(inspect.signature(example).parameters)
+    expected = f"expected a function of ({takes}), such as {known!r} is"
+    if not callable(function):
+        raise ValueError(f"{axis}: {name!r} is a {type(function).__name__}; {expected}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a built-in function without one
+        return
+    try:
+        signature.bind(*inspect.signature(example).parameters)
+    except TypeError as error:
+        raise ValueError(f"{axis}: {name!r} takes {signature}, {expected}") from error
+
+
+def pick_name(names: Sequence[str], name: str, axis: str) -> None:
+    """Raise `ValueError` where `name` is none of `names`, which no function of one's own can join."""
+    if name not in names:
+        raise ValueError(f"{axis}: got {name!r}, expected one of {', '.join(names)}{nearest(name, names)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'clip_low'?`, or nothing where no known name is like it."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

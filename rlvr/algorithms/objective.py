@@ -1,87 +1,176 @@
-"""A variant of policy optimization is a row of independent choices. This file holds the row and the table of presets.
+"""A variant of policy optimization is a row of independent choices. This file holds the row; `presets` the known ones.
 
 Each choice is a key of a dict beside the functions it names (`advantage.BASELINES`, `policy_loss.SURROGATES`,
 `weights.AGGREGATES`, `kl.ESTIMATORS`, `rlvr.groups.KEEP`), or `module:name` of a function of yours with the same
 signature. Nothing branches on the name of a preset.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
-from typing import Any
+from dataclasses import dataclass
+from math import inf
+
+# Baselines that compare a completion with its siblings: in a group of one they leave nothing.
+GROUP_BASELINES = ("mean", "leave_one_out", "length_weighted")
+OVERLONG = ("keep", "mask", "punish")
+KL_IN = ("loss", "reward", "token_reward")
+# DAPO (arXiv:2503.14476, section 3.4) punishes in the last 4,096 of 20,480 tokens.
+OVERLONG_SHARE = 5
 
 
 @dataclass(frozen=True)
 class Objective:
     """What is maximized, choice by choice.
 
-    baseline     what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `batch_mean`
-    scale        what the difference is divided by: `none`, `group_std`, `batch_std`, `group_mean`
-    ratio        probability ratio of each `token`, or of the whole `sequence` (geometric mean)
-    surrogate    `clip` (to [1 - clip_low, 1 + clip_high]), `reinforce`
-    aggregate    what each token weighs: `token`, `sequence`, `prompt`, `constant` (see `weights`)
-    kl, kl_coef  estimator of KL(policy || reference) in the loss: `k1`, `k2`, `k3`; 0 needs no reference at all
-    entropy_coef bonus for entropy
-    keep         which groups are trained on: `all`, `mixed` (rewards not all equal)
+    From rewards to advantages
+    combine        several rewards of one completion: `sum` (the verdict's score), `apart` (normalize each of its parts,
+                   then add up)
+    overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (softly, over the last
+                   `overlong_buffer` tokens; 0: over the last fifth of max_tokens)
+    baseline       what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `length_weighted`, `batch_mean`,
+                   `moving_average`
+    scale          what the difference is divided by: `none`, `group_std`, `group_mean`, `batch_std`
+    whiten         whether the advantages of the batch are brought to mean 0 and standard deviation 1 at last
+    discount       gamma: what a token's reward counts for the token before it
+    group_weight   what a group counts for: `none`, `informative` (mixed outcomes count more), `cohort` (cohorts behind
+                   the average count more: exp(cohort_strength x lag))
+    keep           which groups are trained on: `all`, `mixed` (rewards not all equal)
+    refill_rounds  how often a step may sample further problems in place of groups that were not kept
+    max_staleness  optimizer steps that a surplus group may wait for its turn; 0 throws it away
+
+    From log-probabilities to the loss
+    ratio          probability ratio of each `token`, or of the whole `sequence` (geometric mean)
+    surrogate      `clip`, `reinforce`, `cispo`, `band`, `band_kl`, `soft`, `geometric` (see `policy_loss`)
+    clip_low, clip_high   the ratio's range is [1 - clip_low, 1 + clip_high]; `geometric`: [e^-clip_low, e^clip_high]
+    clip_dual      `clip`: the loss of a bad token is bounded at this ratio; 0 does not bound it
+    band           `band`, `band_kl`: how far a token's probability may move
+    soft_positive, soft_negative   `soft`: temperatures of the gate for good and for bad tokens
+    correction     factor for the generator's probabilities not being the learner's: `none`, `truncate`, `mask`
+    correction_level   of each `token`, or of the whole `sequence`
+    correction_low, correction_high   the range that the factor is truncated to, or masked outside of
+    aggregate      what each token weighs: `token`, `sequence`, `sequence_sum`, `prompt`, `constant` (see `weights`)
+
+    Regularization
+    kl, kl_coef    estimator of KL(policy || reference): `k1`, `k2`, `k3`, `k3_unbiased`; 0 needs no reference at all
+    kl_in          the `loss`; the `reward` (of the whole completion, before the baseline); `token_reward` (of each
+                   token, after the baseline: see `returns`)
+    kl_target      halve or double `kl_coef` so that the KL stays near; 0 leaves it fixed
+    entropy_coef   bonus for entropy
+    entropy_target adapt `entropy_coef` so that the entropy (nats a token) does not fall below; 0 leaves it fixed
     """
 
+    combine: str = "sum"
+    overlong: str = "keep"
+    overlong_buffer: int = 0
     baseline: str = "mean"
     scale: str = "group_std"
+    whiten: bool = False
+    discount: float = 1.0
+    group_weight: str = "none"
+    cohort_strength: float = 2.0
+    keep: str = "all"
+    refill_rounds: int = 0
+    max_staleness: int = 0
+
     ratio: str = "token"
     surrogate: str = "clip"
     clip_low: float = 0.2
     clip_high: float = 0.2
+    clip_dual: float = 0.0
+    band: float = 0.15
+    soft_positive: float = 1.0
+    soft_negative: float = 1.05
+    correction: str = "none"
+    correction_level: str = "token"
+    correction_low: float = 0.0
+    correction_high: float = 2.0
     aggregate: str = "sequence"
+
     kl: str = "k3"
     kl_coef: float = 0.0
+    kl_in: str = "loss"
+    kl_target: float = 0.0
     entropy_coef: float = 0.0
-    keep: str = "all"
+    entropy_target: float = 0.0
 
     @property
     def needs_reference(self) -> bool:
         return self.kl_coef > 0
 
     @property
+    def kl_in_loss(self) -> bool:
+        return self.kl_coef != 0 and self.kl_in == "loss"
+
+    @property
+    def kl_in_reward(self) -> bool:
+        """Whether the advantages need log-probabilities first: of the policy, and of the reference."""
+        return self.kl_coef != 0 and self.kl_in != "loss"
+
+    @property
     def trains_without_advantage(self) -> bool:
         """Whether a rollout of zero advantage still has a gradient; where not, it costs no forward pass."""
-        return self.kl_coef != 0 or self.entropy_coef != 0
+        return self.kl_in_loss or self.entropy_coef != 0
+
+    @property
+    def advantage_per_token(self) -> bool:
+        """Whether the tokens of a completion have advantages of their own."""
+        return self.discount != 1 or (self.kl_coef != 0 and self.kl_in == "token_reward")
+
+    def overlong_tokens(self, max_tokens: int) -> int:
+        """The length of the stretch before `max_tokens` in which `punish` lowers the reward."""
+        return self.overlong_buffer or max(1, max_tokens // OVERLONG_SHARE)
 
 
-PRESETS: dict[str, Objective] = {
-    # Group Relative Policy Optimization. Shao et al., DeepSeekMath (arXiv:2402.03300), eq. 3 and section 4.2:
-    # A = (r - mean) / std, mean over the tokens of a completion and then over completions, k3 with coefficient 0.04.
-    # The paper does not print its clip range; 0.2 is PPO's (arXiv:1707.06347).
-    "grpo": Objective(kl_coef=0.04),
-    # "GRPO done right". Liu et al., Understanding R1-Zero-Like Training (arXiv:2503.20783), section 3.2: no division
-    # by the standard deviation (it favours too easy and too hard problems) nor by the completion's length (it favours
-    # long wrong answers) but by a constant, and no KL term.
-    "dr_grpo": Objective(scale="none", aggregate="constant"),
+# The numbers of the row, each with the range it must lie in.
+RANGES: dict[str, tuple[float, float]] = {
+    "overlong_buffer": (0, inf),
+    "discount": (0, 1),
+    "cohort_strength": (0, inf),
+    "refill_rounds": (0, inf),
+    "max_staleness": (0, inf),
+    "clip_low": (0, inf),
+    "clip_high": (0, inf),
+    "clip_dual": (0, inf),
+    "band": (0, inf),
+    "soft_positive": (1e-6, inf),
+    "soft_negative": (1e-6, inf),
+    "correction_low": (0, inf),
+    "correction_high": (0, inf),
+    "kl_coef": (0, inf),
+    "kl_target": (0, inf),
+    "entropy_coef": (0, inf),
+    "entropy_target": (0, inf),
 }
 
 
-# Baselines that compare a completion with its siblings: in a group of one they leave nothing.
-GROUP_BASELINES = ("mean", "leave_one_out")
-
-
-def resolve(choices: str | Mapping[str, Any]) -> Objective:
-    """A preset's name, or `{preset: name, choice: value, ...}`, as a row; without `preset`, from GRPO's.
-
-    Raises `ValueError` for a preset or a choice that does not exist, with the nearest one that does.
-    """
-    values = {"preset": choices} if isinstance(choices, str) else dict(choices)
-    name = values.pop("preset", "grpo")
-    if name not in PRESETS:
-        raise ValueError(f"no preset is called {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}")
-    known = [field.name for field in fields(Objective)]
-    for choice in values:
-        if choice not in known:
-            raise ValueError(
-                f"the objective has no choice {choice!r}{nearest(choice, known)}; it has: {', '.join(known)}"
-            )
-    return replace(PRESETS[name], **values)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'clip_low'?`, or nothing where no known name is like it."""
-    matches = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def contradictions(objective: Objective) -> list[str]:
+    """What is wrong with a row in itself: numbers out of range, and choices that exclude each other. One sentence each,
+    with the way out."""
+    o = objective
+    wrong = [
+        f"objective.{name}: got {getattr(o, name)}, expected {low:g} to {high:g}"
+        for name, (low, high) in RANGES.items()
+        if not low <= getattr(o, name) <= high
+    ]
+    rules = {
+        "clip_low must be at most 1 (which leaves the ratio without a lower bound), but for surrogate: geometric": (
+            o.clip_low > 1 and o.surrogate != "geometric"
+        ),
+        "clip_dual bounds what clip does not: give more than 1 + clip_high, or 0": 0 < o.clip_dual <= 1 + o.clip_high,
+        "clip_dual belongs to surrogate: clip": (
+            o.clip_dual > 0 and o.surrogate in ("reinforce", "cispo", "band", "band_kl", "soft", "geometric")
+        ),
+        "correction_low must be below correction_high": o.correction_low >= o.correction_high,
+        f"surrogate: {o.surrogate} looks at each token's own probability: it needs ratio: token": (
+            o.ratio == "sequence" and o.surrogate in ("band", "band_kl", "geometric")
+        ),
+        "refill_rounds fills places of groups that were not kept, and keep: all keeps them: add keep: mixed": (
+            o.refill_rounds > 0 and o.keep == "all"
+        ),
+        "max_staleness lets a surplus wait that only refilling leaves over: add refill_rounds": (
+            o.max_staleness > 0 and o.refill_rounds == 0
+        ),
+        "overlong_buffer is where overlong: punish lowers the reward; add it": (
+            o.overlong_buffer > 0 and o.overlong != "punish"
+        ),
+        "kl_target adapts kl_coef by halving and doubling: start from more than 0": o.kl_target > 0 and o.kl_coef == 0,
+    }
+    return wrong + [f"objective: {sentence}" for sentence, holds in rules.items() if holds]

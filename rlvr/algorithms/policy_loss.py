@@ -5,10 +5,12 @@
     surrogate   s(w, A)                             what is maximized
     loss        sum_t weight_t * (-s_t + kl_coef * KL_t - entropy_coef * H_t)
 
-The weights come from `weights.token_weights`, so that nothing is divided here.
+The weights come from `weights.token_weights`, so that nothing is divided here. A `correction` for the generator's
+probabilities is already in the advantages.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,19 +38,114 @@ def sequence_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
     return mean.expand_as(log_ratio)
 
 
-def clip(ratio: Tensor, advantages: Tensor, objective: Objective) -> Tensor:
-    """min(w A, clip(w, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, eq. 7)."""
+@dataclass(frozen=True)
+class Tokens:
+    """What a surrogate sees, all `(B, T)`: `logprobs`, `log_ratio` and `ratio` (of the level that the objective
+    chose) carry gradients, `old_logprobs`, `advantages` and `mask` are constants. Outside of the mask every
+    log-probability is 0 and every ratio 1."""
+
+    logprobs: Tensor
+    old_logprobs: Tensor
+    log_ratio: Tensor
+    ratio: Tensor
+    advantages: Tensor
+    mask: Tensor
+
+
+def clip(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """min(w A, clip(w, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, eq. 7), and for A < 0 at least dual A (dual clip,
+    arXiv:1912.09729).
+
+    For A < 0 the plain rule has no bound above; with one, max(min(w A, clip(w) A), dual A) is the rule with w held
+    below dual. For A > 0 the clip range is the tighter bound. So `clip_dual` is also the two-sided clip of INTELLECT-2
+    (arXiv:2505.07291), min(min(w, dual) A, clip(w) A), wherever dual > 1 + high.
+    """
+    advantages, ratio = tokens.advantages, tokens.ratio
+    cut_above = (advantages > 0) & (ratio > 1 + objective.clip_high)
+    cut_below = (advantages < 0) & (ratio < 1 - objective.clip_low)
     clipped = ratio.clamp(1 - objective.clip_low, 1 + objective.clip_high)
-    return torch.minimum(ratio * advantages, clipped * advantages)
+    value = torch.minimum(ratio * advantages, clipped * advantages)
+    if not objective.clip_dual:
+        return value, cut_above | cut_below
+    cut_dual = (advantages < 0) & (ratio > objective.clip_dual)
+    return torch.where(cut_dual, objective.clip_dual * advantages, value), cut_above | cut_below | cut_dual
 
 
-def reinforce(ratio: Tensor, advantages: Tensor, objective: Objective) -> Tensor:
+def reinforce(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """w A with no bound: the policy gradient itself at w = 1, importance-weighted elsewhere."""
-    return ratio * advantages
+    return tokens.ratio * tokens.advantages, torch.zeros_like(tokens.mask)
 
 
+def cispo(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """sg(clip(w, 1 - low, 1 + high)) A log pi: the weight is bounded, and no token loses its gradient (MiniMax-M1,
+    arXiv:2506.13585). What is reported as cut is where the weight was bounded."""
+    weight = tokens.ratio.detach().clamp(1 - objective.clip_low, 1 + objective.clip_high)
+    return weight * tokens.advantages * tokens.logprobs, weight != tokens.ratio.detach()
+
+
+def total_variation(tokens: Tokens) -> Tensor:
+    """|pi - pi_old| of the sampled token: the total variation between "this token" and "another one"."""
+    return (tokens.logprobs.detach().exp() - tokens.old_logprobs.exp()).abs()
+
+
+def binary_kl(tokens: Tokens) -> Tensor:
+    """p log(p / q) + (1 - p) log((1 - p) / (1 - q)) with p = pi_old, q = pi: KL between "this token" and "another"."""
+    now, old = tokens.logprobs.detach(), tokens.old_logprobs
+    # 1 - p as -expm1(log p): exact for p near 0, and held off 0 where p rounds to 1.
+    tiny = torch.finfo(now.dtype).tiny
+    rest, old_rest = (-torch.expm1(now)).clamp(min=tiny), (-torch.expm1(old)).clamp(min=tiny)
+    return old.exp() * (old - now) + old_rest * (old_rest.log() - rest.log())
+
+
+def within(divergence: Tensor, tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """w A, and nothing where the divergence is above the band and the update would raise it further."""
+    moving_on = (tokens.advantages * (tokens.ratio.detach() - 1)) > 0
+    cut = moving_on & (divergence > objective.band)
+    return torch.where(cut, 0.0, tokens.ratio * tokens.advantages), cut
+
+
+def band(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """M w A with M = 0 where |pi - pi_old| > band and A (w - 1) > 0 (DPPO, arXiv:2602.04879, binary TV, 0.15)."""
+    return within(total_variation(tokens), tokens, objective)
+
+
+def band_kl(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """As `band`, with the binary KL as distance (DPPO, arXiv:2602.04879, binary KL, 0.05)."""
+    return within(binary_kl(tokens), tokens, objective)
+
+
+def soft(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """4/tau sigmoid(tau (w - 1)) A: a gate whose slope is 1 at w = 1 and falls off smoothly (SAPO,
+    arXiv:2511.20347). Nothing is cut."""
+    good = tokens.advantages > 0
+    tau = torch.full_like(tokens.ratio, objective.soft_negative).masked_fill(good, objective.soft_positive)
+    gate = 4 / tau * torch.sigmoid(tau * (tokens.ratio - 1))
+    return gate * tokens.advantages, torch.zeros_like(tokens.mask)
+
+
+def geometric(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """A times the geometric mean of the completion's ratios, each bounded at e^high where A > 0 and at e^-low
+    elsewhere (GMPO, arXiv:2507.20673). Each token carries the value of its completion."""
+    good = tokens.advantages > 0
+    bounded = torch.where(
+        good, tokens.log_ratio.clamp(max=objective.clip_high), tokens.log_ratio.clamp(min=-objective.clip_low)
+    )
+    mean = sequence_log_ratio(bounded, tokens.mask)
+    return mean.exp() * tokens.advantages, bounded.detach() != tokens.log_ratio.detach()
+
+
+# What is maximized at each token, and which tokens' gradients the rule has cut: `(B, T)` each.
+Surrogate = Callable[[Tokens, Objective], tuple[Tensor, Tensor]]
 RATIOS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"token": token_log_ratio, "sequence": sequence_log_ratio}
-SURROGATES: dict[str, Callable[[Tensor, Tensor, Objective], Tensor]] = {"clip": clip, "reinforce": reinforce}
+SURROGATES: dict[str, Surrogate] = {
+    "clip": clip,
+    "reinforce": reinforce,
+    "cispo": cispo,
+    "band": band,
+    "band_kl": band_kl,
+    "soft": soft,
+    "geometric": geometric,
+}
 
 
 def policy_loss(
@@ -65,7 +162,7 @@ def policy_loss(
     """The loss of some rows, and what to log of it.
 
     Args: all tensors `(B, T)`; `logprobs` and `entropy` of the current policy, the others constants. `ref_logprobs` may
-    be left out where `objective.kl_coef` is 0.
+    be left out where the loss has no KL term; where given, the KL is logged.
     Returns: the scalar loss, and per-token values `(B, T)` to be averaged over the mask: `ratio`, `clip_fraction`
     (tokens whose gradient the clip range has cut), `policy_kl` (k3 from the old policy), `entropy`, `kl`.
     """
@@ -73,25 +170,26 @@ def policy_loss(
         if value.shape != mask.shape:
             raise ValueError(f"{name} must match mask: got {tuple(value.shape)}, expected {tuple(mask.shape)}")
     # Outside the mask log-probabilities mean nothing; zeroed before exp, they cannot turn into inf * 0 = nan.
-    log_ratio = torch.where(mask, logprobs - old_logprobs, 0.0).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    ratio = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask).exp()
-    surrogate = pick(SURROGATES, objective.surrogate, "surrogate")
-    per_token = -surrogate(ratio, advantages, objective)
+    logprobs, old_logprobs = torch.where(mask, logprobs, 0.0), torch.where(mask, old_logprobs, 0.0)
+    log_ratio = (logprobs - old_logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    level = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask)
+    tokens = Tokens(logprobs, old_logprobs, level, level.exp(), advantages, mask)
+    surrogate, cut = pick(SURROGATES, objective.surrogate, "surrogate")(tokens, objective)
+    per_token = -surrogate
 
-    cut_above = (advantages > 0) & (ratio > 1 + objective.clip_high)
-    cut_below = (advantages < 0) & (ratio < 1 - objective.clip_low)
     stats = {
-        "ratio": ratio,
-        "clip_fraction": (cut_above | cut_below).float(),
+        "ratio": tokens.ratio,
+        "clip_fraction": cut.float(),
         "policy_kl": log_ratio.exp() - log_ratio - 1,
         "entropy": entropy,
     }
-    if objective.kl_coef:
+    if ref_logprobs is not None:
+        stats["kl"] = kl(logprobs, torch.where(mask, ref_logprobs, 0.0), log_ratio.exp(), objective.kl)
+    if objective.kl_coef and objective.kl_in == "loss":
         if ref_logprobs is None:
             raise ValueError(
                 "ref_logprobs is missing: expected (B, T) where kl_coef > 0; set kl_coef to 0 to do without"
             )
-        stats["kl"] = kl(logprobs, torch.where(mask, ref_logprobs, logprobs.detach()), objective.kl)
         per_token = per_token + objective.kl_coef * stats["kl"]
     if objective.entropy_coef:
         per_token = per_token - objective.entropy_coef * entropy

@@ -23,8 +23,15 @@ def sequence(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
     return mask / mask.sum(-1, keepdim=True).clamp(min=1) / len(mask)
 
 
+def sequence_sum(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
+    """1 / rows: the policy gradient of whole completions, whose log-probability is a sum (RLOO, arXiv:2402.14740;
+    LUSPO, arXiv:2602.05261, which calls it a loss scaled by the completion's length)."""
+    return mask / len(mask)
+
+
 def prompt(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
-    """1 / (groups x the group's tokens): each problem counts the same, each token within it too."""
+    """1 / (groups x the group's tokens): each problem counts the same, each token within it too (DAPO,
+    arXiv:2503.14476, eq. 8, under its expectation over problems)."""
     tokens_B = group_sum(mask.sum(-1), group_index).clamp(min=1)
     return mask / tokens_B.unsqueeze(-1) / len(group_index.unique())
 
@@ -37,17 +44,20 @@ def constant(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
 AGGREGATES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "token": token,
     "sequence": sequence,
+    "sequence_sum": sequence_sum,
     "prompt": prompt,
     "constant": constant,
 }
 
 
-def token_weights(completion_mask: Tensor, group_index: Tensor, aggregate: str, max_tokens: int) -> Tensor:
+def token_weights(
+    completion_mask: Tensor, group_index: Tensor, aggregate: str, max_tokens: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """The weight of each token.
 
     Args: `completion_mask` (B, T) over all rows of one optimizer step; `group_index` (B,); `max_tokens`, the longest
     completion that sampling allows (only `constant` reads it).
-    Returns: (B, T) float32, zero outside the mask.
+    Returns: (B, T) of `dtype`, zero outside the mask.
     """
     if len(completion_mask) != len(group_index):
         raise ValueError(
@@ -55,4 +65,4 @@ def token_weights(completion_mask: Tensor, group_index: Tensor, aggregate: str, 
             f"expected {len(group_index)}"
         )
     weigh = pick(AGGREGATES, aggregate, "aggregate")
-    return weigh(completion_mask.to(torch.float32), group_index, max_tokens)
+    return weigh(completion_mask.to(dtype), group_index, max_tokens)

@@ -45,6 +45,6 @@ def load_script(path: str | None) -> Script:
     module, _, name = path.partition(":")
     try:
         script: Script = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"engine.script: cannot load {path!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        raise ConfigError(f"engine.script: cannot load {path!r}: {type(error).__name__}: {error}") from error
     return script

@@ -39,7 +39,9 @@ class VLLMEngine:
         # The engine must live in this process: weights are handed over as tensors, not as messages.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        # At WARNING it says "Failed to load weights" of layers that have none, and much that is dealt with here:
+        # whether weights arrive is proved by `weight_sync.prove_sync`. VLLM_LOGGING_LEVEL=WARNING brings it back.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         try:
             from vllm import LLM
         except ImportError as error:
@@ -62,6 +64,7 @@ class VLLMEngine:
             # A prompt that is read in pieces makes vLLM turn back a seeded generator, which CPU generators cannot.
             enable_chunked_prefill=torch.cuda.is_available(),
             disable_log_stats=True,
+            use_tqdm_on_load=False,
         )
         self.version = 0
         self.requests = 0

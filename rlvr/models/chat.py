@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rlvr.errors import DataError, ModelError
 from tasks import Message, Problem
+from tasks.table import Text
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,67 @@ class Chat:
             )
         return ids
 
+    def solved_ids(self, problem: Problem) -> tuple[list[int], list[int]]:
+        """The prompt and the worked solution of a problem. Raises `DataError` where they do not fit the context."""
+        prompt, solution = self.prompt_ids(problem.prompt), self.completion_ids(solution_of(problem))
+        if len(prompt) + len(solution) > self.context:
+            raise DataError(
+                f"problem {problem.id!r} of {problem.source!r}: its prompt has {len(prompt)} tokens and its solution "
+                f"{len(solution)}, more than the model's context of {self.context}. Leave the problem out"
+            )
+        return prompt, solution
+
     def completion_ids(self, text: str) -> list[int]:
         """The assistant's text, ended."""
         return [*self.tokenizer.encode(text, add_special_tokens=False), self.end_ids[0]]
 
+    def encode(self, prompt: Text, completion: Text) -> tuple[list[int], list[int], list[bool]]:
+        """Ids of a prompt and of what follows it, and which of the latter the assistant says (and so are learned).
+
+        Plain text is taken as it stands, and ended. Raises `DataError` for a chat template that rewrites what it wrote.
+        """
+        if isinstance(prompt, str) or isinstance(completion, str):
+            ids = self.completion_ids(str(completion))
+            return list(self.tokenizer.encode(str(prompt))), ids, [True] * len(ids)
+        prompt_ids = self.prompt_ids(prompt)
+        if len(completion) == 1:
+            ids = self.completion_ids(completion[0]["content"])
+            return prompt_ids, ids, [True] * len(ids)
+        messages = [*prompt, *completion]
+        ids = self._template(messages)
+        learned = [False] * len(ids)
+        for turn in range(len(prompt), len(messages)):
+            if messages[turn]["role"] != "assistant":
+                continue
+            before, after = self.prompt_ids(messages[:turn]), self._template(messages[: turn + 1])
+            if ids[: len(before)] != before or ids[: len(after)] != after:
+                raise DataError(
+                    f"the chat template rewrites earlier turns (seen at message {turn + 1}), so that no tokens can be "
+                    "said to be the assistant's; expected each turn to be appended. Give each answer a row of its own "
+                    "(prompt and completion), or use another template"
+                )
+            ends = [place + 1 for place in range(len(before), len(after)) if ids[place] in self.end_ids]
+            stop = ends[-1] if ends else len(after)  # a template may add a line break that the policy never writes
+            learned[len(before) : stop] = [True] * (stop - len(before))
+        last = max(place for place, is_learned in enumerate(learned) if is_learned) + 1
+        return prompt_ids, ids[len(prompt_ids) : last], learned[len(prompt_ids) : last]
+
+    def _template(self, messages: Sequence[Message]) -> list[int]:
+        return list(self.tokenizer.apply_chat_template(list(messages), return_dict=False))
+
     def text(self, completion_ids: Sequence[int]) -> str:
         """What a completion says, without special tokens."""
         return str(self.tokenizer.decode(list(completion_ids), skip_special_tokens=True))
+
+
+def solution_of(problem: Problem) -> str:
+    """The worked solution of a problem. Raises `DataError` where it has none."""
+    if problem.solution is None:
+        raise DataError(
+            f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns from them; "
+            "name the column in task.solution_column, or fill it in"
+        )
+    return problem.solution
 
 
 def make_chat(tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int], context: int, where: str) -> Chat:

@@ -4,26 +4,88 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
+from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.seeds import derive
 
+# How long the hub has to answer at all.
+HUB_SECONDS = 5.0
+
+
+def check_path(path: str) -> None:
+    """Refuse a folder that is not there, and a hub model that lies in no cache while the hub does not answer.
+
+    Raises `ModelError`. transformers would take the folder for a hub id and ask for it again and again.
+    """
+    if Path(path).is_dir():
+        return
+    expected = "expected a folder in Hugging Face format, such as runs/quickstart/model, or a hub id with one slash"
+    parent = Path(path).parent
+    if path.startswith((".", "/", "~")) or path.count("/") > 1 or (parent != Path(".") and parent.is_dir()):
+        raise ModelError(f"model.path {path!r}: there is no such folder; {expected}")
+    try:
+        if isinstance(try_to_load_from_cache(path, "config.json"), str):
+            return
+        get_session().head(hf_hub_url(path, "config.json"), timeout=HUB_SECONDS)
+    except HFValidationError as error:
+        raise ModelError(f"model.path {path!r}: there is no such folder, and it is no hub id; {expected}") from error
+    except Exception as error:  # of whatever HTTP library the hub's client uses
+        raise ModelError(
+            f"model.path {path!r}: there is no such folder, the hub's cache does not hold it, and the hub cannot be "
+            f"reached ({error}); {expected}"
+        ) from error
+
+
+def check_attention(name: str) -> None:
+    """Have transformers say, with a model of a few weights, whether it can use this attention here."""
+    tiny = Qwen3Config(
+        vocab_size=8,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=8,
+        intermediate_size=8,
+    )
+    try:
+        AutoModelForCausalLM.from_config(tiny, attn_implementation=name)
+    except (ImportError, ValueError) as error:
+        raise ModelError(
+            f"model.attention: got {name!r}, expected sdpa, eager, or another one that transformers can use here: "
+            f"{one_line(error)}"
+        ) from error
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
 
 def load_chat(path: str) -> Chat:
     """The tokenizer of a model, without its weights."""
+    check_path(path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
         config = AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"model.path {path!r} has no tokenizer or configuration that transformers can load: {error}"
+            f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
     text_config = config.get_text_config()
     ends = text_config.eos_token_id
@@ -39,30 +101,35 @@ def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
     """The policy on its device, ready to be trained. With `scratch` its weights are drawn from `seed`."""
-    if config.scratch is not None:
-        size = config.scratch
-        model: PreTrainedModel = build_model(
-            chat.tokenizer,
-            size.hidden_size,
-            size.layers,
-            size.heads,
-            size.kv_heads,
-            size.intermediate_size,
-            size.max_length,
-            size.initializer_range,
-            derive(seed, "weights"),
-        )
-    else:
-        model = load_weights_of(str(config.path), config)
+    model = (
+        load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
+    )
     model.to(device)
     check_decomposition(model)
+    if config.packing:
+        check_packing(model)
     adapters = add_adapters(model, config.lora) if config.lora else None
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
     autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile)
+    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+
+
+def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
+    """A tiny model whose weights are drawn from `seed`."""
+    return build_model(
+        chat.tokenizer,
+        size.hidden_size,
+        size.layers,
+        size.heads,
+        size.kv_heads,
+        size.intermediate_size,
+        size.max_length,
+        size.initializer_range,
+        derive(seed, "weights"),
+    )
 
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
@@ -70,11 +137,13 @@ def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
     attention = {"attn_implementation": config.attention} if config.attention else {}
     try:
         return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model.path {path!r} cannot be loaded as a causal language model: {error}") from error
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}"
+        ) from error
 
 
-def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
+def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
     """Put LoRA adapters into `model`, in float32, and freeze the rest."""
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
@@ -84,7 +153,7 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig) -> object:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=config.targets,
-        task_type="CAUSAL_LM",
+        task_type=task_type,
     )
     try:
         return get_peft_model(model, peft_config)

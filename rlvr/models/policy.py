@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from rlvr.models.logprobs import token_logprobs
+from rlvr.models.packing import token_states
 from rlvr.types import Batch
 
 
@@ -25,7 +26,8 @@ class Policy:
     """A causal language model, perhaps with LoRA adapters, that scores completions.
 
     `model` is the transformers model itself (with adapters injected where `adapters` is a peft model around it).
-    `autocast` is the dtype of matrix products, or `None` for the weights' own; `compile` runs torch.compile on scoring.
+    `autocast` is the dtype of matrix products, or `None` for the weights' own; `compile` runs torch.compile on scoring;
+    `packing` computes rows without padding between them, and a prompt that several rows of a group share once.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Policy:
         temperature: float = 1.0,
         autocast: torch.dtype | None = None,
         compile: bool = False,
+        packing: bool = False,
     ) -> None:
         self.model = model
         # Only what the learner computes: the embedded engine's shapes change with every token.
@@ -42,6 +45,7 @@ class Policy:
         self.adapters = adapters
         self.temperature = temperature
         self.autocast = autocast
+        self.packing = packing
 
     @property
     def device(self) -> torch.device:
@@ -57,11 +61,10 @@ class Policy:
         Entry `[b, t]` speaks of `input_ids[b, t]`, at the sampling temperature. The LM head runs on those tokens only.
         """
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            hidden = self.decoder(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-            ).last_hidden_state
             scored = batch.completion_mask[:, 1:]  # token t is predicted by the state at t - 1
-            states, targets = hidden[:, :-1][scored], batch.input_ids[:, 1:][scored]
+            predicting = torch.cat([scored, torch.zeros_like(scored[:, :1])], dim=1)
+            states = token_states(self.decoder, batch, predicting, self.packing)
+            targets = batch.input_ids[:, 1:][scored]
             logprobs, entropy = token_logprobs(self.model, states, targets, self.temperature, entropy_gradient)
         return TokenScores(_scatter(logprobs, scored), _scatter(entropy, scored))
 
@@ -69,28 +72,31 @@ class Policy:
         """Inside, the policy is the model that the adapters were put on: the reference policy, for free."""
         return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
 
-    @torch.no_grad()
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor.
+        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor."""
+        return merged_weights(self.model, self.adapters)
 
-        The base weights are read, never written: merging in place and back would let rounding errors pile up.
-        """
-        deltas = {}
-        if self.adapters is not None:
-            from peft.tuners.lora import LoraLayer
 
-            for name, module in self.model.named_modules():
-                if isinstance(module, LoraLayer):
-                    deltas[f"{name}.base_layer.weight"] = sum(
-                        module.get_delta_weight(a) for a in module.active_adapters
-                    )
-        for name, parameter in self.model.named_parameters():
-            if ".lora_" in name:
-                continue
-            weight = parameter.detach()
-            if name in deltas:
-                weight = (weight.float() + deltas[name].float()).to(weight.dtype)
-            yield name.replace(".base_layer", ""), weight
+@torch.no_grad()
+def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str, Tensor]]:
+    """The weights of `model` as they would be without adapters of their own, tensor by tensor.
+
+    The base weights are read, never written: merging in place and back would let rounding errors pile up.
+    """
+    deltas = {}
+    if adapters is not None:
+        from peft.tuners.lora import LoraLayer
+
+        for name, module in model.named_modules():
+            if isinstance(module, LoraLayer):
+                deltas[f"{name}.base_layer.weight"] = sum(module.get_delta_weight(a) for a in module.active_adapters)
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            continue
+        weight = parameter.detach()
+        if name in deltas:
+            weight = (weight.float() + deltas[name].float()).to(weight.dtype)
+        yield name.replace(".base_layer", ""), weight
 
 
 def _scatter(values: Tensor, scored: Tensor) -> Tensor:

@@ -1,15 +1,22 @@
 """The trainers: one readable file each. `train(config)` runs one from its start or last checkpoint to its end."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlvr.config import GRPOConfig, SFTConfig
+from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, RewardModelConfig
+from rlvr.lock import locked
 
 if TYPE_CHECKING:
     from rlvr.run import Run
 
 
-def run_trainer(config: GRPOConfig | SFTConfig) -> "Run":
-    """Run the trainer that the configuration names."""
-    from rlvr.trainers import grpo, sft
+def run_trainer(config: AnyConfig) -> "Run":
+    """Run the trainer that the configuration names, alone in its folder."""
+    from rlvr.trainers import dpo, grpo, reward_model, sft
 
-    return grpo.train(config) if isinstance(config, GRPOConfig) else sft.train(config)
+    with locked(Path(config.out)):
+        if isinstance(config, GRPOConfig):
+            return grpo.train(config)
+        if isinstance(config, DPOConfig):
+            return dpo.train(config)
+        return reward_model.train(config) if isinstance(config, RewardModelConfig) else sft.train(config)

@@ -56,6 +56,33 @@ def test_a_generous_verifier_is_caught(dataset: str) -> None:
     assert "two boxes" in as_text(found)
 
 
+def test_a_verifier_that_always_fails_is_said_to_have_judged_nothing(dataset: str) -> None:
+    found = audit(load_items(dataset), "tests.rlvr.scripts:always_fails", timeout_seconds=20.0)
+    assert not found.passed
+    lines = as_text(found).splitlines()
+    assert lines[-1] == (
+        "the verifier 'tests.rlvr.scripts:always_fails' failed on every check and has judged nothing: mend it first"
+    )
+    assert "worked solutions: false refusals unknown, nothing was judged" in lines
+    assert "failed on every check" in as_html(found)
+
+
+def test_disagreements_alone_are_a_finding(dataset: str) -> None:
+    found = audit(load_items(dataset), "math", against="tests.rlvr.test_audit:generous", timeout_seconds=20.0)
+    assert (found.mistakes, found.failures) == (0, 0)
+    assert not found.passed
+    count = len(found.disagreements)
+    assert count > 0
+    said = f"the verifier 'math' on this dataset: disagreements with 'tests.rlvr.test_audit:generous': {count}"
+    assert as_text(found).splitlines()[-1] == said
+
+
+def test_a_verifier_is_told_what_training_would_tell_it(dataset: str) -> None:
+    found = audit(load_items(dataset), "tests.rlvr.scripts:reads_the_context", timeout_seconds=20.0)
+    details = {trial.verdict.detail for section in found.sections for trial in section.trials}
+    assert details == {"row-0 asks 6 * 7?", "row-1 asks half?"}
+
+
 def test_the_page_is_self_contained_and_escapes_what_it_shows(dataset: str) -> None:
     page = as_html(audit(load_items(dataset), "math", source="<b>data</b>"))
     assert "<b>data" not in page

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from rlvr.config_file import check_config
+from rlvr.config_file import Origin, check_config
 
 
 def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "rlvr", *arguments], capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("eval",), ("config",), ("verify",), ("audit",)])
+@pytest.mark.parametrize("command", [(), ("train",), ("eval",), ("config",), ("presets",), ("verify",), ("audit",)])
 def test_help_answers_with_an_example_and_without_torch(command: tuple[str, ...]) -> None:
     done = rlvr(*command, "--help")
     assert done.returncode == 0, done.stderr
@@ -28,14 +28,36 @@ def test_config_prints_what_loads_again() -> None:
     import yaml
 
     done = rlvr("config", "configs/quickstart.yaml", "objective=grpo", "seed=5")
-    config = check_config(yaml.safe_load(done.stdout), "printed")
+    config = check_config(yaml.safe_load(done.stdout), Origin("printed"))
     assert (config.seed, config.objective.kl_coef) == (5, 0.04)
+
+
+def test_config_prints_and_then_says_what_train_would_refuse() -> None:
+    done = rlvr("config", "configs/quickstart.yaml", "objective={preset: grpo, surrogate: clop}")
+    assert "surrogate: clop" in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: objective.surrogate: got 'clop', expected one of clip")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_presets_are_listed_and_explained() -> None:
+    listed = rlvr("presets").stdout.splitlines()
+    assert len(listed) == 18
+    assert listed[1] == (
+        "dr_grpo               GRPO done right: no std (it favours too easy and too hard problems), no division by a "
+        "completion's length (it favours long wrong answers), no KL"
+    )
+    explained = rlvr("presets", "gspo").stdout
+    assert "arXiv:2507.18071" in explained
+    assert "* ratio: sequence\n" in explained
+    assert "  kl_in: loss\n" in explained
+    assert rlvr("presets", "gsop").stderr.startswith("error: no preset is called 'gsop'; did you mean 'gspo'?")
 
 
 def test_an_error_is_one_sentence_and_no_traceback() -> None:
     done = rlvr("train", "configs/quickstart.yaml", "grup_size=4")
     assert done.returncode == 1
-    assert done.stderr == "error: configs/quickstart.yaml: unknown key 'grup_size'; did you mean 'group_size'?\n"
+    assert done.stderr == "error: override 'grup_size=4': unknown key 'grup_size'; did you mean 'group_size'?\n"
 
 
 def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:

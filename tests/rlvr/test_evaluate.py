@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import pytest
 
 from rlvr.engines.scripted import ScriptedEngine
 from rlvr.evaluate import evaluate, majority_score, mean, proportion
 from rlvr.models.chat import Chat
 from rlvr.types import Group, Rollout, Sampling
+from tasks import Problem
 from tasks.arithmetic import Arithmetic
 from verifiers import Verdict
 
@@ -22,10 +25,28 @@ def test_the_wilson_interval_stays_honest_at_the_ends() -> None:
 
 
 def test_the_interval_of_a_mean_is_over_problems() -> None:
-    found = mean([0.0, 0.5, 1.0, 0.5])
+    # Variance (0.25 + 0.25) / 4 = 0.125, so 4 * 0.25 / 0.125 = 8 effective draws of p = 0.5:
+    # half = 1.96 sqrt(0.25 / 8 + 1.96^2 / 256) / (1 + 1.96^2 / 8) = 0.2848.
+    found = mean([0.0, 0.5, 1.0, 0.5], samples=8)
     assert found.mean == 0.5
-    half = 1.959964 * ((0.5 / 3) / 4) ** 0.5
-    assert found.high - found.mean == pytest.approx(half)
+    assert found.low == pytest.approx(0.2152, abs=1e-4)
+    assert found.high == pytest.approx(0.7848, abs=1e-4)
+
+
+def test_scores_that_are_all_or_nothing_have_the_interval_of_a_proportion() -> None:
+    assert mean([1.0] * 8 + [0.0] * 2, samples=4) == proportion([True] * 8 + [False] * 2)
+
+
+@pytest.mark.parametrize("samples", [1, 8])
+def test_a_mean_of_nothing_or_of_everything_is_not_certain(samples: int) -> None:
+    # z^2 / (n + z^2) with n = 512: what 512 problems can say, however often each was tried.
+    none, all_of_them = mean([0.0] * 512, samples), mean([1.0] * 512, samples)
+    assert (none.low, none.high) == (0.0, pytest.approx(0.00745, abs=1e-5))
+    assert (all_of_them.low, all_of_them.high) == (pytest.approx(0.99255, abs=1e-5), 1.0)
+
+
+def test_problems_that_are_all_equally_hard_count_by_their_samples() -> None:
+    assert mean([0.5] * 10, samples=4) == proportion([True, False] * 20)
 
 
 def answered(*pairs: tuple[str | None, float]) -> Group:
@@ -63,4 +84,22 @@ def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> N
     means = {name: estimate.mean for name, estimate in found.estimates.items()}
     assert means == {"greedy": 1.0, "avg@4": 0.5, "pass@4": 1.0, "maj@4": 1.0}
     assert found.truncated == 0
-    assert found.metrics()["eval/avg@4"] == 0.5
+    figures = found.metrics()
+    assert figures["eval/avg@4"] == 0.5
+    assert {problem.cohort for problem in problems} == {"2 steps", "3 steps"}
+    assert figures["eval/avg@4/cohort/2 steps"] == figures["eval/avg@4/cohort/3 steps"] == 0.5
+    assert figures["eval/greedy/cohort/3 steps"] == 1.0
+
+
+def test_lengths_are_of_correct_and_of_incorrect_completions(chat: Chat) -> None:
+    problems = Arithmetic().held_out(2)
+
+    def script(prompt: str, seed: int, number: int) -> str:
+        return "even more words 2" if number % 2 else "1"
+
+    def grade(problem: Problem, completions: Sequence[str]) -> list[Verdict]:
+        return [Verdict(float(text == "1"), "correct" if text == "1" else "wrong") for text in completions]
+
+    figures = evaluate(problems, 2, Sampling(40), ScriptedEngine(script, chat), chat, grade, seed=0).metrics()
+    assert figures["eval/length_correct"] == len(chat.completion_ids("1"))
+    assert figures["eval/length_incorrect"] == len(chat.completion_ids("even more words 2"))

@@ -1,5 +1,6 @@
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -35,15 +36,10 @@ def test_the_time_left_is_that_of_the_steps_left() -> None:
     assert display.seconds_left(20) == pytest.approx(100.0, abs=1.0)
 
 
-def test_in_a_terminal_there_is_a_bar_with_the_figures() -> None:
-    program = (
-        "from rlvr.progress import Display\n"
-        "with Display('grpo', 4, 0) as display:\n"
-        "    display.say('evaluated')\n"
-        f"    [display.show(done, {METRICS!r}) for done in range(1, 5)]\n"
-    )
+def shown_in_a_terminal(columns: int, program: str) -> list[str]:
+    """The rows that are left on a terminal when the program has ended."""
     main, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "160", "TERM": "xterm"}
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
     process = subprocess.Popen([sys.executable, "-c", program], stdout=terminal, stderr=terminal, env=environment)
     os.close(terminal)
     shown = b""
@@ -55,9 +51,53 @@ def test_in_a_terminal_there_is_a_bar_with_the_figures() -> None:
         if not piece:
             break
         shown += piece
+    os.close(main)
     assert process.wait() == 0
-    text = shown.decode()
-    assert "evaluated" in text
-    assert "4/4" in text
-    assert "reward 0.250" in text
-    assert "0:00 left" in text
+    rows = [""]
+    for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", shown.decode()):
+        if piece == "\n":
+            rows.append("")
+        elif piece.endswith("A") and piece.startswith("\x1b"):  # one row up
+            rows.pop()
+        elif piece == "\x1b[2K" or piece == "\r":
+            rows[-1] = "" if piece == "\x1b[2K" else rows[-1]
+        elif not piece.startswith("\x1b"):
+            rows[-1] = piece or rows[-1]
+    return [row.rstrip() for row in rows if row.strip()]
+
+
+PROGRAM = (
+    "import time\n"
+    "from rlvr.progress import Display\n"
+    "with Display('grpo', 4, 0) as display:\n"
+    "    with display.doing('evaluating'):\n"
+    "        display.say('evaluated')\n"
+    f"    [display.show(done, {METRICS!r}) for done in range(1, 5)]\n"
+)
+
+
+FIRST, SECOND = (
+    "loss 0.500  reward 0.250  accuracy 0.250  length 21  kept 50%",
+    "sample tok/s 12,346  learn tok/s 6,789",
+)
+
+
+@pytest.mark.parametrize(("columns", "figures"), [(160, [f"{FIRST}  {SECOND}"]), (80, [FIRST, SECOND])])
+def test_in_a_terminal_the_bar_has_its_row_and_the_figures_theirs(columns: int, figures: list[str]) -> None:
+    rows = shown_in_a_terminal(columns, PROGRAM)
+    assert rows[0] == "evaluated"
+    assert re.fullmatch(r"grpo .{20} 4/4 0:00:00 0:00 left", rows[1])
+    assert rows[2:] == figures
+
+
+def test_what_is_no_step_is_shown_while_it_lasts() -> None:
+    rows = shown_in_a_terminal(
+        80, PROGRAM.replace("display.say('evaluated')", "import os; time.sleep(0.5); os._exit(0)")
+    )
+    assert rows[1:] == ["evaluating ..."]
+
+
+def test_without_a_terminal_it_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("grpo", steps=25, done=0) as display, display.doing("evaluating 8 problems"):
+        pass
+    assert capsys.readouterr().out == "grpo: evaluating 8 problems ...\n"

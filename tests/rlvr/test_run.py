@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from rlvr.config import ModelConfig
-from rlvr.config_file import load_config
+from rlvr.config_file import Origin, check_config, load_config
 from rlvr.errors import ConfigError, DataError, DivergenceError, GraderError, ModelError, WeightSyncError
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy, save_model
@@ -161,9 +163,23 @@ def test_a_model_without_a_chat_template_is_refused(tiny: Path) -> None:
         grpo.train(recipe(tiny))
 
 
-def test_a_model_that_is_not_there_is_refused(tiny: Path) -> None:
-    with pytest.raises(ModelError, match=r"model.path '.*nowhere' has no tokenizer or configuration"):
-        grpo.train(recipe(tiny, **{"model.path": tiny.parent / "nowhere"}))
+@pytest.mark.parametrize("path", ["{parent}/nowhere", "./nowhere", "runs/a/model", "tests/nowhere", "~/nowhere"])
+def test_a_folder_that_is_not_there_is_no_hub_id(tiny: Path, path: str) -> None:
+    path = path.format(parent=tiny.parent)
+    with pytest.raises(ModelError, match=rf"^model.path '{path}': there is no such folder; expected a folder in Hug"):
+        grpo.train(recipe(tiny, **{"model.path": path}))
+
+
+def test_a_folder_without_a_model_is_refused(tiny: Path) -> None:
+    with pytest.raises(ModelError, match=r"model.path '.*' has no tokenizer or configuration"):
+        grpo.train(recipe(tiny, **{"model.path": tiny.parent}))
+
+
+def test_a_hub_model_without_a_network_is_one_sentence_at_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"^model.path 'some/model': .* the hub cannot be reached \(.*\); expected a"):
+        grpo.train(recipe(tiny, **{"model.path": "some/model"}))
+    assert not (tiny.parent / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -172,15 +188,114 @@ def test_a_model_that_is_not_there_is_refused(tiny: Path) -> None:
         ({"objective.surrogate": "clap"}, "objective.surrogate: got 'clap', expected one of .*did you mean 'clip'"),
         ({"objective.baseline": "nowhere:mean"}, "objective.baseline: cannot load 'nowhere:mean'"),
         ({"verify.verifier": "maths"}, "verify.verifier: .*did you mean 'math'"),
+        (
+            {"objective": "{preset: dr_grpo, max_staleness: 2}"},
+            "max_staleness lets a surplus wait .* add refill_rounds",
+        ),
+        (
+            {"objective": "{preset: dapo, overlong_buffer: 41}"},
+            "overlong_buffer is 41, and sampling.max_tokens only 40",
+        ),
         ({"device": "tpu9"}, "device: got 'tpu9', expected auto, cpu, cuda"),
+        ({"engine": "scripted"}, "engine.script: got None, expected module:function"),
+        ({"engine.script": "tests.rlvr.scripts:absent"}, "engine.script: cannot load .*AttributeError"),
+        ({"model.attention": "flash_attentoin"}, "model.attention: got 'flash_attentoin', expected sdpa, eager"),
     ],
 )
 def test_choices_that_name_nothing_are_refused_before_the_run_folder_is_claimed(
     tiny: Path, override: dict[str, str], said: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises((ConfigError, ModelError), match=said):
         grpo.train(recipe(tiny, **override))
     assert not (tiny.parent / "run").exists()
+
+
+def test_what_the_cold_start_would_only_find_in_the_end_is_refused_before_it(tmp_path: Path) -> None:
+    small = [f"out={tmp_path / 'run'}", "model.scratch={hidden_size: 16, heads: 2, kv_heads: 2}", "steps=1"]
+    for override, said in [
+        ("engine=scripted", "engine.script: got None"),
+        ("model.attention=nope", "model.attention: got 'nope'"),
+    ]:
+        with pytest.raises((ConfigError, ModelError), match=said):
+            run_trainer(load_config("configs/quickstart.yaml", [*small, override]))
+        assert not (tmp_path / "run").exists()
+
+
+def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "1+1?", "answer": "2"}\n' * 5)
+    task = f"task={{name: dataset, train: {rows}}}"
+    config = load_config("configs/quickstart.yaml", [f"out={tmp_path / 'run'}", task, "cold_start.task={}"])
+    with pytest.raises(DataError, match=r"problem 'train-\d' of '.*' has no worked solution.*task.solution_column"):
+        run_trainer(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_runs_in_one_folder_at_once_are_refused_with_the_pid(tiny: Path) -> None:
+    config = recipe(tiny)
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import pathlib, sys, time\n"
+            "from rlvr.lock import locked\n"
+            "with locked(pathlib.Path(sys.argv[1])):\n"
+            "    print('held', flush=True)\n"
+            "    time.sleep(60)\n",
+            config.out,
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(ConfigError, match=rf"^out: process {holder.pid} is running in '.*run'; wait for its end"):
+        run_trainer(config)
+    holder.kill()  # a death that cleans up nothing lets go of the lock all the same
+    holder.wait()
+    holder.stdout.close()
+    assert run_trainer(config).done == 3
+    assert run_trainer(config).done == 3
+
+
+def test_adapters_of_a_model_from_nothing_come_after_a_cold_start_of_all_weights(tmp_path: Path) -> None:
+    overrides = [
+        f"out={tmp_path / 'run'}",
+        "model={scratch: {hidden_size: 32, layers: 2, heads: 2, kv_heads: 1, intermediate_size: 48}, lora: {rank: 2}}",
+        "cold_start={steps: 2, rows_per_step: 4, task: {}}",
+        "steps=1",
+        "prompts_per_step=2",
+        "group_size=2",
+        "eval.problems=0",
+        "engine={name: scripted, script: 'tests.rlvr.scripts:half_right'}",
+        "verify.verifier=tests.rlvr.scripts:coin",
+    ]
+    run = run_trainer(load_config("configs/quickstart.yaml", overrides))
+    assert all(".lora_" in name for name in run.learner.policy.trainable())
+    from safetensors.torch import load_file
+
+    first = load_file(tmp_path / "run/cold_start/checkpoints/step-000002/weights.safetensors")
+    assert "model.embed_tokens.weight" in first
+    assert not any("lora" in name for name in first)
+
+
+def test_fine_tuning_adapters_on_random_weights_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model.lora would put adapters on the random weights of model.scratch"):
+        check_config(
+            {"trainer": "sft", "model": {"scratch": {}, "lora": {}}, "task": "arithmetic", "steps": 1}, Origin("mine")
+        )
+
+
+def test_fine_tuning_that_samples_nothing_does_not_ask_for_room_to_sample(tmp_path: Path) -> None:
+    path = tmp_path / "sft.yaml"
+    path.write_text(
+        "trainer: sft\nsteps: 1\nrows_per_step: 2\n"
+        "model: {scratch: {hidden_size: 16, layers: 1, heads: 1, kv_heads: 1, intermediate_size: 9, max_length: 128}}\n"
+        "task: {name: arithmetic, min_steps: 1, max_steps: 1}\n"
+        "eval: {at_start: false, at_end: false}\n"
+    )
+    assert run_trainer(load_config(path, [f"out={tmp_path / 'run'}"])).done == 1
+    with pytest.raises(DataError, match=r"sampling.max_tokens=512 that is more than the model's context of 128"):
+        run_trainer(load_config(path, [f"out={tmp_path / 'evaluated'}", "eval.at_end=true"]))
 
 
 def test_minibatches_and_epochs_take_as_many_optimizer_steps_with_exact_ratios(tiny: Path) -> None:
@@ -241,12 +356,13 @@ def test_a_broken_grader_is_no_accuracy_of_zero(tiny: Path) -> None:
     assert not (tiny.parent / "run/rollouts").exists()  # the evaluation before the first step said so
 
 
-def test_a_row_without_an_answer_is_one_sentence_whenever_it_comes(tiny: Path, tmp_path: Path) -> None:
+def test_a_row_without_an_answer_is_one_sentence_before_the_first_step(tiny: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(f'{{"question": "1+{n}?", "answer": {"null" if n == 5 else n + 1}}}\n' for n in range(9)))
     task = f"{{name: dataset, train: {rows}, held_out_rows: 1}}"
     with pytest.raises(DataError, match="row train-5: column 'answer' is empty"):
         grpo.train(recipe(tiny, task=task, steps=8))
+    assert not (tiny.parent / "run").exists()
 
 
 def test_going_on_is_said(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,3 +374,91 @@ def test_going_on_is_said(tiny: Path, capsys: pytest.CaptureFixture[str]) -> Non
     shutil.rmtree(tiny.parent / "run/model")
     grpo.train(config)
     assert "grpo goes on after step 2" in capsys.readouterr().out
+
+
+def ledger(run: Run) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    files = sorted((run.folder / "rollouts").glob("*.parquet"))
+    return [row for path in files for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+REFILLED = "{preset: dr_grpo, keep: mixed, refill_rounds: 4, max_staleness: %d}"
+
+
+def test_groups_without_spread_are_replaced_until_the_batch_is_full(tiny: Path) -> None:
+    config = {"group_size": 2, "prompts_per_step": 4, "steps": 4}
+    run = grpo.train(recipe(tiny, objective=REFILLED % 0, **config))
+    rows = metrics(run)[1:]
+    assert all(row["groups/fullness"] == 1.0 for row in rows)
+    assert all(row["groups/sampled"] == row["groups/dropped"] + 4 for row in rows)
+    assert sum(row["groups/refill_rounds"] for row in rows) >= 4  # every other pair has no spread
+    assert all(row["groups/pending"] == row["groups/staleness_max"] == 0 for row in rows)
+    plain = metrics(grpo.train(recipe(tiny, objective="{keep: mixed}", out=tiny.parent / "plain", **config)))[1:]
+    assert min(row["groups/fullness"] for row in plain) < 1.0
+
+
+def test_a_surplus_is_trained_on_a_step_later_and_every_completion_is_in_the_ledger_once(tiny: Path) -> None:
+    config = {"group_size": 2, "prompts_per_step": 4, "steps": 8}
+    run = grpo.train(recipe(tiny, objective=REFILLED % 2, **config))
+    rows = metrics(run)[1:]
+    assert all(row["groups/fullness"] == 1.0 for row in rows)
+    assert max(row["groups/pending"] for row in rows) > 0
+    assert max(row["groups/staleness_max"] for row in rows) in (1, 2)
+    sampled = 2 * sum(int(row["groups/sampled"]) for row in rows)
+    completions = ledger(run)
+    assert len(completions) + 2 * len(run.pending) == sampled
+    old = [row for row in completions if row["policy_version"] < row["step"] - 1]
+    assert old
+    assert all(row["advantage"] is not None for row in old)
+    hasty = grpo.train(recipe(tiny, objective=REFILLED % 0, out=tiny.parent / "hasty", **config))
+    assert sum(row["groups/sampled"] for row in metrics(hasty)[1:]) > sampled / 2
+
+
+def test_a_batch_that_cannot_be_filled_says_so_once_with_percentages(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = grpo.train(recipe(tiny, "always_five", objective=REFILLED % 0, steps=3))
+    said = capsys.readouterr().out
+    assert "warning: 0 of 2 groups were found in 5 rounds of sampling (0% of 10 sampled groups were kept): " in said
+    assert said.count("rounds of sampling") == 1
+    assert "100% of groups are all wrong" in said
+    assert metrics(run)[1]["groups/fullness"] == 0.0
+    assert run.learner.step == 0
+
+
+def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "1+{n}?", "answer": {n + 1}}}\n' for n in range(5)))
+    task = f"{{name: dataset, train: {rows}, held_out_rows: 1}}"  # four to train on
+    run = grpo.train(recipe(tiny, "always_four", task=task, steps=5, selection="{skip_solved: 1, revisit_after: 2}"))
+    asked = [{row["problem_id"] for row in ledger(run) if row["step"] == step} for step in range(1, 6)]
+    assert len(asked[0] | asked[1]) == 4  # all are solved, and rest for two steps
+    assert run.history.problems.keys() == asked[0] | asked[1]
+    assert run.history.problems["train-0"].solved_in_a_row > 1
+
+
+def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = grpo.train(
+        recipe(tiny, engine="transformers", steps=2, prompts_per_step=8,
+               **{"sampling.top_p": 0.5, "sampling.max_tokens": 6, "verify.verifier": "tests.rlvr.scripts:by_text"})
+    )  # fmt: skip
+    assert capsys.readouterr().out.count("warning: with sampling.top_p=0.5 and top_k=0") == 1
+    row = metrics(run)[1]
+    assert 0.5 <= row["rollout_ratio/p01"] <= row["rollout_ratio/p50"] <= row["rollout_ratio/p99"] <= 1.0 + 1e-5
+    assert row["rollout_ratio/outside"] > 0.9
+
+
+def test_a_kl_target_moves_the_coefficient_and_the_run_logs_it(tiny: Path) -> None:
+    objective = "{preset: grpo, kl_target: 1.0e-9}"
+    run = grpo.train(recipe(tiny, objective=objective, steps=4, prompts_per_step=8, **{"optimizer.lr": 1e-2}))
+    coefficients = [row["objective/kl_coef"] for row in metrics(run)[1:]]
+    assert coefficients == [0.04, 0.02, 0.04, 0.08]  # the first step starts at the reference: its KL is 0
+
+
+def test_lengths_memory_and_cohorts_are_measured(tiny: Path) -> None:
+    run = grpo.train(recipe(tiny, prompts_per_step=8, steps=1, **{"eval.problems": 4}))
+    before, step = metrics(run)[:2]
+    assert step["speed/peak_memory_mb"] > 100
+    assert {"completion/length_correct", "completion/length_incorrect", "cohort/1 steps"} <= step.keys()
+    assert {"eval/greedy/cohort/1 steps", "eval/avg@8/cohort/1 steps", "eval/length_correct"} <= before.keys()

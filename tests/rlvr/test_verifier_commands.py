@@ -27,11 +27,57 @@ def test_a_file_of_pairs_is_verified_and_counted(tmp_path: Path) -> None:
     assert [json.loads(line)["score"] for line in lines] == [1.0, 0.0]
 
 
-def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"completion": "#### 5"}\n', r"line 1: the key 'answer' is missing; expected .* got completion$"),
+        (b'{"completion": "5", "answer": "5"}\n{"compl', r"line 2: got '\{\"compl', which is not JSON"),
+        (b"[1, 2]\n", r"line 1: got '\[1, 2\]', expected a JSON object"),
+        (b"\x89PNG\r\n\x1a\n\xff", r"is no text in UTF-8 \(byte 0\); expected a .jsonl file"),
+        (b"", r"has no lines; expected \{\"completion\""),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "pairs.jsonl"
-    path.write_text('{"completion": "#### 5"}\n')
-    with pytest.raises(DataError, match="line 1: expected"):
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said):
         RUNNER.invoke(app, ["verify", "--input", str(path)], catch_exceptions=False)
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder; expected a .jsonl file"):
+        RUNNER.invoke(app, ["verify", "--input", str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(DataError, match="there is no such file"):
+        RUNNER.invoke(app, ["audit", str(tmp_path / "no.jsonl")], catch_exceptions=False)
+
+
+def test_a_verifier_is_called_as_training_calls_it(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"completion": "5", "answer": "5", "prompt": "2+3?"}\n')
+    told = RUNNER.invoke(app, ["verify", "--verifier", "tests.rlvr.scripts:reads_the_context", "--input", str(path)])
+    assert "line-1 asks 2+3?" in told.output
+    typed = ["verify", "5", "5", "--prompt", "1+4?", "--verifier", "tests.rlvr.scripts:reads_the_context"]
+    assert "command-line asks 1+4?" in RUNNER.invoke(app, typed).output
+    deaf = ["5", "5", "--verifier", "tests.rlvr.scripts:without_context"]
+    assert "unexpected keyword argument 'prompt'" in RUNNER.invoke(app, ["verify", *deaf]).output
+    tested = RUNNER.invoke(app, ["verifier", "test", "tests.rlvr.scripts:without_context", "--timeout-seconds", "20"])
+    assert tested.exit_code == 1
+    assert "unexpected keyword argument 'prompt'" in tested.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "5", "5", "--workers", "0"],
+        ["verify", "5", "5", "--timeout-seconds", "-1"],
+        ["audit", "rows.jsonl", "--rows", "-1"],
+        ["verifier", "test", "math", "--timeout-seconds", "0"],
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(arguments: list[str]) -> None:
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 2
+    assert f"Invalid value for '{arguments[-2]}'" in done.output  # what follows are typer's words
 
 
 def test_an_unknown_verifier_is_refused_with_the_nearest_name() -> None:

@@ -60,6 +60,21 @@ def start_a_program_and_wait(payload: str) -> None:
     program.wait()
 
 
+def end(payload: int) -> None:
+    """End this process: by the signal `payload`, or with the exit code 3 for 0."""
+    if not payload:
+        os._exit(3)
+    os.kill(os.getpid(), payload)
+    time.sleep(5)
+
+
+def compute(seconds: float) -> None:
+    """Use the processor for so long."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 def sleep(payload: float) -> float:
     time.sleep(payload)
     return payload

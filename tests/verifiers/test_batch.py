@@ -1,6 +1,8 @@
 """The call that trainers use: order, deadlines, and failures that are not wrong answers."""
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,25 @@ def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ValueError, match="no verifier is called 'maths': did you mean 'math'"):
         get_verifier("maths")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def check(:\n", r"SyntaxError: invalid syntax \(mine_0.py, line 1\)"),
+        ("check = nothing\n", "NameError: name 'nothing' is not defined"),
+        ("raise SystemExit('bye')\n", "SystemExit: bye"),
+        ("class check:\n    def __init__(self, size): ...\n", "cannot be made of its class: .*'size'"),
+    ],
+)
+def test_a_file_with_a_mistake_is_one_sentence(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine_0.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine_0", raising=False)
+    with pytest.raises(ValueError, match=rf"the verifier 'mine_0:check' .*{said}"):
+        get_verifier("mine_0:check")
 
 
 def test_a_path_that_cannot_be_loaded_says_so() -> None:

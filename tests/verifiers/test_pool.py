@@ -58,11 +58,34 @@ def test_a_job_past_its_deadline_is_killed_and_the_others_are_not_harmed(pool: W
     assert outcomes[1].detail == "stopped after 0.5 s"
 
 
+def test_a_job_is_stopped_by_what_it_computes_and_not_by_what_it_waits_for(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:compute", [30.0, 0.01], 20.0, cpu_seconds=0.2)
+    assert [outcome.failure for outcome in outcomes] == ["timeout", ""]
+    assert outcomes[0].detail == "stopped after computing 0.2 s"
+    (outcome,) = pool.run(f"{HERE}:sleep", [0.5], 20.0, cpu_seconds=0.2)
+    assert outcome.failure == ""
+
+
+def test_what_a_worker_computed_before_is_not_counted_against_its_next_job(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:compute", [0.15] * 4, 20.0, cpu_seconds=0.3, workers=1)
+    assert [outcome.failure for outcome in outcomes] == [""] * 4
+
+
 def test_a_job_that_wants_too_much_memory_fails_alone(pool: WorkerPool) -> None:
     (outcome,) = pool.run(f"{HERE}:hoard", [None], 5.0)
     assert outcome.failure == "raised"
     assert "MemoryError" in outcome.detail
     assert pool.run(f"{HERE}:add", [(2, 3)], 5.0)[0].value == 5
+
+
+def test_how_a_worker_ended_is_said_and_memory_is_guessed_at_for_sigkill_only(pool: WorkerPool) -> None:
+    outcomes = pool.run(f"{HERE}:end", [0, 11, 9], 5.0)
+    assert [outcome.failure for outcome in outcomes] == ["died"] * 3
+    assert [outcome.detail for outcome in outcomes] == [
+        "the worker ended itself with exit code 3",
+        "the worker was ended by signal 11 (Segmentation fault)",
+        "the worker was ended by signal 9 (Killed): out of memory?",
+    ]
 
 
 def test_a_program_that_a_job_has_started_is_killed_with_it(pool: WorkerPool, tmp_path: Path) -> None:

@@ -13,41 +13,30 @@ import math
 from fractions import Fraction
 from functools import reduce
 
+from verifiers.math.functions import collect_angles, function
 from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.polynomials import (
+    CONSTANT,
     TRIAL_LIMIT,
+    UNIT,
     Monomial,
     Poly,
+    Quotient,
+    Undefined,
+    Unsupported,
     accumulate,
     add,
     content_of,
-    exact_function,
     factorize,
     merge,
     render,
     render_monomial,
 )
 
-Quotient = tuple[Poly, Poly]
-
 MAX_TERMS = 300
 MAX_PRODUCTS = 6_000
 MAX_EXPANDED_POWER = 24
-CONSTANT: Monomial = ()
-UNIT: Poly = {CONSTANT: Fraction(1)}
-EXACT_SINES = {
-    Fraction(0): (Fraction(0), 1), Fraction(1, 6): (Fraction(1, 2), 1), Fraction(1, 4): (Fraction(1, 2), 2),
-    Fraction(1, 3): (Fraction(1, 2), 3), Fraction(1, 2): (Fraction(1), 1),
-}  # fmt: skip
-
-
-class Unsupported(Exception):
-    """The expression has a part that this algebra does not know."""
-
-
-class Undefined(Exception):
-    """The expression has no value: a division by zero."""
 
 
 class Algebra:
@@ -56,11 +45,13 @@ class Algebra:
     def __init__(self) -> None:
         self.relations: dict[str, tuple[int, Poly]] = {"i": (2, {CONSTANT: Fraction(-1)})}
         self.dependent: set[str] = set()  # generators of which independence is not known
+        self.angles: dict[Monomial, int] = {}  # by how much each part of an angle is divided: trigonometric functions
         self.assumed_positive = False  # whether a variable was taken as positive on the way
         self.work = 0
 
     def equal(self, left: Node, right: Node) -> bool | None:
         """Whether two expressions are equal; `None` where that is not decided here. Raises as the module says."""
+        collect_angles(self, left, right)
         difference = self.difference(left, right)
         if not difference:
             return True
@@ -70,6 +61,11 @@ class Algebra:
         """The numerator of `left - right`."""
         (top, bottom), (other_top, other_bottom) = self.quotient(left), self.quotient(right)
         return add(self.multiply(top, other_bottom), self.multiply(other_top, bottom), -1)
+
+    def opaque(self, key: str) -> Quotient:
+        """A generator of which nothing is known but that equal keys are equal."""
+        self.dependent.add(key)
+        return {((key, 1),): Fraction(1)}, UNIT
 
     def independent(self, poly: Poly) -> bool:
         return not any(generator in self.dependent for monomial in poly for generator, _ in monomial)
@@ -164,7 +160,7 @@ class Algebra:
             top, bottom = self.quotient(args[0])
             return self.multiply(top, {((r"\pi", 1),): Fraction(1, 180)}), bottom
         if head == "fn":
-            return self.function(args[0], args[1:])
+            return function(self, args[0], args[1:])
         if head == "big":
             return self.opaque("big " + args[0] + ",".join(self.key(part) for part in args[1:]))
         raise Unsupported(head)
@@ -307,114 +303,6 @@ class Algebra:
                     self.dependent.add(key)
                 result = self.multiply(result, {((key, rest // common),): Fraction(1)})
         return result
-
-    # Functions
-
-    def function(self, name: str, args: tuple[Node, ...]) -> Quotient:
-        if name in ("sin", "cos", "tan", "cot", "sec", "csc") and len(args) == 1:
-            return self.trigonometric(name, self.quotient(args[0]))
-        if name == "arccos" and len(args) == 1:
-            half_turn: Quotient = {((r"\pi", 1),): Fraction(1, 2)}, UNIT
-            return self.sum(half_turn, self.quotient(Node("neg", (Node("fn", ("arcsin", args[0])),))))
-        if name == "log" and len(args) == 2:
-            return self.divide(self.logarithm(self.quotient(args[0])), self.logarithm(self.quotient(args[1])))
-        quotients = [self.quotient(argument) for argument in args]
-        values = [self.rational(quotient) for quotient in quotients]
-        if all(value is not None for value in values):
-            exact = exact_function(name, [value for value in values if value is not None])
-            if exact is not None:
-                return {CONSTANT: exact} if exact else {}, UNIT
-        if name == "abs" and len(args) == 1:
-            top, bottom = quotients[0]
-            if top and min(top.items())[1] < 0:
-                top = {monomial: -value for monomial, value in top.items()}
-            key = f"abs({self.key_of((top, bottom))})"
-            if bottom == UNIT:
-                self.relations.setdefault(key, (2, self.multiply(top, top)))
-            self.dependent.add(key)
-            return {((key, 1),): Fraction(1)}, UNIT
-        return self.opaque(f"{name}({','.join(self.key_of(quotient) for quotient in quotients)})")
-
-    def opaque(self, key: str) -> Quotient:
-        self.dependent.add(key)
-        return {((key, 1),): Fraction(1)}, UNIT
-
-    def trigonometric(self, name: str, angle: Quotient) -> Quotient:
-        if name in ("sec", "csc"):
-            return self.divide((UNIT, UNIT), self.trigonometric("cos" if name == "sec" else "sin", angle))
-        if name in ("tan", "cot"):
-            sine, cosine = self.trigonometric("sin", angle), self.trigonometric("cos", angle)
-            return self.divide(sine, cosine) if name == "tan" else self.divide(cosine, sine)
-        turn = self.turn(angle)
-        if turn is not None:
-            exact = self.exact_sine(turn if name == "sin" else turn + Fraction(1, 2))
-            if exact is not None:
-                return exact
-        top, bottom = angle
-        sign = 1
-        if top and min(top.items())[1] < 0:
-            top = {monomial: -value for monomial, value in top.items()}
-            sign = -1 if name == "sin" else 1
-        argument = self.key_of((top, bottom))
-        sine_key, cosine_key = f"sin({argument})", f"cos({argument})"
-        self.dependent.update((sine_key, cosine_key))
-        self.relations.setdefault(sine_key, (2, {CONSTANT: Fraction(1), ((cosine_key, 2),): Fraction(-1)}))
-        return {((sine_key if name == "sin" else cosine_key, 1),): Fraction(sign)}, UNIT
-
-    def turn(self, angle: Quotient) -> Fraction | None:
-        """The rational multiple of pi that an angle is."""
-        top, bottom = angle
-        if not top:
-            return Fraction(0)
-        if bottom == UNIT and len(top) == 1 and ((r"\pi", 1),) in top:
-            return top[((r"\pi", 1),)]
-        return None
-
-    def exact_sine(self, turn: Fraction) -> Quotient | None:
-        turn %= 2
-        sign = 1
-        if turn >= 1:
-            turn, sign = turn - 1, -1
-        found = EXACT_SINES.get(min(turn, 1 - turn))
-        if found is None:
-            return None
-        rational, radicand = found
-        if not rational:
-            return {}, UNIT
-        return self.multiply({CONSTANT: sign * rational}, self.rational_root(Fraction(radicand), 2)), UNIT
-
-    def logarithm(self, argument: Quotient) -> Quotient:
-        """The natural logarithm, of products as a sum."""
-        total: Poly = {}
-        for poly, sign in ((argument[0], 1), (argument[1], -1)):
-            if not poly:
-                raise Undefined("the logarithm of zero")
-            if len(poly) != 1:
-                key = f"ln({render(poly)})"
-                self.dependent.add(key)
-                accumulate(total, ((key, 1),), Fraction(sign))
-                continue
-            ((monomial, coefficient),) = poly.items()
-            if coefficient < 0:
-                raise Unsupported("the logarithm of a negative number")
-            for integer, direction in ((coefficient.numerator, sign), (coefficient.denominator, -sign)):
-                for prime, times in factorize(integer):
-                    self.dependent.add(f"ln({prime})")
-                    accumulate(total, ((f"ln({prime})", 1),), Fraction(direction * times))
-            self.assumed_positive |= monomial != CONSTANT
-            for generator, exponent in monomial:
-                if generator == "e":
-                    accumulate(total, CONSTANT, Fraction(sign * exponent))
-                    continue
-                scale = Fraction(sign * exponent)
-                if generator.startswith("root") and len(self.relations[generator][1]) == 1:
-                    degree, inner = self.relations[generator]
-                    for part, factor in self.logarithm((inner, UNIT))[0].items():
-                        accumulate(total, part, factor * scale / degree)
-                    continue
-                self.dependent.add(f"ln({generator})")
-                accumulate(total, ((f"ln({generator})", 1),), scale)
-        return total, UNIT
 
     # Keys
 

@@ -75,6 +75,8 @@ def function_arguments(parser: "Parser") -> list[Node]:
     while (token := parser.peek()).kind in ("num", "sym") or (token.kind == "cmd" and token.value == "frac"):
         if token.kind == "num":
             raise Unreadable("a number behind an argument")
+        if token.value == "e" and parser.peek(1).value == "^":
+            break  # \\sin x e^x is a product
         node = parser.make("mul", node, parser.power())
     while parser.peek() in (Token("op", "/"), Token("op", "/", True)) and node.head in ("sym", "mul", "num"):
         parser.advance()

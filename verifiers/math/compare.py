@@ -7,12 +7,13 @@ decide and numbers do not refute is left in `pending` for sympy: the answer is t
 from collections.abc import Sequence
 from fractions import Fraction
 
-from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.algebra import Algebra
 from verifiers.math.confirm import can_be_confirmed
-from verifiers.math.labels import concluded, grouped_by_label, label_of, unlabelled
+from verifiers.math.labels import concluded, grouped_by_label, is_numbering, label_of, name_one_thing, unlabelled
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
 from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
+from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
 from verifiers.math.shapes import (
@@ -24,6 +25,7 @@ from verifiers.math.shapes import (
     names_in,
     percentage,
     plain_words,
+    split_letter,
     split_unit,
     variables,
 )
@@ -57,6 +59,10 @@ class Comparison:
                 product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))
                 if self.surely_same(product, truth) if our_unit else self.surely_same(ours, product):
                     return True
+            if not our_unit:
+                ours, our_unit = split_letter(ours, true_unit)
+            elif not true_unit:
+                truth, true_unit = split_letter(truth, our_unit)
             return not contradict(our_unit, true_unit) and self.same(ours, truth)
         if "matrix" in (ours.head, truth.head) or has_matrix(ours) or has_matrix(truth):
             return self.same_matrix(matrix_of(ours), matrix_of(truth))
@@ -123,7 +129,7 @@ class Comparison:
     def labels_settled(self, left: list[Node], right: list[Node]) -> tuple[list[Node], list[Node]]:
         """`x=1, y=2`: matched by label against labels; without their labels against bare values."""
         ours, theirs = [label_of(item) for item in left], [label_of(item) for item in right]
-        if all(ours) and all(theirs) and len(set(ours)) > 1:
+        if all(ours) and all(theirs) and len(set(ours)) > 1 and not is_numbering(ours, theirs):
             return left, right
         return [unlabelled(item) for item in left], [unlabelled(item) for item in right]
 
@@ -162,7 +168,7 @@ class Comparison:
         if ours.head == truth.head == "rel":
             if ours.args[0] == truth.args[0] == "=":
                 label = label_of(ours)
-                if label and label == label_of(truth) and self.same(ours.args[2], truth.args[2]):
+                if label and name_one_thing(label, label_of(truth)) and self.same(ours.args[2], truth.args[2]):
                     return True
                 return self.same_equation(ours, truth)
             if ours.args[0] == truth.args[0] and ours.args[0] in (
@@ -231,6 +237,9 @@ class Comparison:
         """Intervals, unions of them and inequalities in one variable, as pieces of the real line."""
         if is_inequality(ours) and is_inequality(truth) and names_in(ours) != names_in(truth):
             return False
+        if {ours.head, truth.head} == {"cap", "seq"}:  # "x > 2, x < 5": a comma can mean "and"
+            return self.matched(list(flattened(ours, "cap")) if ours.head == "cap" else ours.args,
+                                list(flattened(truth, "cap")) if truth.head == "cap" else truth.args)  # fmt: skip
         left, right = region(ours), region(truth)
         if left is None or right is None:
             if ours.head == truth.head == "chain" and ours.args[0] == truth.args[0]:

@@ -33,6 +33,7 @@ MARK = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a tokenizer leaves at the end
+THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
     r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
@@ -63,6 +64,8 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     _, closed, after = text.rpartition("</think>")
     if closed:
         text = after
+    elif THINKING.match(text):
+        return Extraction((), "", "the thinking never ends")
     if "\\\\boxed" in text:  # escaped twice on its way here
         text = text.replace("\\\\boxed", "\\boxed")
     marks, broken = _marks(text)

@@ -1,7 +1,6 @@
 r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
 
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
-from verifiers.math.parse import FUNCTION_LETTERS
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.shapes import variables
 
@@ -29,12 +28,39 @@ def concluded(node: Node) -> Node:
             return Node("rel", ("=", sides[0], sides[-1]))
         else:
             return Node("rel", ("=", sides[-2], sides[-1]))
+    if node.head == "fn" and len(node.args) > 2 and node.args[0].isupper():
+        return Node("group", ("(", ")", *node.args[1:]))  # the point P(2, 3)
+    if node.head == "mul" and is_point_name(node.args[0]) and node.args[1].head == "group":
+        return node.args[1]
     if node.head == "rel" and node.args[0] == "~":
         _, left, right = node.args
         return right if is_label(left) else left if is_near(left, right) else node
     if node.head == "rel" and node.args[0] == "=" and is_label(node.args[2]) and not is_label(node.args[1]):
         return Node("rel", ("=", node.args[2], node.args[1]))
     return node
+
+
+def is_point_name(node: Node) -> bool:
+    return node.head == "sym" and len(node.args[0]) == 1 and node.args[0].isupper()
+
+
+def name_one_thing(label: Node, other: Node | None) -> bool:
+    """Whether two labels are the same; `f(x) = 3x` and `y = 3x` are the same function too."""
+    y = symbol("y")
+    if label == other or other is None:
+        return label == other
+    function = other if label == y else label if other == y else y
+    return function.head == "fn" and len(function.args) == 2 and function.args[1].head == "sym"
+
+
+def is_numbering(ours: list[Node | None], theirs: list[Node | None]) -> bool:
+    """Whether labels only number one name, as `x_1 = 2, x_2 = 3` does the solutions of an equation in `x`."""
+    names = {one.args[0] if one is not None and one.head == "sym" else "" for one in (*ours, *theirs)}
+    return (
+        len({name.partition("_")[0] for name in names}) == 1
+        and "" not in names
+        and any("_" not in name for name in names)
+    )
 
 
 def is_near(left: Node, right: Node) -> bool:
@@ -53,8 +79,10 @@ def is_label(node: Node) -> bool:
     if node.head == "text":
         return True
     if node.head == "fn":
-        named = node.args[0] == "abs" or node.args[0].rstrip("'") in FUNCTION_LETTERS
+        named = node.args[0] == "abs" or len(node.args[0].removesuffix("^{-1}").rstrip("'")) == 1
         return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
+    if node.head == "matrix":
+        return all(one.head == "sym" for row in node.args[1:] for one in row)
     if node.head == "group":
         return all(one.head == "sym" for one in node.args[2:])
     if node.head == "ratio":

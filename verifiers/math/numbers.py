@@ -10,13 +10,17 @@ from fractions import Fraction
 
 from verifiers.math.limits import MAX_DIGITS, MAX_EXPONENT
 
+UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen""".split()  # noqa: SIM905
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
 WORDS = {
-    word: value
-    for value, word in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-        seventeen eighteen nineteen twenty""".split()  # noqa: SIM905
-    )
+    **{word: value for value, word in enumerate(UNITS)},
+    **{word: 10 * value for value, word in enumerate(TENS, start=2)},
+    **{f"{ten} {UNITS[unit]}": 10 * value + unit for value, ten in enumerate(TENS, start=2) for unit in range(1, 10)},
+    "hundred": 100,
+    "one hundred": 100,
 }
+SPELLED = re.compile(r"[A-Za-z]+[ -]?[A-Za-z]*", re.ASCII)
 MAX_NUMBER_CHARS = 160
 MIN_ROUNDED_DIGITS = 9  # a decimal of so many significant digits may stand for the endless number it is rounded from
 
@@ -48,8 +52,9 @@ SEPARATORS = re.compile(r"[^\d.]")
 
 def read_number(text: str) -> Number | None:
     """The number that `text` is, or `None` if it is not one number and nothing else. Currency signs are dropped."""
-    if text.isalpha():
-        return Number(Fraction(WORDS[text.lower()])) if text.lower() in WORDS else None
+    if text[:1].isalpha():
+        spelled = text.lower().replace("-", " ") if SPELLED.fullmatch(text) else ""
+        return Number(Fraction(WORDS[spelled])) if spelled in WORDS else None
     if DIGITS_ONLY.fullmatch(text):
         return Number(Fraction(int(text)))
     if not text.isascii():

@@ -5,21 +5,18 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
-import re
-from fractions import Fraction
-
+from verifiers.math.brackets import bars, bracketed
 from verifiers.math.commands import command, environment, function
-from verifiers.math.limits import MAX_DEPTH, MAX_EXPONENT, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import INFINITY, Node, number, symbol
+from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
+from verifiers.math.nodes import Node, number, symbol, symbols_of
+from verifiers.math.quantities import degrees, literal, mixed, ordinal, with_unit
 from verifiers.math.tokens import END, Token, Unreadable, tokenize
-from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 
-SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 FUNCTION_LETTERS = frozenset("fghPFGQ")
-TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
-REALS = symbol("mathbb R")
+SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
+MINUS_ONE = Node("neg", (number(1),))
 
 
 def parse(text: str) -> Node:
@@ -42,8 +39,9 @@ class Parser:
         self.inside_bars = 0
         self.in_set = False
 
-    def peek(self) -> Token:
-        return self.tokens[self.position] if self.position < len(self.tokens) else END
+    def peek(self, ahead: int = 0) -> Token:
+        position = self.position + ahead
+        return self.tokens[position] if position < len(self.tokens) else END
 
     def advance(self) -> Token:
         token = self.peek()
@@ -77,18 +75,28 @@ class Parser:
         if self.depth > MAX_DEPTH:
             raise TooMuch(f"nested deeper than {MAX_DEPTH}")
         found: list[Node] = []
+        joints: set[str] = set()
         while True:
+            joint = ""
             while self.peek().kind == "sep":
-                self.advance()
+                joint = self.advance().value
             token = self.peek()
             if token is END or token.kind == "close" or (token.kind == "env" and closing == "env"):
                 break
+            if found:
+                joints.add(joint)
             found.append(self.relation())
+            if self.accept("op", "over"):
+                found[-1] = self.make("div", found[-1], self.relation())
+            elif self.accept("op", "choose"):
+                found[-1] = self.make("fn", "binom", found[-1], self.relation())
             if len(found) > MAX_LIST_ITEMS:
                 raise TooMuch(f"more than {MAX_LIST_ITEMS} items")
             if self.peek().kind != "sep":
                 break
         self.depth -= 1
+        if joints in ({"and"}, {"or"}) and about_one_name(found):  # 2 < x and x < 5
+            return [self.make("cap" if joints == {"and"} else "union", *found)]
         return found
 
     def relation(self) -> Node:
@@ -181,7 +189,7 @@ class Parser:
                     right = self.make("neg", right)
                 node = self.make("mul" if operator == "*" else "div", node, right)
             elif token.kind == "text":
-                node = self.with_unit(node)
+                node = with_unit(self, node)
             elif self.begins_factor(token):
                 node = self.juxtaposed(node)
             else:
@@ -205,54 +213,25 @@ class Parser:
             if token == Token("cmd", "frac") or token == Token("cmd", "frac", True):
                 right = self.power()
                 if right.head == "div" and all(part.head == "num" for part in right.args):
-                    return self.mixed(left, right)
+                    return mixed(self, left, right)
                 return self.make("mul", left, right)
             if token.kind == "num" and token.spaced:
                 numerator = self.advance()
                 if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:
-                    return self.mixed(left, self.make("div", literal(numerator), literal(self.advance())))
+                    return mixed(self, left, self.make("div", literal(numerator), literal(self.advance())))
                 self.position = start
-        if token.kind == "num":
+        last = left.args[-1] if left.head == "mul" else left
+        if token.kind == "num" and (last.head not in SPELLED_OUT or (before.kind == "num" and not token.spaced)):
             raise Unreadable("two numbers side by side")
         return self.make("mul", left, self.power())
-
-    def mixed(self, whole: Node, fraction: Node) -> Node:
-        numerator, denominator = (part.args[0] for part in fraction.args)
-        if not 0 <= numerator < denominator or denominator.denominator != 1:
-            raise Unreadable("a mixed number with an improper fraction")
-        return number(whole.args[0] + Fraction(numerator, denominator))
-
-    def with_unit(self, node: Node) -> Node:
-        unit = self.advance().value
-        first = unit.lower().split()[0]
-        if first in SCALES:
-            node = self.make("mul", node, number(SCALES[first]))
-            unit = unit[len(first) :].strip()
-            if not unit and self.peek().kind != "text":
-                return node
-        elif first in COMPUTING_WORDS:
-            raise Unreadable(f"arithmetic in words: {first}")
-        while True:
-            if self.accept("op", "^"):
-                exponent = self.argument()
-                unit += f"^{exponent.args[0]}" if exponent.head == "num" else "^?"
-            elif self.peek().kind == "text":
-                unit += " " + self.advance().value
-            elif self.accept("op", "/") and self.peek().kind == "text":
-                unit += "/" + self.advance().value
-            else:
-                break
-        if TAKEN_BACK & set(unit.lower().split()) or not SPOTLESS_UNIT.fullmatch(unit):
-            raise Unreadable(f"words that are no unit: {unit}"[:60])
-        return self.make("unit", node, unit)
 
     def power(self) -> Node:
         base = self.postfix()
         if not self.accept("op", "^"):
             return base
         if self.accept("op", "circ") or self.accept("op", "degree"):
-            return self.degrees(base)
-        if self.ordinal():
+            return degrees(self, base)
+        if ordinal(self):
             return base
         if self.peek() in (Token("op", "'"), Token("op", "*")):
             return self.make("fn", self.advance().value, base)
@@ -260,7 +239,7 @@ class Parser:
             start = self.position
             self.advance()
             if (self.accept("op", "circ") or self.accept("op", "degree")) and self.accept("close", "}"):
-                return self.degrees(base)
+                return degrees(self, base)
             self.position = start
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -270,26 +249,11 @@ class Parser:
         if negative:
             exponent = self.make("neg", exponent)
         self.depth -= 1
+        if exponent == MINUS_ONE and base.head == "sym" and base.args[0] in FUNCTION_LETTERS:
+            inverse = self.applied(base.args[0] + "^{-1}")
+            if inverse is not None:
+                return inverse
         return self.trailing(self.make("pow", base, exponent))
-
-    def degrees(self, base: Node) -> Node:
-        node = self.trailing(self.make("degree", base))
-        scale = TEMPERATURES.get(self.peek().value) if self.peek().kind == "sym" else None
-        if scale is None:
-            return node
-        self.advance()
-        return self.make("unit", node, scale)
-
-    def ordinal(self) -> bool:
-        """Whether an exponent only says "the 21st"; then it is read over."""
-        start = self.position
-        braced = self.accept("open", "{")
-        if self.peek().kind == "text" and self.peek().value in ("st", "nd", "rd", "th"):
-            self.advance()
-            if not braced or self.accept("close", "}"):
-                return True
-        self.position = start
-        return False
 
     def trailing(self, node: Node) -> Node:
         """Marks after a power: `x^2!`, `50^\\circ`."""
@@ -353,11 +317,11 @@ class Parser:
         if kind == "fn":
             return function(self, value)
         if kind == "open":
-            return self.bracketed(value)
+            return bracketed(self, value)
         if kind == "cmd":
             return command(self, value)
         if kind == "op" and value in ("|", "||"):
-            return self.bars(value)
+            return bars(self, value)
         if kind == "op" and value in ("-", "+"):
             node = self.power()
             return self.make("neg", node) if value == "-" else node
@@ -376,15 +340,28 @@ class Parser:
 
     def named(self, name: str) -> Node:
         node = self.make("sym", name)
-        following = self.peek()
-        if name.rstrip("'") in FUNCTION_LETTERS and following.kind == "open" and following.value == "(":
-            start = self.position
-            self.advance()
+        if name.rstrip("'") in FUNCTION_LETTERS or (len(name.rstrip("'")) == 1 and self.is_defined()):
+            return self.applied(name) or node  # h(a+b) is a product
+        return node
+
+    def is_defined(self) -> bool:
+        """Whether `(t) =` follows: then the name before it is a function of `t`."""
+        ahead = 1
+        while self.peek(ahead).kind == "sym" and self.peek(ahead + 1).kind == "sep":
+            ahead += 2
+        opened = self.peek().kind == "open" and self.peek().value == "("
+        closed = self.peek(ahead).kind == "sym" and self.peek(ahead + 1).kind == "close"
+        return opened and closed and self.peek(ahead + 2).kind == "rel" and self.peek(ahead + 2).value == "="
+
+    def applied(self, name: str) -> Node | None:
+        """The function called `name` of what follows in round brackets, if these are names and numbers."""
+        start = self.position
+        if self.accept("open", "("):
             arguments = self.item_list("(")
             if self.accept("close", ")") and arguments and all(one.head in NAMES for one in arguments):
                 return self.make("fn", name, *arguments)
-            self.position = start  # h(a+b) is a product
-        return node
+        self.position = start
+        return None
 
     def argument(self) -> Node:
         r"""What a command or an index takes: a braced group, or one token (one digit of a number)."""
@@ -408,68 +385,15 @@ class Parser:
             raise Unreadable("brackets that do not match")
         return node
 
-    def bracketed(self, opening: str) -> Node:
-        outside = self.inside_bars, self.in_set
-        self.inside_bars, self.in_set = 0, opening == "set"
-        found = self.item_list(opening)
-        self.inside_bars, self.in_set = outside
-        token = self.advance()
-        closing = token.value
-        if token.kind != "close":
-            if opening == "set" and token.kind == "op" and closing in ("|", "mid", ":"):
-                return self.condition(found)
-            raise Unreadable("a bracket that is never closed")
-        if opening == "{":
-            if closing != "}" or not found:
-                raise Unreadable("brackets that do not match")
-            return found[0] if len(found) == 1 else self.make("seq", *found)
-        if opening == "set":
-            if closing != "set":
-                raise Unreadable("brackets that do not match")
-            return self.make("set", *found)
-        if opening in ("floor", "ceil"):
-            if closing != opening or len(found) != 1:
-                raise Unreadable("brackets that do not match")
-            return self.make("fn", opening, found[0])
-        if closing in ("floor", "ceil", "}", "set") or (opening == "<") != (closing == ">"):
-            raise Unreadable("brackets that do not match")
-        if not found:
-            raise Unreadable("empty brackets")
-        if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
-            return found[0]
-        return self.make("group", opening, closing, *found)
 
-    def condition(self, variable: list[Node]) -> Node:
-        """What holds of the elements of `{x | x > 3}`: the set is that region."""
-        conditions = self.item_list("set")
-        if len(variable) != 1 or len(conditions) != 1 or not self.accept("close", "set"):
-            raise Unreadable("a set given by several conditions")
-        among = variable[0].args[2] if variable[0].head == "rel" and variable[0].args[0] == "in" else REALS
-        if among != REALS or conditions[0].head not in ("rel", "chain", "seq", "union"):
-            raise Unreadable("a set that is no region of the real line")
-        return conditions[0]
-
-    def bars(self, kind: str) -> Node:
-        self.inside_bars += 1
-        node = self.sum()
-        self.inside_bars -= 1
-        if not self.accept("op", kind):
-            raise Unreadable("a bar that is never closed")
-        return self.make("fn", "abs" if kind == "|" else "norm", node)
+def about_one_name(items: list[Node]) -> bool:
+    """Whether all items are inequalities between one and the same variable and something."""
+    names = set()
+    for item in items:
+        if item.head != "rel" or item.args[0] not in ("<", "<=", ">", ">="):
+            return False
+        names |= symbols_of(item) or {""}
+    return len(names) == 1
 
 
-def literal(token: Token) -> Node:
-    """The exact value of a number token."""
-    text = token.value
-    if "r" in text:
-        finite, _, period = text.partition("r")
-        whole, _, fixed = finite.partition(".")
-        shift = 10 ** len(fixed)
-        value = Fraction(int((whole or "0") + fixed), shift) + Fraction(int(period), shift * (10 ** len(period) - 1))
-        return number(value)
-    if "e" in text and abs(int(text.partition("e")[2])) > MAX_EXPONENT:
-        raise TooMuch(f"a power of ten beyond {MAX_EXPONENT}")
-    return number(Fraction(text.rstrip(".")))
-
-
-__all__ = ["INFINITY", "Unreadable", "parse"]
+__all__ = ["Unreadable", "parse"]

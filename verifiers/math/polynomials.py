@@ -9,6 +9,18 @@ TRIAL_LIMIT = 1_000  # of the primes that roots are factored by
 
 Monomial = tuple[tuple[str, int], ...]
 Poly = dict[Monomial, Fraction]
+Quotient = tuple[Poly, Poly]
+
+CONSTANT: Monomial = ()
+UNIT: Poly = {CONSTANT: Fraction(1)}
+
+
+class Unsupported(Exception):
+    """The expression has a part that this algebra does not know."""
+
+
+class Undefined(Exception):
+    """The expression has no value: a division by zero."""
 
 
 def accumulate(poly: Poly, monomial: Monomial, value: Fraction) -> None:

@@ -1,12 +1,16 @@
 """Intervals, unions and inequalities in one variable as pieces of the real line."""
 
+import math
 from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
 
-from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.algebra import Algebra
 from verifiers.math.labels import is_label
 from verifiers.math.limits import TooMuch
 from verifiers.math.nodes import CONSTANTS, INFINITY, Node, walk
+from verifiers.math.polynomials import Undefined, Unsupported
+from verifiers.math.probe import NoValue, evaluate
 from verifiers.math.shapes import variables
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -36,6 +40,9 @@ def region(node: Node) -> list[Piece] | None:
                 return None
             pieces += found
         return pieces
+    if node.head == "cap":
+        parts = [region(part) for part in node.args]
+        return reduce(meet, parts[1:], parts[0])
     if node.head == "sym" and node.args[0] in ("mathbb R", r"\R"):
         return [REAL_LINE]
     if node.head == "minus" and node.args[1].head == "set":
@@ -70,6 +77,36 @@ def region(node: Node) -> list[Piece] | None:
         if set(operators) <= {"<", "<="}:
             return [("(" if operators[0] == "<" else "[", ")" if operators[1] == "<" else "]", low, high)]
     return None
+
+
+def meet(left: list[Piece] | None, right: list[Piece] | None) -> list[Piece] | None:
+    """What two regions have in common; `None` where the order of their ends is not known."""
+    if left is None or right is None:
+        return None
+    pieces: list[Piece] = []
+    for opening, closing, low, high in left:
+        for other_opening, other_closing, other_low, other_high in right:
+            ends = [position(end) for end in (low, other_low, high, other_high)]
+            if None in ends:
+                return None
+            bottom, other_bottom, top, other_top = (end for end in ends if end is not None)
+            if other_bottom > bottom or (other_bottom == bottom and other_opening == "("):
+                bottom, opening, low = other_bottom, other_opening, other_low
+            if other_top < top or (other_top == top and other_closing == ")"):
+                top, closing, high = other_top, other_closing, other_high
+            if bottom < top or (bottom == top and opening == "[" and closing == "]"):
+                pieces.append((opening, closing, low, high))
+    return pieces
+
+
+def position(end: Node) -> float | None:
+    if end in (INFINITY, MINUS_INFINITY):
+        return math.inf if end == INFINITY else -math.inf
+    try:
+        value = evaluate(end, {})
+    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
+        return None
+    return value.real if value.imag == 0 else None
 
 
 def punctured(pieces: list[Piece] | None, points: tuple[Node, ...]) -> list[Piece] | None:

@@ -17,7 +17,9 @@ ANNOUNCED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
-FILLER = re.compile(r"^(?:therefore|thus|then|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*")
+FILLER = re.compile(
+    r"^(?:(?:therefore|thus|then|clearly|obviously|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*)+"
+)
 REASON = re.compile(r",?\s(?:since|because)\s")
 MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
@@ -31,7 +33,7 @@ def announced(text: str) -> tuple[str, ...]:
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
     lowered = text.lower()
-    position = max(lowered.rfind(word) for word in ("answer", "option is", "choice is"))
+    position = max(lowered.rfind(word) for word in ("answer", "option is", "choice is", "solution is", "result is"))
     while position >= 0:
         start = max(0, position - 16)
         found = ANNOUNCED.search(text, start, min(len(text), position + 200))
@@ -40,7 +42,7 @@ def announced(text: str) -> tuple[str, ...]:
         position = lowered.rfind("answer", 0, position)
         if position >= 0 and len(text) - position > ANNOUNCED_CHARS:
             return ()
-    if position < 0 or not found:
+    if position < 0 or not found or HYPOTHETICAL.search(text[max(0, found.start() - 80) : found.start()]):
         return ()
     rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
     rest = FILLER.sub("", rest)
@@ -74,11 +76,22 @@ def final_answer(text: str) -> tuple[str, ...]:
 
 CONCLUDED_VALUE = re.compile(
     r"(?:\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*="  # arithmetic alone: "makes 9 * 2 = 18"
-    r"|\b(?:is|are|equals|be|by|was|of|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
+    r"|\b(?:is|are|equals|be|(?<!divisible )(?<!divided )(?<!multiplied )by|was|total of"
+    r"|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
     r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
-    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)(?![\w^+*/=-])",
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)"
+    r"(?:\s?(?:[cmk]?m[²³]|€|£))?(?![\w^+*/=-])",
     re.IGNORECASE | re.ASCII,
 )
+STATED = re.compile(
+    r"\b(?:which|it|this|that|answer|number|result|total|value)(?:\s+is|'s|\s+equals)\s+"
+    r"(?P<value>[-$€£]{0,2}\d[\d,./]*)(?:\s?(?:[cmk]?m[²³]|[€£%]))?\s*[.!]?\s*\Z",
+    re.IGNORECASE | re.ASCII,
+)
+HEDGE = re.compile(
+    r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of)\b", re.IGNORECASE
+)
+ONE_OF_SEVERAL = re.compile(r"=\s*\$?[-\d./]+\$?\s*(?:,|,?\s*\b(?:and|or)\b)\s*\$?\Z")  # x = 41, y =
 SHARE = re.compile(
     r"(?:\b(?:half|third|quarter|fourth|fifth|sixth|tenth|double|triple|percent|most|all|out|rest|sum|product)s?|%|\d)\s+\Z",
     re.IGNORECASE,
@@ -87,10 +100,22 @@ CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNO
 ODD_END = re.compile(r"['!]{2}|;")  # 42!! and 42'' are no prose
 ODD_START = re.compile(r"[()]{2}\s*\Z")
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
+MISLEADING = re.compile(  # what stands before a number that is not what the sentence states
+    r"\b(?:of|by|after|before|than|from|through|first|next|last|another|but|except|near|nearly|almost|close to|up to|"
+    r"check|try|see|example|page|step|question|problem|case)\s+[-$€£]?\Z",
+    re.IGNORECASE,
+)
+AMOUNT_OF = re.compile(
+    r"\b(?:total|profit|cost|price|distance|value|score|average|amount|answer|result|area|length|sum|income|bill|speed|rate)"
+    r"\s+of\s+[-$€£]?\Z",
+    re.IGNORECASE,
+)
+HYPOTHETICAL = re.compile(r"\b(?:assum\w*|suppos\w*|if|whether|unless|imagine|pretend)\b[^.!?\n]*\Z", re.IGNORECASE)
+ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
-    r"wrong|incorrect|false|never|maybe|perhaps|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
-    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
+    r"wrong|incorrect|false|never|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|january|february|march|april|may|june|july|august|september|october|november|december|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
 
@@ -109,12 +134,14 @@ def concluded(text: str) -> tuple[str, ...]:
             value, begin, end = found["value"], found.start(), found.end()
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
         return ()  # "half of 18"
+    if ONE_OF_SEVERAL.search(sentence[:begin]):
+        return ()
     return (value,) if value and _is_prose(sentence[end:]) and not ODD_END.match(sentence[end:]) else ()
 
 
 def loosely(sentence: str) -> tuple[str, ...]:
     """What a sentence states: the words after its last "is", and its only number."""
-    after_is = re.split(r"\s(?:is|are|equals|be|by)\s", sentence)[-1].strip()
+    after_is = re.split(r"\s(?:is|are|equals|be|given by)\s", sentence)[-1].strip()
     return ((after_is,) if after_is else ()) + _only_number(sentence)
 
 
@@ -129,6 +156,8 @@ def _only_number(text: str) -> tuple[str, ...]:
     if len(numbers) != 1:
         return ()
     before, after = text[: numbers[0].start()], text[numbers[0].end() :]
+    if MISLEADING.search(before[-40:]) and not AMOUNT_OF.search(before[-40:]):
+        return ()
     if not re.search(r"[A-Za-z]{2}", before + after) or re.match(r"\w", after) or re.search(r"\w$", before):
         return ()
     if ODD_END.match(after) or ODD_START.search(before[-8:]):
@@ -146,16 +175,27 @@ def _inside(span: re.Match[str]) -> str:
 
 def looks_bare(text: str) -> bool:
     """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
+    if ARGUMENT.match(text):
+        return False
     outside = MATH_SPAN.sub(" ", text)
     words = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", re.sub(r"\\[a-z]+\s*\{[^{}]*\}", " ", outside))
     return len(words) <= 12
+
+
+MERE_PROSE = re.compile(r"[A-Za-z\s.,;:!?'*-]+", re.ASCII)
+
+
+def is_mere_prose(text: str) -> bool:
+    """Whether a text has neither a number nor a formula and more words than a text answer: `The answer is clearly`."""
+    return MERE_PROSE.fullmatch(text) is not None and len(text.split()) > 3
 
 
 def bare(text: str) -> tuple[str, ...]:
     spans = list(MATH_SPAN.finditer(text))
     if len(spans) == 1 and _is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, _inside(spans[0]))
-    return (text, *_only_number(text))
+    stated = STATED.search(text)  # "not 41, it's 42"
+    return (text, *_only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
 
 
 LAST_NUMBER = re.compile(r"-?[$€£]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")

@@ -5,8 +5,10 @@ from itertools import product
 
 from verifiers.math.nodes import CONSTANTS, Node, rebuild, symbol, walk
 from verifiers.math.units import measures
+from verifiers.math.vocabulary import LETTER_UNITS
 
 MAX_SIGNS = 4
+MAX_PRODUCT_SIZE = 4  # rows and columns of matrices that are multiplied
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
 
@@ -51,6 +53,15 @@ def split_unit(node: Node) -> tuple[Node, str]:
     return node, ""
 
 
+def split_letter(node: Node, unit: str) -> tuple[Node, str]:
+    """`15 m`, read as a product, as 15 meters where the other answer is in meters."""
+    if node.head == "mul" and node.args[1].head == "sym" and node.args[1].args[0] in LETTER_UNITS:
+        letter = node.args[1].args[0]
+        if measures(letter) == measures(unit):
+            return node.args[0], letter
+    return node, ""
+
+
 def plain_words(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
 
@@ -90,7 +101,7 @@ def _with_signs(node: Node, signs: list[int]) -> Node:
 
 
 def has_matrix(node: Node) -> bool:
-    return node.head in ("neg", "mul", "div", "add") and any(one.head == "matrix" for one in walk(node))
+    return node.head in ("neg", "mul", "div", "add") and has_matrix_in(node)
 
 
 def matrix_of(node: Node) -> Node | None:
@@ -101,8 +112,10 @@ def matrix_of(node: Node) -> Node | None:
         return scaled(matrix_of(node.args[0]), lambda entry: Node("neg", (entry,)))
     if node.head == "mul":
         left, right = node.args
+        if has_matrix_in(left) and has_matrix_in(right):
+            return product_of(matrix_of(left), matrix_of(right))
         matrix, factor = (left, right) if left.head == "matrix" else (right, left)
-        if not any(one.head == "matrix" for one in walk(factor)):
+        if not has_matrix_in(factor):
             return scaled(matrix_of(matrix), lambda entry: Node("mul", (factor, entry)))
     if node.head == "add":
         parts = [matrix_of(term) for term in node.args]
@@ -115,6 +128,24 @@ def matrix_of(node: Node) -> Node | None:
     if node.head == "div" and not any(one.head == "matrix" for one in walk(node.args[1])):
         return scaled(matrix_of(node.args[0]), lambda entry: Node("div", (entry, node.args[1])))
     return None
+
+
+def has_matrix_in(node: Node) -> bool:
+    return any(one.head == "matrix" for one in walk(node))
+
+
+def product_of(left: Node | None, right: Node | None) -> Node | None:
+    """The product of two small matrices whose shapes fit."""
+    if left is None or right is None or left.args[0] != "(" or right.args[0] != "(":
+        return None
+    rows, columns = left.args[1:], list(zip(*right.args[1:], strict=True))
+    if len(rows[0]) != len(right.args[1:]) or max(len(rows), len(columns), len(rows[0])) > MAX_PRODUCT_SIZE:
+        return None
+    entries = (
+        tuple(Node("add", tuple(Node("mul", pair) for pair in zip(row, column, strict=True))) for column in columns)
+        for row in rows
+    )
+    return Node("matrix", ("(", *entries))
 
 
 def scaled(matrix: Node | None, change: Callable[[Node], Node]) -> Node | None:

@@ -2,10 +2,20 @@ r"""Answers as strings: what is only dressing, and when two strings are the same
 
 import re
 
-WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
+WRAPPERS = (
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("`", "`"),
+    ('"', '"'),
+)
 DRESSING = re.compile(
     r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])\.?"
-    r"|\\ |[\s​‌‍⁠﻿]"
+    r"|\\ |[\s\u200b\u200c\u200d\u200e\u200f\u2060\ufeff]"
 )
 UNWRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|mathrm|mathbf|mathit|mathcal|mathsf|mathtt|boldsymbol|mbox|operatorname\*?|rm|bf)\s*\{([^{}]*)\}"
@@ -17,7 +27,10 @@ ANNOUNCING = re.compile(
 ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:d?frac|sqrt|left|right|pi|leq?|geq?|text|infty|cdot|times|cup|in|pm|circ|theta|sin|cos|tan|log|boxed)\b)"
 )
-BETWEEN_DIGITS = re.compile(r"(?<=\d)(?:\s|~|\\[,;:! ]|\\q?quad(?![A-Za-z]))+(?=\d)", re.ASCII)  # "4 2" is not 42
+INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # noise around an answer, something else between two digits
+BETWEEN_DIGITS = re.compile(  # "4 2" is not 42
+    rf"(?<=\d)(?:[\s{INVISIBLE}]|~|\\[,;:! ]|\\q?quad(?![A-Za-z]))+(?=\d)", re.ASCII
+)
 SAME = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\(?:degree|deg)(?![A-Za-z])|\^\{?\\circ\}?|°"), ""),
@@ -29,6 +42,8 @@ SAME = (
 def undress(text: str) -> str:
     """The answer without what surrounds it: math delimiters, emphasis, a full stop at the end."""
     text = " ".join(text.split())
+    if not text.isascii():
+        text = text.strip(INVISIBLE + " ")
     if "\\\\" in text:
         text = ESCAPED_TWICE.sub("\\\\", text)
     text = ANNOUNCING.sub("", text)
@@ -36,7 +51,7 @@ def undress(text: str) -> str:
         before = text
         if text.endswith("}") and text.count("}") == text.count("{") + 1:  # a brace that closes nothing
             text = text[:-1].rstrip()
-        text = text.removesuffix("\\").rstrip() if not text.endswith("\\\\") else text
+        text = text.removesuffix("\\\\").removesuffix("\\").rstrip()
         text = text.rstrip(".,;: \n\t") if not text.endswith(("...", r"\,", r"\;", r"\:")) else text
         for left, right in WRAPPERS:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):

@@ -8,6 +8,7 @@ from verifiers.math.vocabulary import (
     ACCENTS,
     BIG,
     CLOSING,
+    CONJOINING,
     CONSTANT_WORDS,
     DROPPED,
     FUNCTIONS,
@@ -22,6 +23,7 @@ from verifiers.math.vocabulary import (
     SHORT_WORDS,
     TEXT_COMMANDS,
     TO_ASCII,
+    UNSEEN,
 )
 
 
@@ -55,6 +57,7 @@ PATTERN = re.compile(
 )
 SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
 GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
+GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
 MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
 BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
@@ -135,6 +138,9 @@ def _command(
         if command in (r"\left", r"\right") and text[position : position + 1] == ".":
             position += 1
         return position, depth
+    if name in UNSEEN:
+        braced = BRACED.match(text, position)
+        return (braced.end() if braced else position), depth
     if command in OPENING:
         tokens.append(Token("open", OPENING[command], spaced))
         return position, depth + 1
@@ -194,8 +200,11 @@ def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
     """Letters without a backslash: a function, a separator, a product of variables, or words."""
     lowered = word.lower()
     previous = tokens[-1] if tokens else None
-    if lowered in SEPARATING and len(word) > 1:
-        tokens.append(Token("sep", "and", spaced))
+    if previous is not None and previous.kind in ("num", "close") and not spaced and GLUED_WORD.fullmatch(word):
+        joint = "and" if word.startswith("and") else "or"  # x=1orx=2, as it is left by a normalizer
+        tokens += [Token("sep", joint), Token("sym", word.removeprefix(joint))]
+    elif lowered in SEPARATING and len(word) > 1:
+        tokens.append(Token("sep", "and" if lowered in CONJOINING else "or", spaced))
     elif word in FUNCTIONS:
         tokens.append(Token("fn", word, spaced))
     elif lowered in CONSTANT_WORDS:
@@ -224,7 +233,7 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     words = content.replace("\\ ", " ").replace("~", " ").strip().strip("{}").strip()
     lowered = words.lower().strip(" .,")
     if lowered in SEPARATING or (not lowered and "," in words):
-        tokens.append(Token("sep", "and", spaced))
+        tokens.append(Token("sep", "and" if lowered in CONJOINING else "or" if lowered.isalpha() else ",", spaced))
     elif not words:
         return
     elif lowered in FUNCTIONS and command != "text":

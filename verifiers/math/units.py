@@ -36,11 +36,11 @@ SAME_UNIT = {
     "fahrenheit": "",
     "rad": "radian radians",
     "%": "percent percentage pct",
-    "mph": "mi/h",
     "am": "a.m",
     "pm": "p.m",
 }
 CANONICAL = {alias: name for name, aliases in SAME_UNIT.items() for alias in [name, *aliases.split()]}
+COMPOUND = {"mph": ["mi", "h"], "kmh": ["km", "h"], "kph": ["km", "h"]}
 TEMPERATURES = {"celsius", "fahrenheit"}
 MEASURED = re.compile(
     r"(?P<value>[^A-Za-z]*(?:\\(?:times|cdot)[^A-Za-z]*)?\d\}?)(?P<gap>(?:\s|~|\\[,;: ])*)"
@@ -56,7 +56,9 @@ def without_measure(text: str) -> str:
     if found is None or not (found["gap"] or found["under"] or found["power"]):
         return text
     names = [found["over"], *filter(None, [found["under"]])]
-    return found["value"] if all(name in LETTER_UNITS or name in CANONICAL for name in names) else text
+    return (
+        found["value"] if all(name in LETTER_UNITS or name in CANONICAL or name in COMPOUND for name in names) else text
+    )
 
 
 def measures(unit: str) -> list[str]:
@@ -70,6 +72,8 @@ def measures(unit: str) -> list[str]:
                 found[-1] += f"^{POWER_WORDS[name]}"
             else:
                 power = POWER_WORDS[name]
+        elif name in COMPOUND:
+            found += COMPOUND[name]
         elif name in CANONICAL:
             exponent = exponent or power
             found.append(CANONICAL[name] + (f"^{exponent}" if exponent and exponent != "1" else ""))

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from verifiers.math.extract import Extraction, Mode, extract
 from verifiers.math.judge import Judgement, is_readable, judge
+from verifiers.math.sentences import is_mere_prose
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Verdict
 
-CONFIRM_SECONDS = 0.8  # for one answer; sympy needs a few milliseconds where it can tell at all
-BATCH_CONFIRM_SECONDS = 2.5  # for all answers of one batch: a flood of hard ones must not hold up a training step
+CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
+CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
+BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.confirm:confirm"
 MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too
@@ -34,6 +36,9 @@ class MathVerifier:
 
     mode: Mode = "standard"
     ordered_lists: bool = False
+
+    def __post_init__(self) -> None:
+        warm_up(os.getpid())
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=CONFIRM_SECONDS)[0]
@@ -88,6 +93,8 @@ class MathVerifier:
             refusal = refusal or judgement.detail
             if is_readable(undress(candidate)):
                 break  # a looser reading is for sentences, not for answers that say something else
+        if found.source == "bare" and is_mere_prose(found.candidates[0]):
+            return Verdict(0.0, "no_answer", detail="prose without an answer"), None
         return Verdict(0.0, "wrong", found.candidates[0], refusal), None
 
     def _confirm(
@@ -97,7 +104,12 @@ class MathVerifier:
         waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
         jobs = [list(judgement.pending) for _, judgement in waiting]
         outcomes = confirm_pool().run(
-            CONFIRM_TASK, jobs, timeout_seconds, workers=workers, total_seconds=BATCH_CONFIRM_SECONDS
+            CONFIRM_TASK,
+            jobs,
+            timeout_seconds,
+            cpu_seconds=CONFIRM_CPU_SECONDS,
+            workers=workers,
+            total_seconds=BATCH_CONFIRM_SECONDS,
         )
         for (index, _), outcome in zip(waiting, outcomes, strict=True):
             verdicts[index] = settled(verdicts[index], outcome)
@@ -130,7 +142,7 @@ def warm_up(process_id: int) -> None:
 def truth_of(answer: str) -> str:
     """The ground truth as an answer: a whole solution is searched for its own."""
     if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer or "nswer" in answer:
-        found = extract(answer, "standard")
+        found = extract(answer + "}" * (answer.count("{") - answer.count("}")), "standard")
         if found.candidates:
             return undress(found.candidates[-1] if found.source == "bare" else found.candidates[0])
     return undress(answer)

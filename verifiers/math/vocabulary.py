@@ -13,7 +13,9 @@ UNICODE = {
     "∅": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "²": "^{2}", "³": "^{3}",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "€": r"\$", "£": r"\$", "¥": r"\$", "₹": r"\$", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "∶": ":", "⁄": "/", "∕": "/", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u200b": "", "\u2061": "", "\ufeff": "",
+    "∶": ":", "⁄": "/", "∕": "/", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "¢": r"\text{ cents}", "\u200b": " ", "\u2061": " ", "\ufeff": " ",
+    "﹣": "-", "－": "-", "＋": "+", "＝": "=", "（": "(", "）": ")", "［": "[", "］": "]", "，": ",", "：": ":",
 }  # fmt: skip
 TO_ASCII = str.maketrans(UNICODE)
 
@@ -39,6 +41,7 @@ OPERATORS = {
     r"\%": "%", "|": "|", r"\mid": "mid", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
     r"\cup": "cup", r"\cap": "cap", r"\setminus": "setminus", r"\backslash": "setminus", r"\circ": "circ",
     r"\prime": "'", r"\colon": ":", "+-": "pm", r"\degree": "degree", r"\bmod": "mod", r"\mod": "mod", r"\pmod": "mod",
+    r"\over": "over", r"\choose": "choose",
 }  # fmt: skip
 OPENING = {
     "(": "(", "[": "[", "{": "{", r"\{": "set", r"\lbrace": "set", r"\lbrack": "[", r"\langle": "<",
@@ -51,16 +54,18 @@ CLOSING = {
 DROPPED = words(
     r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \scriptstyle
     \limits \nolimits \! \, \; \: \> \quad \qquad \ensuremath \rm \bf \it \boldsymbol \bm \mathstrut \hfill \strut \tiny
-    \small \large \Large \nobreak \allowbreak \middle \hspace \vspace \$ \( \) \[ \] \boxed \fbox \phantom \smash
-    \mathop \mathord"""
+    \small \large \Large \nobreak \allowbreak \middle \underline \$ \( \) \[ \] \boxed \fbox \smash
+    \mathop \mathord \therefore"""
 ) | {"\\ ", "\\\n"}
 TEXT_COMMANDS = words(
     "text textnormal textbf textit textrm textsf texttt mbox hbox mathrm mathbf mathit mathsf mathtt operatorname"
 )
-ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot underline mathcal mathbb mathfrak mathscr")
-NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel therefore star N R Z Q")
+UNSEEN = words("color textcolor hspace vspace phantom hphantom vphantom tag")  # with their argument
+ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot mathcal mathbb mathfrak mathscr")
+NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel star N R Z Q")
 
 SEPARATING = words("and or and/or , ; und et ou")
+CONJOINING = words("and und et")
 SHORT_WORDS = words(
     """am pm cm mm km ft in mi yd hr hrs min sec mph kg mg lb lbs oz ml kmh kph gal deg rad no yes odd day yrs mod if is
     the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD th st

@@ -14,6 +14,7 @@ GROUPS = tensor([0, 0, 1])
     [
         ("token", [1 / 6, 1 / 6, 1 / 6]),
         ("sequence", [1 / 9, 1 / 3, 1 / 6]),
+        ("sequence_sum", [1 / 3, 1 / 3, 1 / 3]),
         ("prompt", [1 / 8, 1 / 8, 1 / 4]),  # group 0 has 4 tokens, group 1 has 2
         ("constant", [1 / 30, 1 / 30, 1 / 30]),  # 3 rows x 10 tokens
     ],

@@ -1,5 +1,6 @@
 """A real vLLM engine, on whatever device there is. One engine serves the whole file: it takes seconds to start."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,12 @@ def pair(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]
 
 def test_logprobs_agree_with_the_learners_in_float32(pair: Pair) -> None:
     assert probe_gap(*pair) < TOLERANCE
+
+
+def test_a_sync_alarms_nobody_and_errors_are_still_logged(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    pair.engine.load_weights(pair.learner.named_weights(), version=0)
+    logging.getLogger("vllm.worker").error("the GPU is on fire")
+    assert [record.getMessage() for record in caplog.records] == ["the GPU is on fire"]
 
 
 def test_after_an_optimizer_step_they_agree_again_only_once_the_weights_were_sent(pair: Pair) -> None:

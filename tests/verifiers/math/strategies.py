@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from verifiers.math.algebra import Algebra, Undefined, Unsupported
+from verifiers.math.algebra import Algebra
 from verifiers.math.limits import TooMuch
 from verifiers.math.nodes import Node, number, symbol, walk
+from verifiers.math.polynomials import Undefined, Unsupported
 
 integers = st.integers(0, 10_000).map(number)
 leaves = st.one_of(

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, SAME
+from tests.verifiers.math.fresh_cases import ANSWERS, COMPLETIONS, HEDGES, REFUSED
 from verifiers import MathVerifier
 
 VERIFIER = MathVerifier()
@@ -32,6 +33,28 @@ def test_the_right_part_of_a_completion_is_read(completion: str, answer: str, co
     assert (verdict.score == 1.0) == correct, verdict
 
 
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_answers_that_were_labelled_blindly_get_their_label(kind: str) -> None:
+    wrong = [
+        (truth, answer, right)
+        for truth, *answers in ANSWERS[kind]
+        for right, group in zip((True, False), answers, strict=True)
+        for answer in group
+        if (VERIFIER(rf"So it is $\boxed{{{answer}}}$.", truth).score == 1.0) != right
+    ]
+    assert {(truth, answer) for truth, answer, _ in wrong} == set(REFUSED.get(kind, ()))
+
+
+@pytest.mark.parametrize(("truth", "right", "wrong"), COMPLETIONS)
+def test_completions_that_were_labelled_blindly_get_their_label(truth: str, right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right if VERIFIER(text, truth).score != 1.0] == []
+    assert [text for text in wrong if VERIFIER(text, truth).score == 1.0] == []
+
+
+def test_what_does_not_say_that_a_number_is_the_answer_is_not_rewarded_for_it() -> None:
+    assert [text for text in HEDGES if VERIFIER(text, "42").score != 0.0] == []
+
+
 def test_an_order_that_counts_can_be_asked_for() -> None:
     assert MathVerifier(ordered_lists=True)(r"\boxed{2, 1}", "1, 2").score == 0.0
     assert MathVerifier(ordered_lists=True)(r"\boxed{1, 2}", "1,2").score == 1.0
@@ -50,6 +73,8 @@ def test_a_verdict_gives_its_reason() -> None:
     assert VERIFIER(r"\boxed{41}", "42").detail == "another number than 42"
     assert VERIFIER("", "42").status == "no_answer"
     assert VERIFIER(r"\boxed{42", "42").detail == "the last box is never closed"
+    assert VERIFIER("The answer is then clearly", "42").status == "no_answer"
+    assert VERIFIER("<think>it is 42", "42").detail == "the thinking never ends"
     empty = VERIFIER("42", "")
     assert (empty.score, empty.status, empty.detail) == (None, "bad_gold", "the ground truth is empty")
 

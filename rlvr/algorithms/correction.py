@@ -1,0 +1,65 @@
+"""A factor for the generator's probabilities not being the learner's, though both hold the same weights.
+
+    log-ratio   l = log pi_old - log pi_rollout    of each token, or summed over the completion (`sequence`)
+    factor      c = exp(l), truncated to [low, high] or 0 outside of it
+
+Yao et al., "Your efficient RL framework secretly brings you off-policy RL training" (2025), truncate from above (TIS);
+IcePop (Ling team, 2025) and Liu et al., "When speed kills stability" (2025), mask instead (MIS). The factor multiplies
+the advantages: it is detached and not negative, so that no surrogate changes sides.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rlvr.algorithms.choices import pick
+from rlvr.algorithms.objective import Objective
+
+# e^20 is far outside of every range that a factor is held in, and far inside of float32.
+MAX_LOG_RATIO = 20.0
+
+
+def token_gap(log_ratio: Tensor) -> Tensor:
+    """Each token's own log-ratio."""
+    return log_ratio
+
+
+def sequence_gap(log_ratio: Tensor) -> Tensor:
+    """The log-ratio of the whole completion at each of its tokens: the sum, not the mean as in GSPO's ratio."""
+    return log_ratio.sum(-1, keepdim=True).expand_as(log_ratio)
+
+
+def no_correction(ratio: Tensor, objective: Objective) -> Tensor:
+    return torch.ones_like(ratio)
+
+
+def truncate(ratio: Tensor, objective: Objective) -> Tensor:
+    """The nearest ratio in [low, high]."""
+    return ratio.clamp(objective.correction_low, objective.correction_high)
+
+
+def mask_outside(ratio: Tensor, objective: Objective) -> Tensor:
+    """The ratio itself in [low, high], and 0 elsewhere."""
+    inside = (ratio >= objective.correction_low) & (ratio <= objective.correction_high)
+    return torch.where(inside, ratio, 0.0)
+
+
+CORRECTION_LEVELS: dict[str, Callable[[Tensor], Tensor]] = {"token": token_gap, "sequence": sequence_gap}
+CORRECTIONS: dict[str, Callable[[Tensor, Objective], Tensor]] = {
+    "none": no_correction,
+    "truncate": truncate,
+    "mask": mask_outside,
+}
+
+
+def correction(log_ratio: Tensor, mask: Tensor, objective: Objective) -> Tensor:
+    """The factor of each token.
+
+    Args: `log_ratio` (B, T), old minus rollout log-probabilities; `mask` (B, T).
+    Returns: (B, T), without gradient, at least 0, 1 outside of the mask where nothing is corrected.
+    """
+    gap = torch.where(mask, log_ratio.detach(), 0.0)
+    level = pick(CORRECTION_LEVELS, objective.correction_level, "correction_level")(gap)
+    ratio = level.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+    return pick(CORRECTIONS, objective.correction, "correction")(ratio, objective)

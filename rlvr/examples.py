@@ -1,0 +1,166 @@
+"""Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row says so then."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+
+from rlvr.algorithms.preference_loss import UNPAIRED_LOSSES
+from rlvr.batching import token_batch
+from rlvr.config import DataConfig, DPOConfig, RewardModelConfig, SFTConfig
+from rlvr.errors import DataError
+from rlvr.models.chat import Chat
+from rlvr.types import Batch
+from tasks.conversations import Conversation, read_conversations
+from tasks.preferences import Judged, Preference, read_judged, read_preferences
+from tasks.table import Text
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A prompt and its answers in tokens: one to imitate or to judge, two or more to compare, best first.
+
+    `learned[i]` says which tokens of answer `i` the assistant says. `ranks` are 0 for the best and equal for a tie;
+    `ratings` the data's own numbers, if any. `row` is its number in the source, from 1.
+    """
+
+    row: int
+    prompt_ids: Sequence[int]
+    answer_ids: tuple[Sequence[int], ...]
+    learned: tuple[Sequence[int], ...]
+    ranks: tuple[int, ...] = (0,)
+    ratings: tuple[float, ...] | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt and the longest answer."""
+        return len(self.prompt_ids) + max(len(ids) for ids in self.answer_ids)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is trained on and what is measured on, and how many rows were too long to be either."""
+
+    train: Sequence[Answers]
+    held_out: Sequence[Answers]
+    left_out: int
+
+    def __str__(self) -> str:
+        too_long = f"; {self.left_out} longer than data.max_tokens were left out" if self.left_out else ""
+        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}"
+
+
+def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Sequence[Any]]:
+    """Which kind of rows a trainer learns from."""
+    if isinstance(config, SFTConfig):
+        return read_conversations
+    return read_judged if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
+
+
+def load_examples(config: DataConfig, read: Callable[..., Sequence[Row]], chat: Chat) -> Examples:
+    """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
+    most = min(config.max_tokens or chat.context, chat.context)
+    encoded = [
+        [encode(row, number, chat, source) for number, row in enumerate(rows, start=first)]
+        for rows, first, source in split_rows(config, read)
+    ]
+    train, held_out = ([example for example in part if example.longest <= most] for part in encoded)
+    if not train:
+        raise DataError(f"dataset {config.train!r}: no row to train on is within {most} tokens; raise data.max_tokens")
+    return Examples(train, held_out, sum(map(len, encoded)) - len(train) - len(held_out))
+
+
+def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
+    """All answers of some prompts as rows, a group for each prompt; `ratings_B` are the data's own where `rated`."""
+    rows = [
+        (index, example, number) for index, example in enumerate(examples) for number in range(len(example.answer_ids))
+    ]
+    batch = token_batch(
+        [example.prompt_ids for _, example, _ in rows],
+        [example.answer_ids[number] for _, example, number in rows],
+        [[bool(learned) for learned in example.learned[number]] for _, example, number in rows],
+        [index for index, _, _ in rows],
+    )
+    ratings = [
+        example.ratings[number] if rated and example.ratings is not None else -float(example.ranks[number])
+        for _, example, number in rows
+    ]
+    return replace(batch, ratings_B=torch.tensor(ratings))
+
+
+def mismatched(examples: Sequence[Answers]) -> list[Answers]:
+    """Each prompt with the answer of the row before, the first with that of the last."""
+    return [
+        replace(example, answer_ids=examples[index - 1].answer_ids, learned=examples[index - 1].learned)
+        for index, example in enumerate(examples)
+    ]
+
+
+Part = tuple[Sequence[Row], int, str]
+
+
+def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[Part[Row], Part[Row]]:
+    """The rows to train on and those to measure on, each with the number of its first row and its source."""
+    try:
+        rows = read(config.train, config.train_split, config.subset)
+        if config.test:
+            test = read(config.test, config.test_split, config.subset)
+            return (_Part(rows, 0, len(rows)), 1, config.train), (_Part(test, 0, len(test)), 1, config.test)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    count = len(rows) - config.held_out_rows
+    if count < 1:
+        raise DataError(
+            f"dataset {config.train!r} has {len(rows)} rows and {config.held_out_rows} are held out; expected some to "
+            "train on. Lower data.held_out_rows or name a data.test file"
+        )
+    return (_Part(rows, 0, count), 1, config.train), (_Part(rows, count, len(rows)), count + 1, config.train)
+
+
+class _Part(Sequence[Any]):
+    """Rows `start` to `stop` of a table, parsed when they are asked for. Raises `DataError` for one that is broken."""
+
+    def __init__(self, rows: Sequence[Any], start: int, stop: int) -> None:
+        self.rows, self.numbers = rows, range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = self.numbers[index]
+        try:
+            return self.rows[number]
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+
+def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
+    """A conversation, a preference or a judged answer in tokens."""
+    try:
+        encoded = [chat.encode(row.prompt, answer) for answer in answers_of(row)]
+    except DataError as error:
+        raise DataError(f"{source!r}, row {number}: {error}") from error
+    return Answers(
+        number,
+        array("i", encoded[0][0]),
+        tuple(array("i", ids) for _, ids, _ in encoded),
+        tuple(array("b", learned) for _, _, learned in encoded),
+        row.ranks if isinstance(row, Preference) else (int(isinstance(row, Judged) and not row.wanted),),
+        row.ratings if isinstance(row, Preference) else None,
+    )
+
+
+def answers_of(row: Conversation | Preference | Judged) -> tuple[Text, ...]:
+    if isinstance(row, Conversation):
+        return (row.completion,)
+    return row.answers if isinstance(row, Preference) else (row.answer,)
+
+
+def texts_of(row: Conversation | Preference | Judged) -> list[str]:
+    """Everything that is said in a row, for a tokenizer to learn from."""
+    parts = [row.prompt, *answers_of(row)]
+    return [text for part in parts for text in ([part] if isinstance(part, str) else [m["content"] for m in part])]

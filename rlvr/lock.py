@@ -1,0 +1,51 @@
+"""One run in a folder at a time: a lock that the kernel lets go of when its holder dies, however it dies."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rlvr.errors import ConfigError
+
+LOCK = "lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made where it is missing) for this run alone.
+
+    Raises `ConfigError` naming the process that holds it, or where the folder cannot be made. A folder in which nothing
+    came to lie is removed again: a start that was refused leaves nothing behind.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"out: cannot make the run folder {str(folder)!r}: {error}; choose another, out=runs/NAME"
+        ) from error
+    try:
+        take(descriptor, folder)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                if [path.name for path in folder.iterdir()] == [LOCK]:
+                    (folder / LOCK).unlink()
+                    folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
+def take(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip()
+        raise ConfigError(
+            f"out: process {holder or 'unknown'} is running in {str(folder)!r}; wait for its end, end it, or choose "
+            "another folder, out=runs/NAME"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())

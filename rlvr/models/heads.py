@@ -1,0 +1,156 @@
+"""A reward model: a language model's backbone and a linear head that turns a row's last state into one number.
+
+It is transformers' own sequence-classification model with one label, so that what is saved loads with
+`AutoModelForSequenceClassification.from_pretrained` and says the same.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from rlvr.config import ModelConfig
+from rlvr.errors import ModelError
+from rlvr.models.chat import Chat
+from rlvr.models.load import add_adapters, new_model
+from rlvr.models.packing import check_packing, token_states
+from rlvr.models.policy import merged_weights
+from rlvr.seeds import derive
+from rlvr.types import Batch
+
+HEAD = "score"
+
+
+class RewardModel:
+    """Scores rows of tokens, higher for better. `adapters` is a peft model around the backbone, where there is one."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        adapters: Any = None,
+        autocast: torch.dtype | None = None,
+        packing: bool = False,
+    ) -> None:
+        self.model = model
+        self.adapters = adapters
+        self.autocast = autocast
+        self.packing = packing
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def head(self) -> nn.Linear:
+        head: nn.Linear = getattr(self.model, HEAD)
+        return head
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that training changes, by name: all of them, or the adapters and the head."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def scores(self, batch: Batch, entropy_gradient: bool = False) -> Tensor:
+        """The score of each row `(B,)`, float32, from the state at its last token."""
+        last = torch.zeros_like(batch.attention_mask, dtype=torch.bool)
+        last[torch.arange(len(batch), device=last.device), batch.lengths_B - 1] = True
+        with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            states = token_states(self.model.base_model, batch, last, self.packing)
+        return nn.functional.linear(states.float(), self.head.weight.float()).squeeze(-1)
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight by its Hugging Face name, adapters merged in."""
+        return merged_weights(self.model, self.adapters)
+
+    def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
+        from safetensors.torch import save_file
+
+        self.model.config.save_pretrained(folder)
+        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        tokenizer.pad_token_id = self.model.config.get_text_config().pad_token_id
+        tokenizer.save_pretrained(folder)
+
+
+def load_reward_model(
+    config: ModelConfig, chat: Chat, device: torch.device, seed: int, may_draw: bool = True
+) -> RewardModel:
+    """A reward model: its head from the model's folder, or drawn from `seed` where that holds a language model.
+    Raises `ModelError` for the latter where it may not be drawn: a random head is no judge.
+
+    A new head is N(0, 1 / (H + 1)) (Stiennon et al., 2020, arXiv:2009.01325, appendix B.1).
+    """
+    model = _classifier(config, chat, seed, may_draw)
+    model.to(device)
+    if not isinstance(getattr(model, HEAD, None), nn.Linear):
+        raise ModelError(
+            f"{type(model).__name__} has no linear head called {HEAD!r}; use a decoder such as Qwen or Llama"
+        )
+    model.config.get_text_config().pad_token_id = padding_id(chat)
+    if config.packing:
+        check_packing(model)
+    adapters = None
+    if config.lora:
+        adapters = add_adapters(model.base_model, config.lora, task_type=None)
+        getattr(model, HEAD).requires_grad_(True)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if adapters is not None:
+            model.enable_input_require_grads()
+    return RewardModel(model, adapters, torch.bfloat16 if config.autocast == "bfloat16" else None, config.packing)
+
+
+def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> PreTrainedModel:
+    if config.scratch is not None:
+        language_model = new_model(config.scratch, chat, seed)
+        model = AutoModelForSequenceClassification.from_config(_one_label(language_model.config))
+        model.base_model.load_state_dict(language_model.base_model.state_dict())
+        _draw_head(model, seed)
+        return model
+    attention = {"attn_implementation": config.attention} if config.attention else {}
+    try:
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"model.path {config.path!r} cannot be loaded as a reward model: {error}") from error
+    missing = set(found["missing_keys"])
+    if missing - {f"{HEAD}.weight"}:
+        raise ModelError(f"model.path {config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
+    if missing and not may_draw:
+        raise ModelError(
+            f"{config.path!r} holds a language model without a head that scores; expected what trainer: reward_model "
+            "saved"
+        )
+    if missing:
+        _draw_head(model, seed)
+    return model
+
+
+def _one_label(config: Any) -> Any:
+    config.num_labels = 1
+    config.architectures = [config.architectures[0].replace("ForCausalLM", "ForSequenceClassification")]
+    return config
+
+
+@torch.no_grad()
+def _draw_head(model: PreTrainedModel, seed: int) -> None:
+    weight = getattr(model, HEAD).weight
+    generator = torch.Generator().manual_seed(derive(seed, "reward head"))
+    drawn = torch.randn(weight.shape, generator=generator) / (weight.shape[-1] + 1) ** 0.5
+    weight.copy_(drawn.to(weight.dtype))
+
+
+def padding_id(chat: Chat) -> int:
+    """A token that ends no row: transformers takes a row's last token that is not padding for its end."""
+    tokenizer = chat.tokenizer
+    for token in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
+        if token is not None and token not in chat.end_ids:
+            return int(token)
+    raise ModelError(
+        "the tokenizer has no token to pad with but the one that ends a text, so that a saved reward model could not "
+        "find where a row ends; expected a pad_token of its own. Set one and save the tokenizer"
+    )

@@ -1,0 +1,72 @@
+"""A reward model in a verifier's place: `verify.verifier: reward_model`.
+
+Verifiers run in processes of their own and know no torch; a reward model is weights on a device. So it lives here,
+beside the policy, and answers the same call: completions of a problem in, verdicts out, a group in one batch. Its
+verdicts have the status `scored`, and their score is any real number: it is the reward, unchanged. Evaluations go on
+asking the task's own verifier (or `eval.verifier`), so that score and truth can be seen apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+
+import torch
+
+from rlvr.batching import microbatches, token_batch
+from rlvr.config import LearnedRewardConfig, ModelConfig
+from rlvr.models.chat import Chat
+from rlvr.models.heads import RewardModel, load_reward_model
+from rlvr.models.load import load_chat
+from tasks import Problem
+from verifiers import Verdict
+
+
+@dataclass(frozen=True)
+class RewardModelGrade:
+    """Scores completions with a reward model, which has a tokenizer of its own. Threads take turns."""
+
+    model: RewardModel
+    chat: Chat
+    batch_tokens: int
+    turn: Lock = field(default_factory=Lock, repr=False)
+
+    def __call__(self, problem: Problem, completions: Sequence[str]) -> list[Verdict]:
+        """One verdict for each completion; `score=None` for one that is too long for the reward model."""
+        started = monotonic()
+        encoded = [
+            self.chat.encode(problem.prompt, ({"role": "assistant", "content": completion},))
+            for completion in completions
+        ]
+        fitting = [i for i, (prompt, ids, _) in enumerate(encoded) if len(prompt) + len(ids) <= self.chat.context]
+        scores = dict(zip(fitting, self._scores([encoded[i] for i in fitting]), strict=True))
+        seconds = (monotonic() - started) / max(1, len(completions))
+        too_long = f"longer than the {self.chat.context} tokens that the reward model reads"
+        return [
+            Verdict(scores[i], "scored", seconds=seconds)
+            if i in scores
+            else Verdict(None, "error", detail=too_long, seconds=seconds)
+            for i in range(len(completions))
+        ]
+
+    @torch.no_grad()
+    def _scores(self, rows: Sequence[tuple[list[int], list[int], list[bool]]]) -> list[float]:
+        if not rows:
+            return []
+        prompts, answers, learned = zip(*rows, strict=True)
+        batch = token_batch(prompts, answers, learned, [0] * len(rows))
+        scores_B = torch.zeros(len(rows))
+        with self.turn:
+            for piece in microbatches(batch, self.batch_tokens):
+                scores_B[piece] = self.model.scores(batch.rows(piece).to(self.model.device)).cpu()
+        return list(scores_B.tolist())
+
+
+def load_reward_grade(config: LearnedRewardConfig, device: torch.device) -> RewardModelGrade:
+    """The reward model in `config.path`, frozen, on `config.device` or else on `device`."""
+    chat = load_chat(config.path)
+    where = torch.device(config.device) if config.device else device
+    model = load_reward_model(ModelConfig(path=config.path, dtype=config.dtype), chat, where, seed=0, may_draw=False)
+    model.model.requires_grad_(False)
+    model.model.eval()
+    return RewardModelGrade(model, chat, config.batch_tokens)

@@ -1,0 +1,133 @@
+"""Preferences made by a verifier: `rlvr pairs` samples completions, has them verified, and keeps better beside worse.
+
+A pair is a completion with the problem's best reward beside one with its worst; a problem whose rewards are all equal
+says nothing. The same completions serve rejection sampling: those that are right (or, where rewards are learned, the
+best) as conversations for `trainer: sft`.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlvr.build import check, graders, make_chat_for, make_generator, set_up, task_of
+from rlvr.config import AnyConfig, RewardModelConfig
+from rlvr.errors import ConfigError, DataError
+from rlvr.models.load import load_policy
+from rlvr.rollout import check_graders, collect
+from rlvr.seeds import derive
+from rlvr.types import Group, Rollout, Sampling
+
+# Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C.
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was sampled and what became of it."""
+
+    problems: int
+    pairs: int
+    demonstrations: int
+    solved: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problems} problems, {self.solved:.1%} of completions right: {self.pairs} pairs, "
+            f"{self.demonstrations} demonstrations"
+        )
+
+
+def sample_pairs(
+    config: AnyConfig, out: Path, sft: Path | None, problems: int, samples: int, per_problem: int
+) -> Found:
+    """Sample `samples` completions of each of the first `problems` training problems and write the files.
+
+    Raises `ConfigError` where the recipe has no task or no trained model.
+    """
+    if isinstance(config, RewardModelConfig) or config.task is None:
+        raise ConfigError("this recipe has no problems to sample: name a task under task:")
+    if config.model.path is None:
+        raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
+    check(config)
+    device = set_up(config)
+    task = task_of(config)
+    chat = make_chat_for(config.model, task)
+    policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    generator = make_generator(config, policy, chat)
+    grade, _ = graders(config, device)
+    s = config.sampling
+    pairs: list[dict[str, Any]] = []
+    demonstrations: list[dict[str, Any]] = []
+    rewards: list[float] = []
+    for start in range(0, problems, CHUNK):
+        numbers = range(start, min(start + CHUNK, problems))
+        try:
+            chunk = [task.problem(number) for number in numbers]
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        groups = collect(
+            chunk,
+            samples,
+            Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+            [derive(config.seed, "pairs", number) for number in numbers],
+            generator,
+            chat,
+            grade,
+        )
+        check_graders(groups, config.verify.max_failed_share)
+        for number, group in zip(numbers, groups, strict=True):
+            rewards += group.rewards
+            pairs += pairs_of(group, per_problem, derive(config.seed, "choose", number))
+            demonstrations += demonstrations_of(group, per_problem)
+    write_rows(out, pairs)
+    if sft is not None:
+        write_rows(sft, demonstrations)
+    solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
+    return Found(problems, len(pairs), len(demonstrations) if sft is not None else 0, solved)
+
+
+def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
+    """At most `most` rows of a better and a worse completion, none of them twice. A cut-off one is never the better."""
+    rewards = group.rewards
+    if len(set(rewards)) < 2:
+        return []
+    best = distinct([r for r in group.rollouts if r.reward == max(rewards) and r.finish == "stop"])
+    worst = distinct([r for r in group.rollouts if r.reward == min(rewards)])
+    draw = random.Random(seed)
+    draw.shuffle(best)
+    draw.shuffle(worst)
+    return [
+        {
+            "prompt": list(group.problem.prompt),
+            "chosen": [{"role": "assistant", "content": better.text}],
+            "rejected": [{"role": "assistant", "content": worse.text}],
+            "margin": max(rewards) - min(rewards),
+            "problem_id": group.problem.id,
+        }
+        for better, worse in list(zip(best, worst, strict=False))[:most]
+    ]
+
+
+def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:
+    """At most `most` distinct completions that are right, or that a learned judge finds the best, as conversations."""
+    learned = any(rollout.verdict is not None and rollout.verdict.status == "scored" for rollout in group.rollouts)
+    wanted = max(group.rewards, default=1.0) if learned else 1.0
+    good = distinct([r for r in group.rollouts if r.reward == wanted and r.finish == "stop"])
+    return [
+        {"messages": [*group.problem.prompt, {"role": "assistant", "content": rollout.text}]} for rollout in good[:most]
+    ]
+
+
+def distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """The first rollout of each text that says something."""
+    return list({rollout.text: rollout for rollout in reversed(rollouts) if rollout.text.strip()}.values())[::-1]
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    partial.rename(path)

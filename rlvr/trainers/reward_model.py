@@ -1,0 +1,102 @@
+"""A reward model: the score of an answer is such that what people preferred scores higher (Bradley and Terry, 1952).
+
+    loss = mean over prompts of the mean over the prompt's comparisons of
+           -log sigmoid(r_better - r_worse - margin) + centre_coef (r_better + r_worse)^2
+
+A ranking of k answers is k (k - 1) / 2 comparisons of one prompt. Its use as a reward: `verify.reward_model`.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from rlvr.algorithms.preference_loss import bradley_terry, centring, comparison_weights, comparisons
+from rlvr.batching import microbatches
+from rlvr.build import open_reward_run
+from rlvr.config import RewardModelConfig
+from rlvr.errors import DataError
+from rlvr.examples import Answers, Examples, answer_batch, load_examples
+from rlvr.models.heads import RewardModel
+from rlvr.pair_report import PairReport, pair_report
+from rlvr.run import Run
+from rlvr.types import Batch
+from tasks.preferences import read_preferences
+from tasks.rows import shuffled
+
+
+def train(config: RewardModelConfig) -> Run:
+    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    run = open_reward_run(config)
+    examples = load_examples(config.data, read_preferences, run.chat)
+    if config.margin:
+        check_ratings(examples, config.data.train)
+    print(f"reward_model: {examples}", flush=True)
+    if examples.held_out:
+        run.measure = lambda: measure(run, examples)
+    with run:
+        for step in run.steps():
+            rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
+            batch = answer_batch([examples.train[row] for row in rows], rated=config.margin)
+            with run.clock("learn"):
+                metrics = run.learner.update(batch, ComparisonLoss(batch, config), whole_groups=True).metrics
+            run.finish_step(step, metrics)
+    return run
+
+
+class ComparisonLoss:
+    """The loss of a microbatch of a step. The step's prompts are counted once, before it is split."""
+
+    def __init__(self, batch: Batch, config: RewardModelConfig) -> None:
+        assert batch.ratings_B is not None
+        better, _ = comparisons(batch.ratings_B, batch.group_index)
+        self.prompts = len(batch.group_index[better].unique())
+        self.margin, self.centre_coef = config.margin, config.centre_coef
+
+    def __call__(self, batch: Batch, scores_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        assert batch.ratings_B is not None
+        better, worse = comparisons(batch.ratings_B, batch.group_index)
+        margin = batch.ratings_B[better] - batch.ratings_B[worse] if self.margin else 0.0
+        per_pair = bradley_terry(scores_B[better], scores_B[worse], margin)
+        if self.centre_coef:
+            per_pair = per_pair + self.centre_coef * centring(scores_B[better], scores_B[worse])
+        loss = (comparison_weights(better, batch.group_index, self.prompts) * per_pair).sum()
+        difference = (scores_B[better] - scores_B[worse]).detach()
+        stats = {"accuracy": (difference > 0).float(), "margin": difference, "score": scores_B.detach()}
+        return loss, stats
+
+
+def measure(run: Run, examples: Examples) -> dict[str, float]:
+    """Score the held-out comparisons, say and return what that shows."""
+    report = report_on(run.learner.policy, examples.held_out, run.config.optimizer.microbatch_tokens)
+    run.display.say(f"reward_model after step {run.done}: {report}")
+    return report.metrics()
+
+
+@torch.no_grad()
+def report_on(model: RewardModel, examples: Sequence[Answers], max_tokens: int) -> PairReport:
+    """What a reward model makes of some comparisons."""
+    batch = answer_batch(examples)
+    assert batch.ratings_B is not None
+    model.model.eval()
+    scores_B = torch.zeros(len(batch))
+    for rows in microbatches(batch, max_tokens):
+        scores_B[rows] = model.scores(batch.rows(rows).to(model.device)).cpu()
+    better, worse = comparisons(batch.ratings_B, batch.group_index)
+    lengths_B = batch.completion_mask.sum(-1)
+    return pair_report(
+        scores_B[better], scores_B[worse], lengths_B[better], lengths_B[worse], batch.group_index[better]
+    )
+
+
+def check_ratings(examples: Examples, source: str) -> None:
+    """Refuse rows without ratings, or whose ratings contradict their order. Raises `DataError`."""
+    for example in [*examples.train, *examples.held_out]:
+        ratings = example.ratings
+        if ratings is None or any(a < b for a, b in pairwise(ratings)):
+            found = "has none" if ratings is None else f"rates a worse answer higher: {ratings}"
+            raise DataError(
+                f"{source!r}, row {example.row}: margin is on and expects ratings (margin, score_chosen and "
+                f"score_rejected, or ratings), best first; this row {found}. Mend the row, or set margin=false"
+            )

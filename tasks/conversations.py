@@ -1,0 +1,62 @@
+"""Demonstrations: what a model was asked and what it should have answered, in the row formats of the hub.
+
+    {"messages": [{"role": ..., "content": ...}, ...]}     what follows the first prompt is answered
+    {"prompt": [messages], "completion": [messages]}       conversational
+    {"prompt": "text", "completion": "text"}               plain: no chat template is put around it
+
+Left out: bare text without a prompt, tool calls beside the content, images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.table import (
+    FieldError,
+    Row,
+    Table,
+    Text,
+    check_answer,
+    check_prompt,
+    check_same_kind,
+    messages_field,
+    open_rows,
+    text_field,
+)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A prompt and its completion. In a chat, the completion's assistant turns are what is learned, its others not."""
+
+    prompt: Text
+    completion: Text
+
+
+def read_conversations(source: str, split: str = "train", subset: str | None = None) -> Sequence[Conversation]:
+    """The conversations of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
+    return Table(source, open_rows(source, split, subset), parse_conversation)
+
+
+def parse_conversation(row: Row) -> Conversation:
+    """One row in any of the formats. Raises `FieldError`."""
+    if row.get("messages") is not None:
+        messages = messages_field(row, "messages")
+        first = next((i for i, message in enumerate(messages) if message["role"] == "assistant"), None)
+        if not first:
+            raise FieldError("messages", "expected an assistant turn after the prompt, got none")
+        check_prompt(messages[:first], "messages")
+        if messages[-1]["role"] != "assistant":
+            raise FieldError(
+                f"messages[{len(messages) - 1}].role", f"got {messages[-1]['role']!r}, expected assistant at the end"
+            )
+        check_answer(messages[first:], "messages")
+        return Conversation(messages[:first], messages[first:])
+    if row.get("completion") is not None or row.get("prompt") is not None:
+        prompt, completion = text_field(row, "prompt"), text_field(row, "completion")
+        check_same_kind(prompt, completion, "completion")
+        check_prompt(prompt, "prompt")
+        check_answer(completion, "completion")
+        return Conversation(prompt, completion)
+    raise FieldError(
+        "messages", f"is missing; expected messages, or prompt and completion; the row has: {', '.join(row)}"
+    )

@@ -1,0 +1,177 @@
+"""Comparisons: a prompt and answers of which one is better, in the row formats of the hub. Text may be plain or a chat.
+
+    {"prompt", "chosen", "rejected"}                      explicit prompt
+    {"chosen", "rejected"}                                implicit: what both begin with is the prompt
+    {"prompt", "completions": [best, ..., worst]}         a ranking of k answers
+    {"prompt", "completions": [...], "ratings": [...]}    the same in any order; equal ratings are a tie
+    {"prompt", "completion", "label": true}               unpaired: an answer that is wanted, or (false) is not
+
+How much better: `margin`, `score_chosen` and `score_rejected`, or `ratings`, where a row has them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.table import (
+    FieldError,
+    Row,
+    Table,
+    Text,
+    check_answer,
+    check_prompt,
+    check_same_kind,
+    open_rows,
+    text_field,
+)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A prompt and its answers, best first.
+
+    `ranks` are 0 for the best and equal for a tie. `ratings` are the data's own numbers, `None` where it has none; only
+    their differences mean something.
+    """
+
+    prompt: Text
+    answers: tuple[Text, ...]
+    ranks: tuple[int, ...]
+    ratings: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One answer on its own, and whether it is wanted."""
+
+    prompt: Text
+    answer: Text
+    wanted: bool
+
+
+def read_preferences(source: str, split: str = "train", subset: str | None = None) -> Sequence[Preference]:
+    """The comparisons of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
+    return Table(source, open_rows(source, split, subset), parse_preference)
+
+
+def read_judged(source: str, split: str = "train", subset: str | None = None) -> Sequence[Judged]:
+    """Unpaired answers, like `read_preferences`. Pairs are two of them; each row of a file is read as one kind."""
+    rows = open_rows(source, split, subset)
+    paired = "label" not in rows[0]
+    return Table(source, _Halves(rows) if paired else rows, parse_judged)
+
+
+def parse_preference(row: Row) -> Preference:
+    """One row of a pair or a ranking. Raises `FieldError`."""
+    if row.get("completions") is not None:
+        return _ranking(row)
+    if row.get("chosen") is None:
+        wanted = "'chosen' and 'rejected', or 'completions'"
+        hint = "; this row is unpaired, which only loss: kto reads" if "label" in row else ""
+        raise FieldError("chosen", f"is missing; expected {wanted}; the row has: {', '.join(row)}{hint}")
+    chosen, rejected = text_field(row, "chosen"), text_field(row, "rejected")
+    check_same_kind(chosen, rejected, "rejected")
+    if row.get("prompt") is None:
+        prompt, chosen, rejected = _split_prompt(chosen, rejected)
+        where = "chosen"
+    else:
+        prompt = text_field(row, "prompt")
+        check_same_kind(prompt, chosen, "chosen")
+        where = "prompt"
+    check_prompt(prompt, where)
+    check_answer(chosen, "chosen")
+    check_answer(rejected, "rejected")
+    return Preference(prompt, (chosen, rejected), (0, 1), _pair_ratings(row))
+
+
+def parse_judged(row: Row) -> Judged:
+    """One unpaired row. Raises `FieldError`."""
+    prompt, answer = text_field(row, "prompt"), text_field(row, "completion")
+    check_same_kind(prompt, answer, "completion")
+    check_prompt(prompt, "prompt")
+    check_answer(answer, "completion")
+    if not isinstance(row.get("label"), bool):
+        raise FieldError("label", f"expected true or false, got {row.get('label')!r}")
+    return Judged(prompt, answer, row["label"])
+
+
+class _Halves(Sequence[Row]):
+    """Pairs as unpaired rows: chosen and rejected in turn."""
+
+    def __init__(self, pairs: Sequence[Row]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return 2 * len(self.pairs)
+
+    def __getitem__(self, index: Any) -> Any:
+        pair = parse_preference(self.pairs[index // 2])
+        if len(pair.answers) != 2:
+            raise FieldError("completions", f"expected a pair, got a ranking of {len(pair.answers)}")
+        as_field = [text if isinstance(text, str) else list(text) for text in (pair.prompt, pair.answers[index % 2])]
+        return {"prompt": as_field[0], "completion": as_field[1], "label": index % 2 == 0}
+
+
+def _ranking(row: Row) -> Preference:
+    prompt = text_field(row, "prompt")
+    check_prompt(prompt, "prompt")
+    given = row["completions"]
+    if not isinstance(given, list) or len(given) < 2:
+        raise FieldError("completions", "expected a list of at least two answers")
+    named = {f"completions[{index}]": answer for index, answer in enumerate(given)}
+    answers = []
+    for field in named:
+        answer = text_field(named, field)
+        check_same_kind(prompt, answer, field)
+        check_answer(answer, field)
+        answers.append(answer)
+    if row.get("ratings") is None:
+        return Preference(prompt, tuple(answers), tuple(range(len(answers))))
+    numbers = row["ratings"]
+    if not isinstance(numbers, list) or len(numbers) != len(answers):
+        raise FieldError("ratings", f"expected a list of {len(answers)} numbers, one for each completion")
+    ratings = [_number(number, f"ratings[{index}]") for index, number in enumerate(numbers)]
+    order = sorted(range(len(answers)), key=lambda index: -ratings[index])
+    levels = sorted(set(ratings), reverse=True)
+    return Preference(
+        prompt,
+        tuple(answers[index] for index in order),
+        tuple(levels.index(ratings[index]) for index in order),
+        tuple(ratings[index] for index in order),
+    )
+
+
+def _pair_ratings(row: Row) -> tuple[float, float] | None:
+    if row.get("margin") is not None:
+        return (_number(row["margin"], "margin"), 0.0)
+    if row.get("score_chosen") is not None and row.get("score_rejected") is not None:
+        return (_number(row["score_chosen"], "score_chosen"), _number(row["score_rejected"], "score_rejected"))
+    return None
+
+
+def _number(value: Any, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise FieldError(field, f"expected a number, got {value!r}")
+    return float(value)
+
+
+def _split_prompt(chosen: Text, rejected: Text) -> tuple[Text, Text, Text]:
+    """What both texts begin with, and what is left of each. Raises `FieldError` where one of the three is empty."""
+    common = 0
+    while common < min(len(chosen), len(rejected)) and chosen[common] == rejected[common]:
+        common += 1
+    if isinstance(chosen, str) or isinstance(rejected, str):
+        assert isinstance(chosen, str)
+        while common and not chosen[common - 1 : common].isspace():  # never in the middle of a word
+            common -= 1
+        while common and chosen[common - 1].isspace():  # tokenizers attach a space to the word after it
+            common -= 1
+    else:
+        while common and chosen[common - 1]["role"] not in ("user", "tool"):
+            common -= 1  # both answer with the same words first: these are part of the answers
+    if not common:
+        raise FieldError("prompt", "is missing, and chosen and rejected have no beginning in common to take its place")
+    if common == len(chosen) or common == len(rejected):
+        field = "chosen" if common == len(chosen) else "rejected"
+        raise FieldError(field, "says nothing after the prompt that it shares with the other")
+    return chosen[:common], chosen[common:], rejected[common:]

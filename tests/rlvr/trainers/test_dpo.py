@@ -1,0 +1,123 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlvr.config import DPOConfig
+from rlvr.config_file import load_config
+from rlvr.errors import CheckpointError, ConfigError
+from rlvr.learner import Learner
+from rlvr.metrics import read_metrics
+from rlvr.models.chat import Chat
+from rlvr.models.load import save_model
+from rlvr.models.policy import Policy
+from rlvr.trainers import dpo
+from tests.rlvr.trainers.rows import SCRATCH, polite_pairs, recipe, write
+
+
+def settings(tmp_path: Path, name: str = "dpo", rows: int = 80, **keys: Any) -> DPOConfig:
+    path = write(tmp_path / "pairs.jsonl", polite_pairs(rows))
+    defaults = {"data": f"{{train: {path}, held_out_rows: {rows // 4}}}", "rows_per_step": 16, "out": tmp_path / name}
+    loaded = load_config(recipe(tmp_path / f"{name}.yaml", "dpo", **(defaults | keys)))
+    assert isinstance(loaded, DPOConfig)
+    return loaded
+
+
+def steps(folder: Path) -> list[dict[str, float]]:
+    return [row for row in read_metrics(folder / "metrics.jsonl") if "loss" in row]
+
+
+@pytest.mark.parametrize(
+    ("loss", "first"),
+    [("sigmoid", math.log(2)), ("robust", math.log(2)), ("hinge", 1.0), ("ipo", 25.0), ("kto", 0.5)],
+)
+def test_it_starts_at_the_reference_and_learns_what_is_preferred(tmp_path: Path, loss: str, first: float) -> None:
+    config = settings(tmp_path, loss=loss, steps=25, optimizer="{lr: 2.0e-3}", label_smoothing=0.1 * (loss == "robust"))
+    run = dpo.train(config)
+    rows = steps(run.folder)
+    assert rows[0]["loss"] == pytest.approx(first, abs=1e-4)
+    measured = [row for row in read_metrics(run.folder / "metrics.jsonl") if "held_out/accuracy" in row]
+    assert measured[0]["held_out/loss"] == pytest.approx(first, abs=1e-4)
+    assert measured[-1]["held_out/loss"] < 0.9 * first
+    assert measured[-1]["held_out/accuracy"] > 0.9
+    wanted, unwanted = ("wanted", "unwanted") if loss == "kto" else ("better", "worse")
+    assert measured[-1][f"held_out/reward/{wanted}"] > measured[-1][f"held_out/reward/{unwanted}"]
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "kto"])
+def test_microbatches_and_packing_change_no_step(tmp_path: Path, loss: str) -> None:
+    found = []
+    for name, tokens, packing in (("whole", 10_000, "false"), ("split", 1, "false"), ("packed", 300, "true")):
+        optimizer = f"{{lr: 1.0e-3, microbatch_tokens: {tokens}}}"
+        keys = {"model": f"{{scratch: {SCRATCH}, packing: {packing}}}", "optimizer": optimizer, "steps": 3}
+        found.append(steps(dpo.train(settings(tmp_path, name, loss=loss, rows_per_step=8, **keys)).folder))
+    for other in found[1:]:
+        for row, expected in zip(other, found[0], strict=True):
+            for name in ("loss", "grad_norm"):  # accuracy at the reference itself is a coin toss of rounding
+                assert row[name] == pytest.approx(expected[name], rel=2e-3, abs=1e-5), name
+
+
+def test_the_reference_is_computed_once_and_kept_for_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    config = settings(tmp_path, steps=4, checkpoint="{every: 2}", eval="{at_start: false, at_end: false}")
+    whole = dpo.train(config)
+    weights = {name: p.clone() for name, p in whole.learner.policy.trainable().items()}
+    shutil.rmtree(whole.folder / "checkpoints/step-000004")
+    shutil.rmtree(whole.folder / "model")
+    monkeypatch.setattr(Learner, "frozen_logprobs", lambda *_, **__: pytest.fail("the reference was computed again"))
+    again = dpo.train(config)
+    assert all((again.learner.policy.trainable()[name] == weight).all() for name, weight in weights.items())
+
+
+def test_data_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
+    config = settings(tmp_path, steps=4, checkpoint="{every: 2}")
+    dpo.train(config)
+    write(tmp_path / "pairs.jsonl", polite_pairs(82))
+    with pytest.raises(CheckpointError, match="the data has changed since"):
+        dpo.train(config)
+
+
+def test_with_adapters_the_base_model_is_the_reference(tmp_path: Path, chat: Chat, policy: Policy) -> None:
+    (tmp_path / "base").mkdir()
+    save_model(policy, chat.tokenizer, tmp_path / "base")
+    model = f"{{path: {tmp_path / 'base'}, lora: {{rank: 4}}}}"
+    run = dpo.train(settings(tmp_path, model=model, steps=10, optimizer="{lr: 1.0e-2}"))
+    rows = steps(run.folder)
+    assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert all(".lora_" in name for name in run.learner.policy.trainable())
+
+
+def test_kto_reads_unpaired_rows_and_weighs_them(tmp_path: Path) -> None:
+    pairs = polite_pairs(40)
+    rows = [
+        {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
+        for number, row in enumerate(pairs)
+        for side in (("chosen", "rejected") if number % 2 else ("chosen",))
+    ]
+    path = write(tmp_path / "judged.jsonl", rows)
+    keys = {"data": f"{{train: {path}}}", "loss": "kto", "wanted_weight": 2.0, "unwanted_weight": 1.0, "steps": 1}
+    row = steps(dpo.train(settings(tmp_path, rows_per_step=60, **keys)).folder)[0]
+    assert row["loss"] == pytest.approx(0.5 * (2.0 * 40 + 1.0 * 20) / 60, abs=1e-4)
+    assert row["kl"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"loss: got 'sigmoyd', .*did you mean 'sigmoid'"):
+        dpo.train(settings(tmp_path, loss="sigmoyd"))
+
+
+def test_implicit_rewards_start_at_zero_and_part(tmp_path: Path) -> None:
+    run = dpo.train(settings(tmp_path, steps=8, optimizer="{lr: 2.0e-3}"))
+    rows = steps(run.folder)
+    assert rows[0]["reward/better"] == pytest.approx(0.0, abs=1e-5)
+    assert rows[-1]["margin"] == pytest.approx(rows[-1]["reward/better"] - rows[-1]["reward/worse"], abs=1e-5)
+    assert rows[-1]["margin"] > 0.1
+    assert json.loads((run.folder / "model/config.json").read_text())["architectures"] == ["Qwen3ForCausalLM"]
+    assert torch.isfinite(torch.tensor([row["grad_norm"] for row in rows])).all()

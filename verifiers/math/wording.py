@@ -1,0 +1,128 @@
+r"""Answers in words: names, letters of a multiple choice, dates, times of day, `three to five`.
+
+Each question has an answer only where the text is certainly of that kind; the others are left to the parser.
+"""
+
+import re
+
+from verifiers.math.text import UNWRAPPED, undress
+from verifiers.math.vocabulary import words
+
+CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
+CHOSEN = re.compile(
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?(?:\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:\s.*)?|([A-Za-z]))",
+    re.ASCII | re.DOTALL,
+)
+LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
+HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
+ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
+WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
+ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
+NUMBERED = re.compile(
+    r"(?:the\s+)?(?:year|day|month|week|room|grade|level|age)\s+(\d+)",
+    re.ASCII | re.IGNORECASE,
+)
+RATIO_WORD = re.compile(r"(?<=\d)\s*\bto\b\s*(?=\d)", re.ASCII)
+SPACING = re.compile(r"\\[!,;: ]|~")
+TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?\s*(?:([ap])\.?\s?m\.?)?", re.ASCII | re.IGNORECASE)
+MONTHS = words("january february march april may june july august september october november december")
+SYNONYMS = {
+    "nosolution": "emptyset",
+    "nosolutions": "emptyset",
+    "norealsolution": "emptyset",
+    "norealsolutions": "emptyset",
+    "emptyset": "emptyset",
+    "doesnotexist": "dne",
+    "allrealnumbers": "realnumbers",
+    "allreals": "realnumbers",
+    "realnumbers": "realnumbers",
+}
+
+
+def unwrapped(text: str) -> str:
+    """Without the fonts and `\\text{}` around words."""
+    for _ in range(3):
+        before, text = text, UNWRAPPED.sub(r"\1", text)
+        if text == before:
+            break
+    return text.replace("\\ ", " ").strip()
+
+
+def words_of(text: str) -> str:
+    """A text answer without case, spaces and punctuation; empty if there is more than words."""
+    plain = unwrapped(text).replace("~", " ")
+    if plain in (r"\emptyset", r"\varnothing", r"\{\}", "∅"):
+        return "emptyset"
+    if plain in (r"\mathbb{R}", "ℝ"):
+        return "realnumbers"
+    if not ONLY_WORDS.fullmatch(plain):
+        return ""
+    letters = re.sub(r"[^a-z]", "", ARTICLE.sub("", plain.lower(), count=1))
+    return SYNONYMS.get(letters, letters) if len(letters) > 1 else ""
+
+
+def phrase_of(text: str) -> list[str]:
+    """The words and numbers of a text answer that has both, in order; of a date the month first."""
+    plain = unwrapped(text)
+    if not any(character.isdigit() for character in plain) or not WORDS_AND_NUMBERS.fullmatch(plain):
+        return []
+    parts = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=\d)(?:st|nd|rd|th)\b|\bof\b|\bthe\b", "", plain.lower()))
+    if len(parts) > 1 and parts[1] in MONTHS and parts[0].isdigit():
+        parts[:2] = [parts[1], parts[0]]
+    return parts
+
+
+def same_time(ours: str, truth: str) -> bool:
+    """Whether both are one time of day: `16:15` is `4:15 p.m.`, and `4:15` may be; `8:30:00` is `8:30`."""
+    if ":" not in ours or ":" not in truth:
+        return False
+    left, right = (TIME.fullmatch(SPACING.sub("", unwrapped(text))) for text in (ours, truth))
+    if left is None or right is None or not (left[3] or left[4] or right[3] or right[4]):
+        return False
+    if (left[2], int(left[3] or 0)) != (right[2], int(right[3] or 0)):
+        return False
+    return not hours_of(left).isdisjoint(hours_of(right)) if left[4] or right[4] else int(left[1]) == int(right[1])
+
+
+def hours_of(time: "re.Match[str]") -> set[int]:
+    """The hours of the day that a time can mean: `4:15` is also said of the afternoon."""
+    hour = int(time[1])
+    if not time[4]:
+        return {hour, hour % 12 + 12} if hour <= 12 else {hour}
+    return {hour % 12 + (12 if time[4] in "pP" else 0)}
+
+
+def without_noun(text: str) -> str:
+    """`the year 1998` as 1998, and anything else as it is."""
+    found = NUMBERED.fullmatch(unwrapped(text))
+    return found[1] if found else text
+
+
+def as_ratio(text: str, other: str) -> str:
+    """`3 to 5` as `3:5`, where the other answer is a ratio: it might be a range elsewhere."""
+    return RATIO_WORD.sub(":", unwrapped(text)) if ":" in other and "to" in text else text
+
+
+def without_choice(text: str, other: str) -> str:
+    """`(B) 17` as 17, where the other answer is a value and not a letter."""
+    labelled = LABELLED_CHOICE.fullmatch(unwrapped(text))
+    if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
+        return text
+    if HEDGED_CHOICE.search(labelled[1]):
+        return text
+    return undress(labelled[1])
+
+
+def choice(ours: str, truth: str) -> bool | None:
+    """Whether the letter of a multiple choice is the same; `None` if the ground truth (or the answer) is no letter."""
+    letter, other = CHOICE.fullmatch(unwrapped(truth)), unwrapped(ours)
+    if letter is None:
+        letter, other = CHOICE.fullmatch(unwrapped(ours)), unwrapped(truth)
+    if letter is None or (letter[1] > "J"):
+        return None
+    found = CHOSEN.fullmatch(other)
+    if found is None:
+        return None
+    if found[1] and HEDGED_CHOICE.search(other[found.end(1) :]):
+        return False
+    return (found[1] or found[2]).upper() == letter[1]
