@@ -26,8 +26,12 @@ PRELOAD = tuple(_COMMON.split())
 
 
 def executable() -> str:
-    """The interpreter's binary itself, not the link in a virtual environment."""
-    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    """The interpreter's binary itself, not the link in a virtual environment.
+
+    Where that one is closed to this user, the one that runs this process: it found its way to another.
+    """
+    known = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    return known if os.access(known, os.X_OK) else os.path.realpath("/proc/self/exe")
 
 
 def standard_library() -> list[str]:

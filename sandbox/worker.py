@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from . import layout
 from .errors import SandboxError
 from .inside.bounds import Bounds
-from .watchdog import Tree, measure, private_bytes
+from .watchdog import Tree, buffer_bytes, measure, private_bytes
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
@@ -65,15 +65,20 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             options = ["-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
-            self._process = subprocess.Popen(
-                [layout.executable(), *options, _PACKAGE, str(theirs.fileno()), str(os.getpid())],
-                env={"LD_BIND_NOW": "1"},  # or each job would look up the C functions that it calls first
-                cwd="/",
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C at a terminal is for the parent alone
-            )
+            command = [layout.executable(), *options, _PACKAGE, str(theirs.fileno()), str(os.getpid())]
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    env={"LD_BIND_NOW": "1"},  # or each job would look up the C functions that it calls first
+                    cwd="/",
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C at a terminal is for the parent alone
+                )
+            except OSError as error:
+                ours.close()
+                raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         self._control = ours
         self._jobs: dict[int, Job] = {}
         self._spare: tuple[Bounds, Job] | None = None  # the next job, and what it is confined to
@@ -182,7 +187,8 @@ class Zygote:
     def measure(self, job: Job) -> Tree:
         """The job's tree of processes; without process namespaces, all that this zygote's jobs started."""
         if self.tier == "A":
-            return measure(job.pid, self._baseline_bytes, include_root=True)
+            tree = measure(job.pid, self._baseline_bytes, include_root=True)
+            return Tree(tree.processes, tree.memory_bytes + buffer_bytes(job.pid))
         return measure(self._process.pid, self._baseline_bytes, include_root=False)
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ class CodeJsonl(DatasetTask):
     compare: str = "lines"
     tol: float | None = None
 
-    def _load(self, source: str, split: str) -> Any:
+    def load(self, source: str, split: str) -> Any:
         from tasks.rows import load_rows, require_columns
 
         rows = load_rows(source, split, self.subset)
@@ -32,7 +32,7 @@ class CodeJsonl(DatasetTask):
         require_columns(rows, [self.question_column, *tests], source)
         return rows
 
-    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
         tests = row.get(self.answer_column)
         if tests is None:
             tests = {name: row.get(name) for name in ("inputs", "outputs", "fn_name")}

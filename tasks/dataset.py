@@ -21,6 +21,9 @@ class DatasetTask:
     `held_out_rows` rows of `train` are held out; left empty too, it is a fifth of the rows, and 512 at most.
     `instruction` is appended to each question, `system` opens the chat. `cohort_column` and `solution_column` may be
     left empty. Every question and ground truth is read once when the rows are loaded: a bad row is a `ValueError` then.
+
+    A data set of another form is a subclass that says what differs: `load` (which columns there must be), and either
+    `make_problem` (a row as a problem) or only `ground_truth` and `worked_solution` of a row of question and answer.
     """
 
     train: str
@@ -41,7 +44,7 @@ class DatasetTask:
     def problem(self, index: int) -> Problem:
         rows, count = self._train_rows, self._train_count
         row = shuffled(index, count, self.seed)
-        return self._problem(rows[row], f"{self.train_split}-{row}", self.train)
+        return self.make_problem(rows[row], f"{self.train_split}-{row}", self.train)
 
     def held_out(self, count: int) -> list[Problem]:
         if self.test:
@@ -49,15 +52,15 @@ class DatasetTask:
         else:
             rows, first, source = self._train_rows, self._train_count, self.train
         last = min(len(rows), first + count)
-        return [self._problem(rows[row], f"held_out-{row - first}", source) for row in range(first, last)]
+        return [self.make_problem(rows[row], f"held_out-{row - first}", source) for row in range(first, last)]
 
     @cached_property
     def _train_rows(self) -> Sequence[dict[str, Any]]:
-        return self._checked(self._load(self.train, self.train_split), self.train, self.train_split)
+        return self._checked(self.load(self.train, self.train_split), self.train, self.train_split)
 
     @cached_property
     def _test_rows(self) -> Sequence[dict[str, Any]]:
-        return self._checked(self._load(self.test, self.test_split), self.test, self.test_split)
+        return self._checked(self.load(self.test, self.test_split), self.test, self.test_split)
 
     @property
     def _train_count(self) -> int:
@@ -81,13 +84,15 @@ class DatasetTask:
                 self.ground_truth(answer, f"{split}-{number}", source)
         return rows
 
-    def _load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
+    def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
+        """The rows of a hub id or file, its columns checked; raises ValueError where one is missing."""
         rows = load_rows(source, split, self.subset)
         columns = (self.question_column, self.answer_column, self.solution_column, self.cohort_column)
         require_columns(rows, [column for column in columns if column], source)
         return rows
 
-    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+        """A row as a problem. `id` and `source` tell where it lies, for error messages and as the problem's own."""
         question = self._text(row, self.question_column, id, source)
         prompt: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         prompt.append({"role": "user", "content": f"{question}\n{self.instruction}" if self.instruction else question})

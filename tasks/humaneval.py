@@ -24,7 +24,7 @@ class HumanEval(DatasetTask):
     answer_column: str = "test"
     verifier: str = "code"
 
-    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
         test = {"type": "check", "fn_name": row["entry_point"], "prelude": row["prompt"], "test": row["test"]}
         return code_problem(
             str(row["task_id"]),

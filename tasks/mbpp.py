@@ -26,14 +26,14 @@ class MBPP(DatasetTask):
     verifier: str = "code"
     shown_tests: int = 1
 
-    def _load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
+    def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
         rows = load_rows(source, split, self.subset)
         # The sanitized version calls its question a prompt.
         question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
         require_columns(rows, [question, self.answer_column, "test_list", "task_id"], source)
         return rows
 
-    def _problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
         question = row.get("text") or row.get("prompt")
         tests = list(row["test_list"])
         fn_name = tested_function(tests, row["code"])

@@ -39,8 +39,8 @@ class Confinement(NamedTuple):
     ruleset: int = -1  # Landlock's; closed in the job
     proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
-    # Tier B as root, where the jobs' user may not search the directories above the interpreter (a home of mode 700):
-    # jobs keep the capability to read what Landlock grants, and nothing else.
+    # Tiers B and C as root, where the jobs' user may not search the directories above the interpreter (a home of mode
+    # 700): jobs keep the capability to read, in tier B what Landlock grants, and no other one.
     hidden_library: bool = False
     processes_beside: int = 0  # of the same user, outside: RLIMIT_NPROC counts them too
     baseline_bytes: int = 0  # what the zygote itself occupies

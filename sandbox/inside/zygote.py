@@ -128,19 +128,15 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     if tier != "A":
         linux.become_subreaper()
         os.chown(settings["scratch"], *identity)
-        confinement = Confinement(tier, identity, scratch=settings["scratch"])
+        private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
+        hidden = user == 0 and private and not _readable_for(identity, [settings["scratch"], *settings["read"]])
+        confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
         if tier == "C":
             return confinement
-        private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
         program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=private))
         cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
         ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
-        hidden = (
-            user == 0 and identity[0] != 0 and not _readable_for(identity, [settings["scratch"], *settings["read"]])
-        )
-        return confinement._replace(
-            filter=program, housekeeping_filter=cleaners, ruleset=ruleset, hidden_library=hidden
-        )
+        return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     if user == 0:
         linux.unshare(namespaces)

@@ -1,8 +1,10 @@
 """Completions for the scripted engine, and verifiers, that tests name by `module:name`."""
 
 import random
+import re
 import zlib
 
+from tasks.one_liners import WORDS, write_out
 from verifiers import Verdict
 
 
@@ -21,6 +23,16 @@ def always_four(prompt: str, seed: int, number: int) -> str:
 
 def rambles(prompt: str, seed: int, number: int) -> str:
     return "Let me see. I do not know yet. " * 40
+
+
+def brackets_or_not(prompt: str, seed: int, number: int) -> str:
+    """A function as the task `one_liners` asks for it; every second one forgets all brackets."""
+    steps = []
+    for words in re.findall(r"f\(x\): (.*)\.", prompt)[-1].split(", then "):
+        name = next(name for name, text in WORDS.items() if re.fullmatch(text.format(n=r"\d+"), words))
+        steps.append((name, int((re.findall(r"\d+", words) or ["0"])[0])))
+    expression = write_out(steps, range(len(steps)) if number % 2 else ())
+    return f"```python\ndef f(x): return {expression}\n```"
 
 
 def coin(completion: str, answer: str, **context: object) -> Verdict:

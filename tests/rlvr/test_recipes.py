@@ -72,3 +72,30 @@ def test_the_loop_of_a_recipe_runs_with_a_tiny_model_and_a_script(
     trained = dict(model.named_parameters())
     assert any((trained[name] != weight).any() for name, weight in policy.named_weights())
     assert AutoTokenizer.from_pretrained(out / "model").chat_template
+
+
+def test_the_code_quickstart_pays_for_what_passes_in_the_sandbox(chat: Chat, tmp_path: Path) -> None:
+    policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0)
+    (tmp_path / "tiny").mkdir()
+    save_model(policy, chat.tokenizer, tmp_path / "tiny")
+    overrides = [
+        f"out={tmp_path / 'run'}",
+        f"model.path={tmp_path / 'tiny'}",
+        "model.scratch=null",
+        "cold_start=null",
+        "steps=1",
+        "prompts_per_step=4",
+        "group_size=4",
+        "eval.problems=0",
+        "sampling.max_tokens=120",
+        "engine={name: scripted, script: 'tests.rlvr.scripts:brackets_or_not'}",
+    ]
+    run_trainer(load_config("configs/quickstart_code.yaml", overrides))
+    ledger = pyarrow.parquet.read_table(tmp_path / "run/rollouts/step-000001.parquet").to_pylist()
+    assert len(ledger) == 16
+    for group in range(4):
+        rows = [row for row in ledger if row["group"] == group]
+        right = rows[0]["completion"]
+        assert "(x): return" in right
+        assert [row["reward"] for row in rows] == [float(row["completion"] == right) for row in rows]
+    assert {row["reward"] for row in ledger} == {0.0, 1.0}

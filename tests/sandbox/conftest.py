@@ -19,5 +19,5 @@ def wanted_tier() -> Tier | None:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1, limits=Limits(memory_mb=256), tier=wanted_tier()) as box:
+    with Sandbox(workers=1, limits=Limits(memory_mb=256), tier=wanted_tier(), allow_unsafe=wanted_tier() == "C") as box:
         yield box

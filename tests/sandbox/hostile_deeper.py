@@ -3,6 +3,7 @@
 from hostile import _CTYPES
 
 _SOCKETS = {
+    "memory in the buffers of sockets": "import os, socket, time\nfor _ in range(5): os.fork()\nps = []\ntry:\n    while True:\n        for s in socket.socketpair():\n            s.setblocking(False); ps.append(s)\n            try:\n                while True: s.send(b'x' * 65536)\n            except BlockingIOError: pass\nexcept OSError: pass\ntime.sleep(0.5)\nif len(ps) > 200: print('ESCAPED')\n",
     "descriptors sent over a pair": "import array, os, socket\na, b = socket.socketpair()\nn = 0\ntry:\n    for _ in range(2000):\n        socket.send_fds(a, [b'x'], [0] * 200); n += 200\nexcept OSError as e: print(e)\nif n > 100000: print('ESCAPED', n)\n",
     "sendto on a pair": "import socket\na, b = socket.socketpair()\nfor t in ('\\0rlvr', '/run/systemd/notify', '/dev/log'):\n    try: a.sendto(b'x', t); print('ESCAPED')\n    except OSError as e: print(e)\n",
     "sendmsg to an address": "import socket\na, b = socket.socketpair()\ntry: a.sendmsg([b'x'], [], 0, '/dev/log'); print('ESCAPED')\nexcept OSError as e: print(e)\n",
@@ -59,5 +60,7 @@ _LOOKING = {
     "old and odd system calls": _CTYPES
     + "b = ctypes.create_string_buffer(256)\nfor n in (134, 136, 139, 154, 156, 172, 173, 174, 177, 178, 180, 181, 182, 183, 184, 185, 212, 214, 215, 236, 237, 238, 239, 279):\n    if call(n, 1, b, 64, 0, 0, 0) >= 0 and n not in (238, 239, 139, 136): print('ESCAPED', n)\n",
 }
+
+HOLES_OF_TIER_B = ("memory in the buffers of sockets",)  # docs/sandbox.md lists them
 
 ALL = _SOCKETS | _PROCESSES | _MEMORY | _LOOKING

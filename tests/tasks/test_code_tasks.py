@@ -38,7 +38,7 @@ def _sources() -> Iterator[tuple[str, str, int]]:
 def test_every_worked_solution_passes(name: str, file: str, count: int) -> None:
     problems = _problems(name, file)
     assert len(problems) == count
-    verdicts = VERIFIER.verify_batch([(p.solution or "", p.answer) for p in problems], workers=2, timeout_seconds=20.0)
+    verdicts = VERIFIER.verify_batch([(p.solution or "", p.answer) for p in problems], workers=2, timeout_seconds=90.0)
     failed = [(p.id, v.status, v.detail) for p, v in zip(problems, verdicts, strict=True) if v.score != 1.0]
     assert failed == []
 

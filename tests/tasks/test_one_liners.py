@@ -21,6 +21,18 @@ def test_the_expression_means_what_the_words_say() -> None:
             assert calculate(steps, x) == eval(text, {"x": x})
 
 
+def test_a_slip_leaves_out_a_bracket_and_nothing_else() -> None:
+    steps = [("add", 3), ("times", 2), ("subtract", 4), ("times", 5)]
+    assert write_out(steps) == "((x + 3) * 2 - 4) * 5"
+    assert write_out(steps, {1}) == "(x + 3 * 2 - 4) * 5"
+    assert write_out(steps, {0, 1, 2, 3}) == "x + 3 * 2 - 4 * 5"
+    wrong = OneLiners(min_steps=3, max_steps=4, slip_share=1.0)
+    right = OneLiners(min_steps=3, max_steps=4)
+    assert [wrong.problem(i).answer for i in range(50)] == [right.problem(i).answer for i in range(50)]
+    assert all("(" not in (wrong.problem(i).solution or "").split("return")[1] for i in range(50))
+    assert any("(" in (right.problem(i).solution or "").split("return")[1] for i in range(50))
+
+
 def test_every_solution_passes_and_constants_fail() -> None:
     task = OneLiners(max_steps=3, operations=EVERYTHING)
     verifier = CodeVerifier()
