@@ -52,7 +52,7 @@ def cold_started(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["objective=dr_grpo"],
         ["objective={preset: grpo, kl_coef: 0.001}"],
         ["objective={surrogate: reinforce, keep: mixed}"],
-        ["objective={preset: dapo, refill_rounds: 3, max_staleness: 2}"],
+        ["objective={preset: dapo, refill_rounds: 1, max_staleness: 2}"],
         ["objective=gspo"],
         ["objective={preset: rloo, kl_coef: 0.001}"],
         ["objective={preset: fair_grpo, kl_coef: 0.001}", COHORTS],
@@ -61,11 +61,11 @@ def cold_started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=lambda overrides: " ".join(overrides)[10:],
 )
 def test_it_learns_what_is_rewarded(tmp_path: Path, cold_started: Path, overrides: list[str]) -> None:
-    # The verifier pays for completions that end in an even digit: a random half at the start.
-    model = [f"model.path={cold_started}", "model.scratch=null", "cold_start=null"]
+    # The verifier pays for completions that end in an even digit: about one in ten at the start.
+    model = [f"model.path={cold_started}", "model.scratch=null", "cold_start=null", "steps=15"]
     run = grpo.train(load_config("configs/quickstart.yaml", [f"out={tmp_path}", *TOY, *model, *overrides]))
     rewards = [row["reward/mean"] for row in read_metrics(run.folder / "metrics.jsonl") if "reward/mean" in row]
-    assert sum(rewards[:3]) / 3 < 0.75
+    assert sum(rewards[:3]) / 3 < 0.5
     assert sum(rewards[-3:]) / 3 > 0.9
 
 
