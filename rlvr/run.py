@@ -47,7 +47,8 @@ class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
     `done` counts finished steps, `cursor` the problems or rows taken. `grade` gives the rewards; `judge` evaluates,
-    where that is another. What is trained on rows may `measure` what it learned in its own way, and `save` itself in one.
+    where that is another. What is trained on rows may `measure` what it learned, and `save` itself, in its own way.
+    `kl_coef` is the KL term's coefficient where it adapts.
     """
 
     config: RunConfig
@@ -64,6 +65,7 @@ class Run:
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     judge: Grade | None = None
+    kl_coef: float | None = None
     measure: Callable[[], dict[str, float]] | None = None
     save: Callable[[Path], None] | None = None
 
@@ -211,6 +213,7 @@ class Run:
             "optimizer_steps": self.learner.step,
             "silent_steps": self.silent_steps,
             "skipped_in_a_row": self.learner.skipped_in_a_row,
+            "kl_coef": self.kl_coef,
         }
         weights = self.learner.policy.trainable()
         optimizer = self.learner.optimizer.state_dict()
@@ -231,6 +234,7 @@ class Run:
             self.learner.optimizer.load_state_dict(optimizer)
             self.learner.step = state["optimizer_steps"]
             self.learner.skipped_in_a_row = state["skipped_in_a_row"]
+            self.kl_coef = state["kl_coef"]
             self.done, self.cursor, self.silent_steps = state["step"], state["cursor"], state["silent_steps"]
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
             if self.done < self.config.steps:
