@@ -9,6 +9,7 @@ under a second; a string must be correct against itself or nowhere; swapping the
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -92,7 +93,9 @@ def main() -> None:
     statuses = fuzz(arguments.count, arguments.seed, seeds_from(arguments.data))
     print(f"{arguments.count} strings in {time.perf_counter() - started:.0f} s: {dict(statuses)}")
     running = subprocess.run(["ps", "-o", "pid,ppid,rss,args", "-e"], capture_output=True, text=True, check=True).stdout
-    workers = [line for line in running.splitlines() if "verifiers.template" in line]
+    templates = [line for line in running.splitlines() if line.split()[1] == str(os.getpid()) and "template" in line]
+    owned = {line.split()[0] for line in templates}
+    workers = templates + [line for line in running.splitlines() if line.split()[1] in owned]
     print(f"template and worker processes alive: {len(workers)} (the template and at most one worker are expected)")
     for line in workers:
         print(line[:100])

@@ -6,7 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rlvr.types import Batch, Group, Rollout
+from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.returns import token_advantages
+from rlvr.groups import rewarded
+from rlvr.types import Batch, Group
 
 
 def pad(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype) -> Tensor:
@@ -37,26 +40,40 @@ def token_batch(
 
 
 def rollout_batch(groups: Sequence[Group]) -> Batch:
-    """The rollouts that have an advantage, as rows in the order of their groups."""
-    rows: list[tuple[int, Rollout, float]] = [
-        (index, rollout, rollout.advantage)
-        for index, group in enumerate(groups)
-        for rollout in group.rollouts
-        if rollout.advantage is not None
-    ]
-    rollouts = [rollout for _, rollout, _ in rows]
+    """The rollouts that have a reward, as rows in the order of their groups."""
+    rows = rewarded(groups)
+    rollouts = [rollout for _, rollout in rows]
     batch = token_batch(
         [rollout.prompt_ids for rollout in rollouts],
         [rollout.completion_ids for rollout in rollouts],
         [rollout.completion_mask for rollout in rollouts],
-        [index for index, _, _ in rows],
+        [index for index, _ in rows],
     )
     logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for rollout in rollouts]
-    advantages_B = torch.tensor([advantage for _, _, advantage in rows])
     return replace(
         batch,
-        advantages=advantages_B.unsqueeze(-1) * batch.completion_mask,
+        policy_version=torch.tensor([rollout.policy_version for rollout in rollouts]),
         rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
+    )
+
+
+def trained_rows(batch: Batch, groups: Sequence[Group], objective: Objective, penalty: Tensor | None) -> Batch:
+    """The rows of `rollout_batch(groups)` that are trained on, with an advantage for each token.
+
+    `penalty` (B, T) is what each token's KL takes off its reward, where the objective says so.
+    """
+    values = [rollout.advantage for _, rollout in rewarded(groups)]
+    trained = torch.tensor([row for row, value in enumerate(values) if value is not None], dtype=torch.long)
+    advantages_B = torch.tensor([value for value in values if value is not None])
+    rows = batch.rows(trained)
+    return replace(
+        rows,
+        advantages=token_advantages(
+            advantages_B.unsqueeze(-1) * rows.completion_mask,
+            rows.completion_mask,
+            objective,
+            None if penalty is None else penalty[trained, : rows.completion_mask.shape[1]],
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """From a configuration to the parts of a run. The one place that knows every concrete class."""
 
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -11,7 +12,7 @@ import torch
 import yaml
 
 from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
-from rlvr.algorithms.choices import pick, pick_name
+from rlvr.algorithms.choices import check_signature, pick, pick_name
 from rlvr.algorithms.correction import CORRECTION_LEVELS, CORRECTIONS
 from rlvr.algorithms.kl import ESTIMATORS
 from rlvr.algorithms.objective import KL_IN, OVERLONG, Objective, contradictions
@@ -61,6 +62,20 @@ TOKENIZER_PROBLEMS = 1000
 PROBE_PROMPTS = 4
 # The resolved keys that may change when a run goes on: where it lies and how often it is kept.
 MAY_CHANGE = ("out", "checkpoint")
+# The choices of an objective that name functions, and the functions that are known.
+AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "combine": COMBINES,
+    "baseline": BASELINES,
+    "scale": SCALES,
+    "group_weight": GROUP_WEIGHTS,
+    "keep": KEEP,
+    "ratio": RATIOS,
+    "surrogate": SURROGATES,
+    "correction": CORRECTIONS,
+    "correction_level": CORRECTION_LEVELS,
+    "aggregate": AGGREGATES,
+    "kl": ESTIMATORS,
+}
 
 
 def prepare(config: AnyConfig) -> Path:
@@ -186,24 +201,12 @@ def check_engine(config: EngineConfig) -> None:
 
 
 def check_objective(objective: Objective) -> None:
-    """Refuse a choice that names nothing, a number out of its range, and choices that exclude each other.
+    """Refuse a choice that names nothing, a function that cannot be called as its kind is, a number out of its range,
+    and choices that exclude each other.
 
     Raises `ConfigError`.
     """
-    tables: dict[str, Any] = {
-        "combine": COMBINES,
-        "baseline": BASELINES,
-        "scale": SCALES,
-        "group_weight": GROUP_WEIGHTS,
-        "keep": KEEP,
-        "ratio": RATIOS,
-        "surrogate": SURROGATES,
-        "correction": CORRECTIONS,
-        "correction_level": CORRECTION_LEVELS,
-        "aggregate": AGGREGATES,
-        "kl": ESTIMATORS,
-    }
-    for axis, table in tables.items():
+    for axis, table in AXES.items():
         check_choice(table, getattr(objective, axis), f"objective.{axis}")
     try:
         pick_name(OVERLONG, objective.overlong, "objective.overlong")
@@ -215,9 +218,9 @@ def check_objective(objective: Objective) -> None:
         raise ConfigError("; ".join(wrong))
 
 
-def check_choice(table: dict[str, Any], name: str, key: str) -> None:
+def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -> None:
     try:
-        pick(table, name, key)
+        check_signature(table, name, pick(table, name, key), key)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

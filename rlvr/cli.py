@@ -61,14 +61,47 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
     evaluate_model(loaded)
 
 
+@app.command()
+def compare(
+    config: Annotated[
+        Path, typer.Argument(help="A YAML file, such as configs/compare_quickstart.yaml.", show_default=False)
+    ],
+    overrides: OverridesArgument = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; empty: what the file says.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too (needs matplotlib).")] = False,
+) -> None:
+    """Train variants under one protocol and say which is better, by how much, and how sure.
+
+    Example: rlvr compare configs/compare_quickstart.yaml --jobs 2
+    """
+    from rlvr.compare import compare as run_comparison
+
+    code = run_comparison(config, overrides or [], jobs, png)
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command("config")
-def show_config(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
+def show_config(
+    config: Annotated[
+        Path | None, typer.Argument(help="A YAML file, such as configs/quickstart.yaml.", show_default=False)
+    ] = None,
+    overrides: OverridesArgument = None,
+    reference: Annotated[bool, typer.Option("--reference", help="Print a page with every key instead.")] = False,
+) -> None:
     """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
     from rlvr.config_file import dump_config, load_config
 
+    if reference:
+        from rlvr.reference import reference as written
+
+        print(written(), end="")
+        return
+    if config is None:
+        raise ConfigError("expected a YAML file, such as configs/quickstart.yaml: see rlvr config --help")
     loaded = load_config(config, overrides or [])
     print(dump_config(loaded), end="", flush=True)
     from rlvr.build import check

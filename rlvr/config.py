@@ -156,6 +156,25 @@ class OptimizerConfig(Section):
     """Tokens, padding included, in one forward and backward pass; bounds memory, never changes the result."""
 
 
+class SelectionConfig(Section):
+    """Which problems are asked. What a problem's id was rewarded with is remembered only where this reads it."""
+
+    skip_solved: int = Field(0, ge=0)
+    """Pass over problems that were solved by their whole group this often in a row; 0 asks all."""
+    revisit_after: int = Field(100, ge=1)
+    """Steps after which a solved problem is asked again, and a measured pass rate is taken for out of date."""
+    curriculum: Literal["none", "pass_rate"] = "none"
+    """pass_rate: of `oversample` times as many problems, ask those whose pass rate is nearest to `target_pass_rate`."""
+    target_pass_rate: float = Field(0.5, ge=0, le=1)
+    """A problem never asked counts with its cohort's average."""
+    oversample: int = Field(4, ge=2)
+    """Problems looked at for each one asked; those not chosen come again when the dataset starts over."""
+
+    @property
+    def by_problem(self) -> bool:
+        return self.skip_solved > 0 or self.curriculum != "none"
+
+
 class LearnedRewardConfig(Section):
     """The reward model of `verify.verifier: reward_model`."""
 
@@ -338,6 +357,7 @@ class GRPOConfig(RunConfig):
     prompts_per_step: int = Field(16, ge=1)
     group_size: int = Field(8, ge=1)
     """Completions of each prompt."""
+    selection: SelectionConfig = SelectionConfig()
     epochs: int = Field(1, ge=1)
     """Passes over each step's rollouts."""
     minibatches: int = Field(1, ge=1)
@@ -345,7 +365,7 @@ class GRPOConfig(RunConfig):
     no_signal_patience: int = Field(10, ge=1)
     """Steps without any learning signal before a warning says why."""
     ledger: bool = True
-    """Write every completion of every step to <out>/rollouts."""
+    """Write every completion of every step to `<out>/rollouts`."""
     cold_start: ColdStartConfig | None = None
 
     @model_validator(mode="after")
@@ -354,6 +374,12 @@ class GRPOConfig(RunConfig):
             raise ValueError(
                 f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
                 "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+            )
+        buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
+        if self.objective.overlong == "punish" and buffer > longest:
+            raise ValueError(
+                f"objective.overlong_buffer is {buffer}, and sampling.max_tokens only {longest}: completions are "
+                "punished within the last overlong_buffer of max_tokens tokens. Lower it, or set 0 for a fifth"
             )
         if self.cold_start is not None:
             try:

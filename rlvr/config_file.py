@@ -31,6 +31,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
 
     Raises `ConfigError`: one line for each mistake, with the override or the file's line that it comes from.
     """
+    values, origin = read_values(path, overrides)
+    loaded: GRPOConfig | SFTConfig = check_config(values, origin)
+    return loaded
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], "Origin"]:
+    """What a YAML file says with overrides applied, unchecked, and where its values come from."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
@@ -48,18 +55,37 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a configuration in YAML: {_first_line(error)}") from error
     assert isinstance(values, dict)
-    return check_config(
-        {str(key): value for key, value in values.items()}, Origin(str(path), _lines(text), tuple(overrides))
-    )
+    return {str(key): value for key, value in values.items()}, Origin(str(path), _lines(text), tuple(overrides))
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`values` with dotted keys set, each taking the place of what stood there, as on the command line."""
+    tree = OmegaConf.create(dict(values))
+    try:
+        for key, value in overrides.items():
+            OmegaConf.update(tree, key, value, merge=False, force_add=True)
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(f"{where} does not fit the base: {_first_line(error)}") from error
+    changed = OmegaConf.to_container(tree)
+    assert isinstance(changed, dict)
+    return {str(key): value for key, value in changed.items()}
 
 
 def _apply(override: str, tree: DictConfig) -> None:
-    key, equals, _ = override.partition("=")
+    value = parsed_value(override)
+    try:
+        OmegaConf.update(tree, override.partition("=")[0], value, merge=False, force_add=True)
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(f"override {override!r} does not fit the file: {_first_line(error)}") from error
+
+
+def parsed_value(override: str) -> Any:
+    """The value of a `key=value` override, as plain YAML reads it."""
+    key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
     try:
-        value = OmegaConf.select(OmegaConf.from_dotlist([override]), key)
-        OmegaConf.update(tree, key, value, merge=False, force_add=True)
+        return OmegaConf.select(OmegaConf.from_dotlist([f"value={text}"]), "value")
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"override {override!r}: its value is not YAML: {error.problem}") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:
@@ -93,15 +119,19 @@ def check_config(values: dict[str, Any], origin: Origin) -> Any:
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
-        model = TRAINERS.get(str(values.get("trainer")))
-        messages: dict[str, str] = {}
-        for details in error.errors():
-            # A value that may be of several types is refused by each of them, and said once.
-            got, _, expected = _message(details, origin, model).partition(", expected ")
-            earlier = messages.get(got)
-            messages[got] = expected if earlier in (None, expected) else f"{earlier} or {expected}"
-        lines = [f"{got}, expected {expected}" if expected else got for got, expected in messages.items()]
-        raise ConfigError("\n".join(lines)) from None
+        raise explained(error, origin, TRAINERS.get(str(values.get("trainer")))) from None
+
+
+def explained(error: ValidationError, origin: Origin, model: type[BaseModel] | None) -> ConfigError:
+    """Pydantic's errors in one line each, with their origin and the nearest key that `model` has."""
+    messages: dict[str, str] = {}
+    for details in error.errors():
+        # A value that may be of several types is refused by each of them, and said once.
+        got, _, expected = _message(details, origin, model).partition(", expected ")
+        earlier = messages.get(got)
+        messages[got] = expected if earlier in (None, expected) else f"{earlier} or {expected}"
+    lines = [f"{got}, expected {expected}" if expected else got for got, expected in messages.items()]
+    return ConfigError("\n".join(lines))
 
 
 def dump_config(config: BaseModel) -> str:

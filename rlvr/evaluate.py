@@ -8,10 +8,11 @@ maj@k       share of problems solved by the answer that most of the k completion
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlvr.engines.base import Generator
+from rlvr.groups import lengths_by_outcome
 from rlvr.models.chat import Chat
 from rlvr.rollout import Grade, collect
 from rlvr.seeds import derive
@@ -35,16 +36,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones)."""
+    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones).
+
+    `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
+    incorrect completions.
+    """
 
     estimates: dict[str, Estimate]
+    cohorts: dict[str, float]
     mean_length: float
+    lengths_by_outcome: tuple[float, float]
     truncated: float
     failed: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
     def metrics(self) -> dict[str, float]:
-        flat = {"length": self.mean_length, "truncated": self.truncated, "grader_failed": self.failed}
+        correct, incorrect = self.lengths_by_outcome
+        flat = {"length": self.mean_length, "length_correct": correct, "length_incorrect": incorrect}
+        flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         return {f"eval/{name}": value for name, value in flat.items()}
@@ -75,6 +84,8 @@ def evaluate(
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
     return Evaluation(
         estimates,
+        cohorts=by_cohort("greedy", greedy) | by_cohort(f"avg@{samples}", drawn),
+        lengths_by_outcome=lengths_by_outcome(rollouts),
         mean_length=sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
         failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
@@ -86,15 +97,30 @@ def scores(group: Group) -> list[float]:
     return [rollout.reward or 0.0 for rollout in group.rollouts]
 
 
+def by_cohort(name: str, groups: Sequence[Group]) -> dict[str, float]:
+    """The mean score of the problems of each cohort."""
+    cohorts: dict[str, list[float]] = {}
+    for group in groups:
+        if group.problem.cohort:
+            cohorts.setdefault(group.problem.cohort, []).extend(scores(group))
+    return {f"{name}/cohort/{cohort}": sum(found) / len(found) for cohort, found in sorted(cohorts.items())}
+
+
 def majority_score(group: Group) -> float:
-    """The score of the answer given most often; of several, the first. Completions without one do not vote."""
+    """The score of the answer that most of the group's completions give."""
+    return majority(
+        [(rollout.verdict.extracted if rollout.verdict else None, rollout.reward or 0.0) for rollout in group.rollouts]
+    )
+
+
+def majority(answers: Iterable[tuple[str | None, float]]) -> float:
+    """The score of the answer given most often; of several, the first. `None` is no answer and does not vote."""
     votes: Counter[str] = Counter()
     score_of: dict[str, float] = {}
-    for rollout in group.rollouts:
-        answer = rollout.verdict.extracted if rollout.verdict else None
+    for answer, score in answers:
         if answer is not None:
             votes[answer] += 1
-            score_of.setdefault(answer, rollout.reward or 0.0)
+            score_of.setdefault(answer, score)
     return score_of[votes.most_common(1)[0][0]] if votes else 0.0
 
 

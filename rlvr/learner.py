@@ -51,6 +51,14 @@ def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
     return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 
 
+@dataclass(frozen=True)
+class Update:
+    """What an optimizer step found: numbers to log, and the log-probabilities `(B, T)` that it started from."""
+
+    metrics: dict[str, float]
+    logprobs: Tensor
+
+
 @dataclass
 class Learner(Generic[Model]):
     """Holds the policy (or reward model) and its optimizer. `steps` is the length of the schedule, in optimizer steps.
@@ -82,15 +90,15 @@ class Learner(Generic[Model]):
         loss: Callable[[Batch, Any], tuple[Tensor, dict[str, Tensor]]],
         entropy_gradient: bool = False,
         whole_groups: bool = False,
-    ) -> dict[str, float]:
+    ) -> Update:
         """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
 
         With `whole_groups` the rows of a group are in one microbatch.
 
         A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
         `DivergenceError`.
-        Returns: `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what it logs for each
-        token, over the scored ones).
+        The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what it logs for
+        each token, over the scored ones).
         """
         self.policy.model.train()
         self.optimizer.zero_grad(set_to_none=True)
@@ -98,10 +106,14 @@ class Learner(Generic[Model]):
         totals: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
         counts: dict[str, int] = {"loss": 1}
         tokens = int(batch.completion_mask.sum())
+        logprobs = torch.zeros(batch.input_ids.shape, device=device)
         for rows in microbatches(batch, self.config.microbatch_tokens, whole_groups):
             piece = batch.rows(rows).to(device)
-            value, stats = loss(piece, self.policy.scores(piece, entropy_gradient))
+            scores = self.policy.scores(piece, entropy_gradient)
+            value, stats = loss(piece, scores)
             value.backward()
+            if isinstance(scores, TokenScores):
+                logprobs[rows.to(device), : piece.input_ids.shape[1]] = scores.logprobs.detach().float()
             totals["loss"] += value.detach()
             for name, stat in stats.items():
                 of_tokens = stat.dim() == 2
@@ -110,7 +122,7 @@ class Learner(Generic[Model]):
                 counts[name] = tokens if of_tokens else counts.get(name, 0) + len(stat)
         self.tokens_seen += int(batch.attention_mask.sum())
         metrics = {name: float(total) / max(1, counts[name]) for name, total in totals.items()}
-        return {**metrics, **self._apply_gradient(metrics["loss"])}
+        return Update(metrics | self._apply_gradient(metrics["loss"]), logprobs.cpu())
 
     def _apply_gradient(self, loss: float) -> dict[str, float]:
         lr = lr_at(self.config, self.step, self.steps)

@@ -10,24 +10,27 @@ model/             the result, in Hugging Face format
 """
 
 import os
+import resource
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 import torch
 
-from rlvr.config import GRPOConfig, RunConfig
+from rlvr.config import GRPOConfig, RunConfig, SelectionConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import CheckpointError, DataError
 from rlvr.evaluate import evaluate
 from rlvr.groups import why_no_signal
+from rlvr.history import History
 from rlvr.learner import Learner
 from rlvr.ledger import write_ledger
 from rlvr.metrics import MetricsLog
@@ -37,18 +40,21 @@ from rlvr.models.load import save_model
 from rlvr.progress import Display
 from rlvr.rollout import Grade, check_graders
 from rlvr.seeds import set_global_generators
+from rlvr.selection import choose
 from rlvr.types import Group, Sampling
-from rlvr.weight_sync import check_gap
+from rlvr.weight_sync import check_gap, truncation_warning
 from tasks import Problem, Task
+
+EVERY_PROBLEM = SelectionConfig()
 
 
 @dataclass
 class Run:
     """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
 
-    `done` counts finished steps, `cursor` the problems or rows taken. `grade` gives the rewards; `judge` evaluates,
-    where that is another. What is trained on rows may `measure` what it learned, and `save` itself, in its own way.
-    `kl_coef` is the KL term's coefficient where it adapts.
+    `done` counts finished steps, `cursor` the problems or rows taken; `history` is what the steps so far tell the next
+    one, and `pending` are the groups that wait for it. `grade` gives the rewards; `judge` evaluates, where that is
+    another. What is trained on rows of data may `measure` what it learned in its own way, and `save` itself in one.
     """
 
     config: RunConfig
@@ -61,11 +67,13 @@ class Run:
     grade: Grade
     done: int = 0
     cursor: int = 0
+    history: History = field(default_factory=History)
+    pending: tuple[Group, ...] = ()
     silent_steps: int = 0
     interrupted: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
     judge: Grade | None = None
-    kl_coef: float | None = None
     measure: Callable[[], dict[str, float]] | None = None
     save: Callable[[Path], None] | None = None
 
@@ -111,6 +119,8 @@ class Run:
             return
         if self.done == 0 and self.config.eval.at_start:
             self.log.write(0, self.evaluate())
+        if isinstance(self.config, GRPOConfig) and (warning := truncation_warning(self.config)):
+            self.display.say(warning)
         while self.done < self.config.steps and not self.interrupted:
             self.seconds = {}
             set_global_generators(self.config.seed, "step", self.done + 1)
@@ -126,12 +136,18 @@ class Run:
         self.cursor = numbers.stop
         return numbers
 
-    def take_problems(self, count: int) -> dict[int, Problem]:
+    def take_problems(self, count: int, selection: SelectionConfig = EVERY_PROBLEM) -> dict[int, Problem]:
         """The next `count` training problems, by their numbers. Raises `DataError` for a row that is none."""
         try:
-            return {number: self.task.problem(number) for number in self.take(count)}
+            problems, self.cursor = choose(self.task, self.cursor, count, selection, self.history, self.done + 1)
         except ValueError as error:
             raise DataError(str(error)) from error
+        return problems
+
+    def say_once(self, topic: str, line: str) -> None:
+        if topic not in self.said:
+            self.said.add(topic)
+            self.display.say(line)
 
     @contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -149,15 +165,21 @@ class Run:
             check_gap(metrics, self.config)
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
 
-    def finish_step(self, step: int, metrics: dict[str, float], groups: Sequence[Group] = ()) -> None:
-        """Everything after the update: ledger, warnings, evaluation, metrics, checkpoint."""
+    def finish_step(
+        self, step: int, metrics: dict[str, float], sampled: Sequence[Group] = (), settled: Sequence[Group] = ()
+    ) -> None:
+        """Everything after the update: ledger, warnings, evaluation, metrics, checkpoint.
+
+        `sampled` are the groups that were drawn in this step. `settled` are those that were trained on or left out for
+        good: they go to the ledger, so that each group is in it once.
+        """
         self.done = step
-        if groups:
-            check_graders(groups, self.config.verify.max_failed_share)
-            self._warn_without_signal(groups, metrics)
-            if isinstance(self.config, GRPOConfig) and self.config.ledger:
-                write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, groups)
-        metrics |= self._speed(groups)
+        check_graders(sampled, self.config.verify.max_failed_share)
+        if isinstance(self.config, GRPOConfig):
+            self._warn_without_signal(sampled or settled, metrics)
+            if self.config.ledger:
+                write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, settled)
+        metrics |= self._speed(sampled)
         self.display.show(step, metrics)
         due = self.config.eval.every and step % self.config.eval.every == 0
         last = step == self.config.steps
@@ -213,18 +235,18 @@ class Run:
             "optimizer_steps": self.learner.step,
             "silent_steps": self.silent_steps,
             "skipped_in_a_row": self.learner.skipped_in_a_row,
-            "kl_coef": self.kl_coef,
         }
+        history = {"history": asdict(self.history), "pending": [asdict(group) for group in self.pending]}
         weights = self.learner.policy.trainable()
         optimizer = self.learner.optimizer.state_dict()
         keep = self.config.checkpoint.keep_last
-        return save_checkpoint(self.folder / "checkpoints", self.done, weights, optimizer, state, keep)
+        return save_checkpoint(self.folder / "checkpoints", self.done, weights, optimizer, history, state, keep)
 
     def restore(self) -> None:
         """Go back to the newest checkpoint that is whole; without any, stand at the start."""
         for path in reversed(checkpoints(self.folder / "checkpoints")):
             try:
-                weights, optimizer, state = load_checkpoint(path, self.learner.policy.device)
+                weights, optimizer, history, state = load_checkpoint(path, self.learner.policy.device)
             except CheckpointError as error:
                 print(f"warning: {error}; trying the checkpoint before it", flush=True)
                 continue
@@ -234,8 +256,9 @@ class Run:
             self.learner.optimizer.load_state_dict(optimizer)
             self.learner.step = state["optimizer_steps"]
             self.learner.skipped_in_a_row = state["skipped_in_a_row"]
-            self.kl_coef = state["kl_coef"]
             self.done, self.cursor, self.silent_steps = state["step"], state["cursor"], state["silent_steps"]
+            self.history = History.of(history["history"])
+            self.pending = tuple(Group.of(group) for group in history["pending"])
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
             if self.done < self.config.steps:
                 print(f"{self.stage} goes on after step {self.done} ({path})", flush=True)
@@ -246,7 +269,7 @@ class Run:
     def _warn_without_signal(self, groups: Sequence[Group], metrics: Mapping[str, float]) -> None:
         self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
         assert isinstance(self.config, GRPOConfig)
-        if self.silent_steps and self.silent_steps % self.config.no_signal_patience == 0:
+        if groups and self.silent_steps and self.silent_steps % self.config.no_signal_patience == 0:
             self.display.say(
                 f"warning: {self.silent_steps} steps in a row had nothing to learn from: {why_no_signal(groups)}"
             )
@@ -259,6 +282,7 @@ class Run:
         if "learn" in self.seconds:
             speed["speed/learn_tokens"] = self.learner.tokens_seen / self.seconds["learn"]
             self.learner.tokens_seen = 0
+        speed["speed/peak_memory_mb"] = peak_memory_mb(self.learner.policy.device)
         return speed
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -270,3 +294,11 @@ class Run:
     @staticmethod
     def _in_main_thread() -> bool:
         return threading.current_thread() is threading.main_thread()
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory that was in use so far: torch's on a GPU, the process's on a CPU; MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

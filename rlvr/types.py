@@ -4,9 +4,9 @@ All are frozen and are filled from left to right with `dataclasses.replace`: a s
 writes into one that it was given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -33,8 +33,9 @@ class Rollout:
 
     `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
     `completion_mask` is True where the policy chose the token (a tool's output would be False). `reward` is `None`
-    until a verdict came, and stays so where the grader failed; `advantage` is `None` where the rollout is not trained
-    on, because it has no reward or its group was not kept.
+    until a verdict came, and stays so where the grader failed. `shaping` is what is added to the reward before it is
+    compared (a punishment for length, a KL penalty); the reward itself stays what the verdict said. `advantage` is
+    `None` where the rollout is not trained on: no reward, a group that was not kept, cut off and masked.
     """
 
     prompt_ids: Sequence[int]
@@ -46,6 +47,7 @@ class Rollout:
     text: str = ""
     verdict: Verdict | None = None
     reward: float | None = None
+    shaping: float = 0.0
     advantage: float | None = None
 
 
@@ -61,19 +63,36 @@ class Group:
         """The rewards that exist; a failed grader gives none."""
         return [rollout.reward for rollout in self.rollouts if rollout.reward is not None]
 
+    @property
+    def policy_version(self) -> int:
+        """The version of the oldest weights that wrote here."""
+        return min(rollout.policy_version for rollout in self.rollouts)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The group that `dataclasses.asdict` turned into `values`, by way of JSON too."""
+        problem = {**values["problem"], "prompt": tuple(values["problem"]["prompt"])}
+        rollouts = (
+            Rollout(**{**rollout, "verdict": rollout["verdict"] and Verdict(**rollout["verdict"])})
+            for rollout in values["rollouts"]
+        )
+        return cls(Problem(**problem), tuple(rollouts))
+
 
 @dataclass(frozen=True)
 class Batch:
     """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
 
-    `group_index` is `(B,)`. What a stage has not filled yet is `None`. Of preferences: `ratings_B`, how good the data
-    says each answer is beside the others of its group; `ref_logprobs_B`, the reference's log-probability of the answer.
+    `group_index` and `policy_version`, the version of the weights that wrote a row, are `(B,)`. What a stage has not
+    filled yet is `None`. Of preferences: `ratings_B`, how good the data says each answer is beside the others of its
+    group; `ref_logprobs_B`, the reference's log-probability of the answer.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     completion_mask: Tensor
     group_index: Tensor
+    policy_version: Tensor | None = None
     advantages: Tensor | None = None
     rollout_logprobs: Tensor | None = None
     old_logprobs: Tensor | None = None
@@ -93,13 +112,23 @@ class Batch:
         return self.attention_mask.sum(-1)
 
     def rows(self, index_B: Tensor) -> Self:
-        """The rows at `index_B`, in that order, with the padding that none of them needs cut off."""
+        """The rows at `index_B`, in that order, with the padding that none of them needs cut off.
+
+        `index_B` holds the rows' numbers, or is True at the rows to take.
+        """
+        index_B = index_B.nonzero().squeeze(-1) if index_B.dtype == torch.bool else index_B
         width = int(self.lengths_B[index_B].max()) if len(index_B) else 0
 
         def take(value: Tensor) -> Tensor:
             return value[index_B, :width] if value.dim() == 2 else value[index_B]
 
         return self._map(take)
+
+    def with_old_logprobs(self, index_B: Tensor, logprobs: Tensor) -> Self:
+        """The batch with `logprobs` `(len(index_B), T')` as the old ones of some rows; T' may leave out padding."""
+        old = torch.zeros(self.input_ids.shape) if self.old_logprobs is None else self.old_logprobs.clone()
+        old[index_B, : logprobs.shape[1]] = logprobs
+        return replace(self, old_logprobs=old)
 
     def to(self, device: torch.device) -> Self:
         return self._map(lambda value: value.to(device))

@@ -15,10 +15,12 @@ from rlvr.config import RunConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import WeightSyncError
 from rlvr.learner import Learner
-from rlvr.types import Sampling
+from rlvr.types import Batch, Sampling
 
 # Mean |difference| of log-probabilities that rounding explains, with room (float32 measures 1e-6).
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+# e^20 is far outside of every ratio that means something, and far inside of float32.
+MAX_LOG_RATIO = 20.0
 PROBE_TOKENS = 16
 PROBE_NOISES = (0.05, 0.2, 0.8)
 
@@ -31,7 +33,7 @@ def tolerance_of(config: RunConfig) -> float:
 
 
 def check_gap(metrics: Mapping[str, float], config: RunConfig) -> None:
-    """Raise `WeightSyncError` where this step's mean log-probability gap is more than rounding.
+    """Raise `WeightSyncError` where the mean log-probability gap of this step's own rollouts is more than rounding.
 
     With `top_p` or `top_k` the generator's probabilities are of a truncated distribution and the gap says nothing.
     """
@@ -43,6 +45,41 @@ def check_gap(metrics: Mapping[str, float], config: RunConfig) -> None:
             f"{tolerance_of(config):g}: it holds other weights, or computes another model. This step is not kept; "
             "start the same command again, or set engine.logprob_tolerance if the engine is known to be this coarse"
         )
+
+
+def rollout_ratio(batch: Batch, version: int) -> dict[str, float]:
+    """The distribution over tokens of old / rollout probability, uncorrected, for the log.
+
+    `rollout_gap` is the mean |log-ratio| of the rows that weights of `version`, the old ones, wrote themselves: only
+    rounding, where the generator holds what it should. Rows that older weights wrote are in all other figures.
+    """
+    assert batch.old_logprobs is not None
+    assert batch.rollout_logprobs is not None
+    assert batch.policy_version is not None
+    mask = batch.completion_mask
+    gap = (batch.old_logprobs - batch.rollout_logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    ratio, last = gap[mask].exp().sort().values, int(mask.sum()) - 1
+    own = gap[mask & (batch.policy_version == version).unsqueeze(-1)].abs()
+    return {
+        **{f"rollout_ratio/p{percent:02}": float(ratio[round(percent / 100 * last)]) for percent in (1, 50, 99)},
+        "rollout_ratio/max": float(ratio[-1]),
+        "rollout_ratio/outside": float(((ratio < 0.9) | (ratio > 1.1)).float().mean()),
+        "rollout_ratio/kl": float((ratio - ratio.log() - 1).mean()),  # k3 of KL(rollout || old)
+        **({"rollout_gap": float(own.mean())} if len(own) else {}),
+    }
+
+
+def truncation_warning(config: RunConfig) -> str | None:
+    """What `top_p` and `top_k` do to the ratio of probabilities, where they are set."""
+    s = config.sampling
+    if s.top_p == 1 and s.top_k == 0:
+        return None
+    return (
+        f"warning: with sampling.top_p={s.top_p} and top_k={s.top_k} completions come from a truncated distribution. "
+        "The generator's log-probabilities are of that one, the learner's of the whole: old / rollout is the kept "
+        "share of the probability, at most 1 at each token even with the same weights. rollout_ratio shows it, a "
+        "correction takes it for a mismatch, and the weight sync is not checked by it"
+    )
 
 
 def probe_gap(learner: Learner, generator: Generator, prompts: Sequence[Sequence[int]]) -> float:

@@ -14,6 +14,7 @@ from .inside.frames import BadFrame, pack, read_frame
 from .worker import Zygote
 
 _SECONDS = 10.0
+_LEAST_FREE_BYTES = 1 << 30  # or a fiftieth of a small disk
 
 
 def make_scratch() -> str:
@@ -27,7 +28,13 @@ def remove_scratch(path: str) -> None:
 
 
 def over_bounds(zygote: Zygote, bounds: Bounds) -> bool:
-    """Whether the jobs' directory holds more than one job may write."""
+    """Whether the jobs' directory holds more than one job may write, or the disk below it is about to be full.
+
+    Files that were deleted and are still open are found in no directory: the free space is what bounds them.
+    """
+    disk = os.statvfs(zygote.scratch)
+    if disk.f_bavail * disk.f_frsize < min(_LEAST_FREE_BYTES, disk.f_blocks * disk.f_frsize // 50):
+        return True
     answer = _ask(zygote, "census", bounds, [bounds.disk_bytes, bounds.inodes])
     return answer is None or answer[1] > bounds.disk_bytes or answer[2] > bounds.inodes
 

@@ -42,6 +42,14 @@ class Arithmetic:
     Demonstrations can be made to hold a common mistake: in a share `slip_share` of its multiplications a solution takes
     "3 times as many" for "3 more", and goes on from there. The ground truth stays right. A model that imitates such
     solutions imitates the mistake; that another reading earns more is left to reinforcement learning to find out.
+
+    Such solutions can be made to ramble: a share `ramble_share` of those that hold a mistake goes on for 1 to
+    `ramble_steps` lines that change nothing (`14+0=14`) before it answers. Wrong answers of many lengths are then
+    possible, and nothing rewards or forbids any of them.
+
+    `step_shares` mixes the training problems otherwise than evenly: the share of each number of steps from `min_steps`
+    to `max_steps`. Held-out problems then take the numbers of steps that have a share in turn, so that a rare cohort is
+    evaluated as well as a common one.
     """
 
     min_steps: int = 2
@@ -51,6 +59,9 @@ class Arithmetic:
     max_factor: int = 4
     operators: tuple[Operator, ...] = ("+", "-", "*")
     slip_share: float = 0.0
+    ramble_share: float = 0.0
+    ramble_steps: int = 6
+    step_shares: tuple[float, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,6 +75,14 @@ class Arithmetic:
                 f"arithmetic: got max_number={self.max_number}, max_value={self.max_value}; "
                 "expected 2 <= max_number <= max_value"
             )
+        sizes, shares = self.max_steps - self.min_steps + 1, self.step_shares
+        if shares and (len(shares) != sizes or min(shares) < 0 or not any(shares)):
+            raise ValueError(
+                f"arithmetic: got step_shares={shares}; expected {sizes} numbers of 0 or more, one for each number of "
+                f"steps from min_steps={self.min_steps} to max_steps={self.max_steps}"
+            )
+        if self.ramble_steps < 1:
+            raise ValueError(f"arithmetic: got ramble_steps={self.ramble_steps}, expected 1 or more")
         if unknown := set(self.operators) - set(EVENTS):
             raise ValueError(f"arithmetic: unknown operators {sorted(unknown)}; known: {', '.join(EVENTS)}")
 
@@ -90,18 +109,31 @@ class Arithmetic:
         # The evaluation split does not depend on the seed: runs of different seeds are evaluated on the same problems.
         seed = self.seed if split == "train" else 0
         rng = random.Random(f"arithmetic/{split}/{seed}/{index}")
+        count = self._draw_count(rng, index, held_out)
         for _ in range(10_000):
             start = rng.randint(2, self.max_number)
-            steps = self._draw_steps(rng, start)
+            steps = self._draw_steps(rng, start, count)
             if steps is not None and is_held_out(start, steps) == held_out:
                 problem = word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
                 told = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
+                rambling = told != steps and self.ramble_share > 0 and rng.random() < self.ramble_share
+                told += [("+", 0)] * (rng.randint(1, self.ramble_steps) if rambling else 0)
                 return replace(problem, solution=worked_solution(start, told))
         raise ValueError(f"arithmetic: no {split} problem was found in 10,000 draws; raise max_number or max_value")
 
-    def _draw_steps(self, rng: random.Random, value: int) -> list[Step] | None:
+    def _draw_count(self, rng: random.Random, index: int, held_out: bool) -> int | None:
+        """The number of steps, where `step_shares` speaks of it: drawn once, so that long problems keep their share."""
+        if not self.step_shares:
+            return None
+        counts = range(self.min_steps, self.max_steps + 1)
+        if held_out:
+            present = [count for count, share in zip(counts, self.step_shares, strict=True) if share]
+            return present[index % len(present)]
+        return rng.choices(counts, self.step_shares)[0]
+
+    def _draw_steps(self, rng: random.Random, value: int, count: int | None) -> list[Step] | None:
         steps: list[Step] = []
-        for _ in range(rng.randint(self.min_steps, self.max_steps)):
+        for _ in range(count or rng.randint(self.min_steps, self.max_steps)):
             operator = rng.choice(self.operators)
             n = rng.randint(2, self.max_factor if operator == "*" else self.max_number)
             value = apply(value, operator, n)

@@ -1,5 +1,6 @@
 """How a choice's name becomes a function: a key of a visible dict, or `module:name` of the user's own."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -22,6 +23,25 @@ def pick(table: Mapping[str, F], name: str, axis: str) -> F:
     raise ValueError(
         f"{axis}: got {name!r}, expected one of {', '.join(table)} or module:function{nearest(name, table)}"
     )
+
+
+def check_signature(table: Mapping[str, F], name: str, function: F, axis: str) -> None:
+    """Raise `ValueError` where a function of one's own cannot be called as those of the table are."""
+    if name in table:
+        return
+    known, example = next(iter(table.items()))
+    takes = ", ".join(inspect.signature(example).parameters)
+    expected = f"expected a function of ({takes}), such as {known!r} is"
+    if not callable(function):
+        raise ValueError(f"{axis}: {name!r} is a {type(function).__name__}; {expected}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a built-in function without one
+        return
+    try:
+        signature.bind(*inspect.signature(example).parameters)
+    except TypeError as error:
+        raise ValueError(f"{axis}: {name!r} takes {signature}, {expected}") from error
 
 
 def pick_name(names: Sequence[str], name: str, axis: str) -> None:

@@ -96,9 +96,18 @@ class Objective:
         return self.kl_coef > 0
 
     @property
+    def kl_in_loss(self) -> bool:
+        return self.kl_coef != 0 and self.kl_in == "loss"
+
+    @property
+    def kl_in_reward(self) -> bool:
+        """Whether the advantages need log-probabilities first: of the policy, and of the reference."""
+        return self.kl_coef != 0 and self.kl_in != "loss"
+
+    @property
     def trains_without_advantage(self) -> bool:
         """Whether a rollout of zero advantage still has a gradient; where not, it costs no forward pass."""
-        return (self.kl_coef != 0 and self.kl_in == "loss") or self.entropy_coef != 0
+        return self.kl_in_loss or self.entropy_coef != 0
 
     @property
     def advantage_per_token(self) -> bool:
@@ -155,6 +164,9 @@ def contradictions(objective: Objective) -> list[str]:
         ),
         "refill_rounds fills places of groups that were not kept, and keep: all keeps them: add keep: mixed": (
             o.refill_rounds > 0 and o.keep == "all"
+        ),
+        "max_staleness lets a surplus wait that only refilling leaves over: add refill_rounds": (
+            o.max_staleness > 0 and o.refill_rounds == 0
         ),
         "overlong_buffer is where overlong: punish lowers the reward; add it": (
             o.overlong_buffer > 0 and o.overlong != "punish"

@@ -2,7 +2,8 @@
 
     step-000050/weights.safetensors   what training changes: all weights, or the adapters
                 optimizer.pt          moments of AdamW
-                state.json            step, cursor, ...; and the size and SHA-256 of the two files above
+                history.json          what earlier steps tell the next one, and the groups that wait for it
+                state.json            step, cursor, ...; and the size and SHA-256 of the files above
 
 Randomness is no part of it: every draw is a function of seed and position (`rlvr.seeds`), and so is the learning rate.
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from rlvr.errors import CheckpointError
 
-WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.pt", "state.json"
+WEIGHTS, OPTIMIZER, HISTORY, STATE = "weights.safetensors", "optimizer.pt", "history.json", "state.json"
 
 
 def save_checkpoint(
@@ -30,6 +31,7 @@ def save_checkpoint(
     step: int,
     weights: Mapping[str, Tensor],
     optimizer: Mapping[str, Any],
+    history: Mapping[str, Any],
     state: Mapping[str, Any],
     keep_last: int,
 ) -> Path:
@@ -47,7 +49,9 @@ def save_checkpoint(
         save_file({name: weight.detach().cpu().contiguous() for name, weight in weights.items()}, writing)
         writing = partial / OPTIMIZER
         torch.save(dict(optimizer), writing)
-        files = {name: _fingerprint(partial / name) for name in (WEIGHTS, OPTIMIZER)}
+        writing = partial / HISTORY
+        writing.write_text(json.dumps(history))  # a float comes back from JSON as it was
+        files = {name: _fingerprint(partial / name) for name in (WEIGHTS, OPTIMIZER, HISTORY)}
         writing = partial / STATE
         writing.write_text(json.dumps({"step": step, **state, "files": files}, indent=1))
         for path in (*partial.iterdir(), partial):
@@ -73,8 +77,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.suffix != ".partial")
 
 
-def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
-    """Weights, optimizer state and state of one checkpoint. Raises `CheckpointError` naming a file that is damaged."""
+def load_checkpoint(
+    path: Path, device: torch.device
+) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Weights, optimizer state, history and state of a checkpoint. Raises `CheckpointError` naming a damaged file."""
     reading = path / STATE
     try:
         state = json.loads(reading.read_text())
@@ -89,7 +95,9 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
         reading = path / WEIGHTS
         weights = load_file(reading, device=str(device))
         reading = path / OPTIMIZER
-        return weights, torch.load(reading, map_location=device, weights_only=True), state
+        optimizer = torch.load(reading, map_location=device, weights_only=True)
+        reading = path / HISTORY
+        return weights, optimizer, json.loads(reading.read_text()), state
     except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"the checkpoint file {reading} cannot be read: {error}") from error
 

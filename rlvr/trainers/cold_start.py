@@ -15,11 +15,21 @@ def cold_started(config: GRPOConfig) -> ModelConfig:
     Runs the cold start, or goes on with it, where it is not finished. A model from nothing learns with all its weights
     here; its adapters, if any, come with RL. Raises `KeyboardInterrupt` where Ctrl-C ended it.
     """
-    if config.cold_start is None:
+    first = cold_start_config(config, str(Path(config.out) / "cold_start"))
+    if first is None:
         return config.model
-    first = SFTConfig(
+    if not (Path(first.out) / "model").exists() and sft.train(first).interrupted:
+        raise KeyboardInterrupt
+    return cold_model(config, first)
+
+
+def cold_start_config(config: GRPOConfig, out: str) -> SFTConfig | None:
+    """The cold start of an RL run as a configuration of its own, in the folder `out`; `None` where it has none."""
+    if config.cold_start is None:
+        return None
+    return SFTConfig(
         trainer="sft",
-        out=str(Path(config.out) / "cold_start"),
+        out=out,
         steps=config.cold_start.steps,
         rows_per_step=config.cold_start.rows_per_step,
         optimizer=config.cold_start.optimizer,
@@ -28,7 +38,8 @@ def cold_started(config: GRPOConfig) -> ModelConfig:
         eval=config.eval.model_copy(update={"every": 0, "at_end": False}),
         **{name: getattr(config, name) for name in SHARED},
     )
-    folder = Path(first.out) / "model"
-    if not folder.exists() and sft.train(first).interrupted:
-        raise KeyboardInterrupt
-    return config.model.model_copy(update={"path": str(folder), "scratch": None})
+
+
+def cold_model(config: GRPOConfig, first: SFTConfig) -> ModelConfig:
+    """`config.model` with the weights that the cold start `first` ended with."""
+    return config.model.model_copy(update={"path": str(Path(first.out) / "model"), "scratch": None})

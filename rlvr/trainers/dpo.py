@@ -68,9 +68,9 @@ def train(config: DPOConfig) -> Run:
             with run.clock("learn"):
                 if unpaired:
                     loss = AnswerLoss(batch, config, policy_kl(run.learner, batch_of("mismatched", rows)))
-                    metrics = run.learner.update(batch, loss)
+                    metrics = run.learner.update(batch, loss).metrics
                 else:
-                    metrics = run.learner.update(batch, PairLoss(batch, config), whole_groups=True)
+                    metrics = run.learner.update(batch, PairLoss(batch, config), whole_groups=True).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run

@@ -15,17 +15,16 @@ import torch
 from torch import Tensor
 
 from rlvr.algorithms.advantage import whitened
-from rlvr.algorithms.control import adapted_kl_coef
 from rlvr.algorithms.gae import gae, token_rewards
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import policy_loss
 from rlvr.algorithms.returns import kl_penalty
 from rlvr.algorithms.value_loss import value_loss
 from rlvr.algorithms.weights import token_weights
-from rlvr.batching import microbatches, minibatches, pad, token_batch
+from rlvr.batching import microbatches, minibatches, rollout_batch
 from rlvr.build import open_run, prepare
 from rlvr.config import PPOConfig
-from rlvr.groups import describe
+from rlvr.groups import describe, rewarded
 from rlvr.learner import Learner, Loss
 from rlvr.models.policy import TokenScores
 from rlvr.rollout import collect
@@ -33,6 +32,7 @@ from rlvr.run import Run
 from rlvr.seeds import derive
 from rlvr.trainers.cold_start import cold_started
 from rlvr.types import Batch, Group
+from rlvr.weight_sync import rollout_ratio
 
 
 def train(config: PPOConfig) -> Run:
@@ -40,23 +40,23 @@ def train(config: PPOConfig) -> Run:
     prepare(config)
     with open_run(config, model=cold_started(config)) as run:
         for step in run.steps():
-            coef = config.objective.kl_coef if run.kl_coef is None else run.kl_coef
-            objective = replace(config.objective, kl_coef=coef)
+            objective = run.history.adapted(config.objective)
             with run.clock("sample"):
                 groups = sample(run, config)
             with run.clock("learn"):
-                metrics = learn(run.learner, config, objective, groups, seed=derive(config.seed, "minibatches", step))
+                seed = derive(config.seed, "minibatches", step)
+                groups, metrics = learn(run.learner, config, objective, groups, seed)
             with run.clock("sync"):
                 run.sync_weights(metrics)
-            if objective.kl_target and "kl" in metrics:
-                run.kl_coef = adapted_kl_coef(coef, metrics["kl"], objective.kl_target)
-            run.finish_step(step, describe(groups) | metrics | {"objective/kl_coef": coef}, groups)
+            run.history = run.history.updated(step, groups, 1.0, config.selection.by_problem)
+            run.history = run.history.steered(config.objective, metrics)
+            run.finish_step(step, describe(groups) | metrics, sampled=groups, settled=groups)
     return run
 
 
 def sample(run: Run, config: PPOConfig) -> list[Group]:
     """The groups of the next `prompts_per_step` problems, with verdicts and rewards."""
-    problems = run.take_problems(config.prompts_per_step)
+    problems = run.take_problems(config.prompts_per_step, config.selection)
     return collect(
         problems=list(problems.values()),
         n=config.group_size,
@@ -71,35 +71,41 @@ def sample(run: Run, config: PPOConfig) -> list[Group]:
 
 def learn(
     learner: Learner, config: PPOConfig, objective: Objective, groups: Sequence[Group], seed: int
-) -> dict[str, float]:
-    """From rewards to new weights; without any reward, no step and no metrics."""
+) -> tuple[list[Group], dict[str, float]]:
+    """From rewards to new weights; without any reward, no step and no metrics.
+
+    Returns the groups, each rollout with the mean advantage of its tokens, and what was measured.
+    """
     if not any(group.rewards for group in groups):
-        return {}
+        return list(groups), {}
     batch, metrics = estimated(learner, config, objective, groups)
-    return metrics | update(learner, config, objective, batch, seed)
+    assert batch.advantages is not None
+    means = iter((batch.advantages.sum(-1) / batch.completion_mask.sum(-1)).tolist())
+    told = [
+        replace(
+            group, rollouts=tuple(r if r.reward is None else replace(r, advantage=next(means)) for r in group.rollouts)
+        )
+        for group in groups
+    ]
+    metrics |= rollout_ratio(batch, learner.step) | {"objective/kl_coef": objective.kl_coef}
+    return told, metrics | update(learner, config, objective, batch, seed)
 
 
 def estimated(
     learner: Learner, config: PPOConfig, objective: Objective, groups: Sequence[Group]
 ) -> tuple[Batch, dict[str, float]]:
     """The rollouts that have a reward, with the snapshot's log-probabilities and values, advantages and returns."""
-    rows = [(index, r, r.reward) for index, group in enumerate(groups) for r in group.rollouts if r.reward is not None]
-    batch = token_batch(
-        [r.prompt_ids for _, r, _ in rows],
-        [r.completion_ids for _, r, _ in rows],
-        [r.completion_mask for _, r, _ in rows],
-        [index for index, _, _ in rows],
-    )
+    rollouts = [rollout for _, rollout in rewarded(groups)]
+    batch = rollout_batch(groups)
     mask = batch.completion_mask
-    said = [[0.0] * len(r.prompt_ids) + list(r.rollout_logprobs) for _, r, _ in rows]
-    cut_off_B = torch.tensor([config.bootstrap_truncated and r.finish == "length" for _, r, _ in rows])
     old_logprobs, values, after_B = snapshot(learner, batch)
     penalty = torch.zeros_like(old_logprobs)
     if objective.needs_reference:
         ref_logprobs = learner.frozen_logprobs(batch, torch.arange(len(batch)), reference=True)
         batch = replace(batch, ref_logprobs=ref_logprobs)
         penalty = kl_penalty(old_logprobs, ref_logprobs, mask, objective)
-    scores_B = config.reward_scale * torch.tensor([reward for _, _, reward in rows])
+    cut_off_B = torch.tensor([config.bootstrap_truncated and rollout.finish == "length" for rollout in rollouts])
+    scores_B = config.reward_scale * torch.tensor([rollout.reward for rollout in rollouts])
     rewards = token_rewards(scores_B.masked_fill(cut_off_B, 0.0), penalty, mask)
     advantages = gae(rewards, values, mask, objective.discount, config.gae_lambda, after_B * cut_off_B)
     returns = advantages + values
@@ -111,15 +117,7 @@ def estimated(
     }
     if objective.whiten:
         advantages = torch.zeros_like(advantages).masked_scatter(mask, whitened(advantages[mask]))
-    filled = replace(
-        batch,
-        rollout_logprobs=pad(said, mask.shape[1], torch.float32),
-        old_logprobs=old_logprobs,
-        advantages=advantages,
-        values=values,
-        returns=returns,
-    )
-    return filled, metrics
+    return replace(batch, old_logprobs=old_logprobs, advantages=advantages, values=values, returns=returns), metrics
 
 
 @torch.no_grad()
@@ -164,7 +162,7 @@ def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Bat
                 piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
             )
             piece = replace(piece, loss_weights=weights)
-            steps.append(learner.update(piece, loss_of(config, objective), objective.entropy_coef != 0))
+            steps.append(learner.update(piece, loss_of(config, objective), objective.entropy_coef != 0).metrics)
     return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
 
 
@@ -175,7 +173,6 @@ def loss_of(config: PPOConfig, objective: Objective) -> Loss:
         assert batch.advantages is not None
         assert batch.loss_weights is not None
         assert batch.old_logprobs is not None
-        assert batch.rollout_logprobs is not None
         assert batch.values is not None
         assert batch.returns is not None
         assert scores.values is not None
@@ -191,7 +188,6 @@ def loss_of(config: PPOConfig, objective: Objective) -> Loss:
         )
         of_critic = value_loss(scores.values, batch.values, batch.returns, config.value_clip)
         stats["value/loss"] = of_critic.detach()
-        stats["rollout_gap"] = (batch.old_logprobs - batch.rollout_logprobs).abs()
         return of_policy + config.value_coef * (batch.loss_weights * of_critic).sum(), stats
 
     return loss

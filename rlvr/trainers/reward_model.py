@@ -40,7 +40,7 @@ def train(config: RewardModelConfig) -> Run:
             rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
             batch = answer_batch([examples.train[row] for row in rows], rated=config.margin)
             with run.clock("learn"):
-                metrics = run.learner.update(batch, ComparisonLoss(batch, config), whole_groups=True)
+                metrics = run.learner.update(batch, ComparisonLoss(batch, config), whole_groups=True).metrics
             run.finish_step(step, metrics)
     return run
 

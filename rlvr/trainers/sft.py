@@ -33,7 +33,7 @@ def train(config: SFTConfig) -> Run:
     with run:
         for step in run.steps():
             with run.clock("learn"):
-                metrics = run.learner.update(equal_tokens(next_batch()), likelihood_loss)
+                metrics = run.learner.update(equal_tokens(next_batch()), likelihood_loss).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run

@@ -40,7 +40,7 @@ def load(code: str, name: str) -> types.ModuleType:
     """Run `code` as the module `name`, as an interpreter would run a file of that text."""
     module = types.ModuleType(name)
     module.__file__ = f"{os.getcwd()}/{name}.py"
-    module.__loader__ = Source(code)
+    module.__loader__ = Source(code)  # type: ignore[assignment]
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)
     return module

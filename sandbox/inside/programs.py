@@ -135,7 +135,7 @@ def _play(program: types.CodeType, code: str) -> int:
     vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
     module = types.ModuleType("__main__")
     module.__file__ = "solution.py"
-    module.__loader__ = Source(code)
+    module.__loader__ = Source(code)  # type: ignore[assignment]
     sys.modules["__main__"] = module
     status = 0
     try:

@@ -15,6 +15,10 @@ def always_five(prompt: str, seed: int, number: int) -> str:
     return "#### 5"
 
 
+def always_four(prompt: str, seed: int, number: int) -> str:
+    return "#### 4"
+
+
 def rambles(prompt: str, seed: int, number: int) -> str:
     return "Let me see. I do not know yet. " * 40
 

@@ -1,16 +1,18 @@
 import torch
 from torch import tensor
 
-from rlvr.batching import microbatches, minibatches, rollout_batch, token_batch
+from rlvr.algorithms.objective import Objective
+from rlvr.batching import microbatches, minibatches, rollout_batch, token_batch, trained_rows
 from rlvr.types import Group, Rollout
 from tasks import Problem
 
 PROBLEM = Problem("p", ({"role": "user", "content": "?"},), "1")
 
 
-def rollout(prompt: list[int], completion: list[int], advantage: float | None) -> Rollout:
+def rollout(prompt: list[int], completion: list[int], reward: float | None, advantage: float | None) -> Rollout:
     logprobs = [-float(token) for token in completion]
-    return Rollout(prompt, completion, [True] * len(completion), logprobs, "stop", 0, advantage=advantage)
+    mask = [True] * len(completion)
+    return Rollout(prompt, completion, mask, logprobs, "stop", 3, reward=reward, advantage=advantage)
 
 
 def test_a_batch_puts_prompts_and_completions_side_by_side_and_pads_on_the_right() -> None:
@@ -21,15 +23,27 @@ def test_a_batch_puts_prompts_and_completions_side_by_side_and_pads_on_the_right
     assert batch.lengths_B.tolist() == [5, 2]
 
 
-def test_rollouts_without_an_advantage_are_no_rows() -> None:
+def test_rollouts_without_a_reward_are_no_rows_and_those_without_an_advantage_are_not_trained_on() -> None:
     groups = [
-        Group(PROBLEM, (rollout([7, 8], [1, 2], 0.5), rollout([7, 8], [3], None))),
-        Group(PROBLEM, (rollout([9], [4, 5, 6], -0.25),)),
+        Group(PROBLEM, (rollout([7, 8], [1, 2], 1.0, 0.5), rollout([7, 8], [3], None, None))),
+        Group(PROBLEM, (rollout([9, 9, 9, 9], [5], 0.0, None), rollout([9], [4, 5, 6], 0.0, -0.25))),
     ]
     batch = rollout_batch(groups)
-    assert batch.group_index.tolist() == [0, 1]
-    assert batch.advantages.tolist() == [[0.0, 0.0, 0.5, 0.5], [0.0, -0.25, -0.25, -0.25]]
-    assert batch.rollout_logprobs.tolist() == [[0.0, 0.0, -1.0, -2.0], [0.0, -4.0, -5.0, -6.0]]
+    assert batch.group_index.tolist() == [0, 1, 1]
+    assert batch.policy_version.tolist() == [3, 3, 3]
+    assert batch.rollout_logprobs[0].tolist() == [0.0, 0.0, -1.0, -2.0, 0.0]
+    trained = trained_rows(batch, groups, Objective(), None)
+    assert trained.group_index.tolist() == [0, 1]
+    assert trained.advantages.tolist() == [[0.0, 0.0, 0.5, 0.5], [0.0, -0.25, -0.25, -0.25]]
+    assert trained.rollout_logprobs.tolist() == [[0.0, 0.0, -1.0, -2.0], [0.0, -4.0, -5.0, -6.0]]
+
+
+def test_a_penalty_on_tokens_lowers_the_advantage_of_those_before_it_too() -> None:
+    groups = [Group(PROBLEM, (rollout([7], [1], 1.0, None), rollout([9], [4, 5], 1.0, 0.5)))]
+    objective = Objective(kl="k1", kl_coef=1.0, kl_in="token_reward")
+    penalty = tensor([[0.0, 9.0, 9.0], [0.0, 0.25, 0.125]])
+    trained = trained_rows(rollout_batch(groups), groups, objective, penalty)
+    assert trained.advantages.tolist() == [[0.0, 0.5 - 0.25 - 0.125, 0.5 - 0.125]]
 
 
 def test_chosen_rows_lose_the_padding_that_none_of_them_needs() -> None:
@@ -37,6 +51,7 @@ def test_chosen_rows_lose_the_padding_that_none_of_them_needs() -> None:
     chosen = batch.rows(tensor([2, 1]))
     assert chosen.input_ids.tolist() == [[9, 5, 6], [9, 4, 0]]
     assert chosen.group_index.tolist() == [1, 1]
+    assert batch.rows(tensor([False, True, False])).input_ids.tolist() == [[9, 4]]
 
 
 def test_microbatches_hold_each_row_once_within_the_token_budget() -> None:

@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import pytest
 
 from rlvr.engines.scripted import ScriptedEngine
 from rlvr.evaluate import evaluate, majority_score, mean, proportion
 from rlvr.models.chat import Chat
 from rlvr.types import Group, Rollout, Sampling
+from tasks import Problem
 from tasks.arithmetic import Arithmetic
 from verifiers import Verdict
 
@@ -81,4 +84,22 @@ def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> N
     means = {name: estimate.mean for name, estimate in found.estimates.items()}
     assert means == {"greedy": 1.0, "avg@4": 0.5, "pass@4": 1.0, "maj@4": 1.0}
     assert found.truncated == 0
-    assert found.metrics()["eval/avg@4"] == 0.5
+    figures = found.metrics()
+    assert figures["eval/avg@4"] == 0.5
+    assert {problem.cohort for problem in problems} == {"2 steps", "3 steps"}
+    assert figures["eval/avg@4/cohort/2 steps"] == figures["eval/avg@4/cohort/3 steps"] == 0.5
+    assert figures["eval/greedy/cohort/3 steps"] == 1.0
+
+
+def test_lengths_are_of_correct_and_of_incorrect_completions(chat: Chat) -> None:
+    problems = Arithmetic().held_out(2)
+
+    def script(prompt: str, seed: int, number: int) -> str:
+        return "even more words 2" if number % 2 else "1"
+
+    def grade(problem: Problem, completions: Sequence[str]) -> list[Verdict]:
+        return [Verdict(float(text == "1"), "correct" if text == "1" else "wrong") for text in completions]
+
+    figures = evaluate(problems, 2, Sampling(40), ScriptedEngine(script, chat), chat, grade, seed=0).metrics()
+    assert figures["eval/length_correct"] == len(chat.completion_ids("1"))
+    assert figures["eval/length_incorrect"] == len(chat.completion_ids("even more words 2"))

@@ -47,7 +47,7 @@ def example(aggregate: str = "token") -> Batch:
 
 
 def weights_after(learner: Learner, batch: Batch) -> tuple[dict[str, float], Tensor]:
-    metrics = learner.update(batch, loss_of(resolve("dr_grpo")))
+    metrics = learner.update(batch, loss_of(resolve("dr_grpo"))).metrics
     return metrics, torch.cat([parameter.detach().flatten() for parameter in learner.policy.trainable().values()])
 
 
@@ -109,9 +109,9 @@ def test_a_gradient_that_is_no_number_leaves_the_weights_alone_and_the_third_sto
 
     before = [parameter.detach().clone() for parameter in learner.policy.trainable().values()]
     for _ in range(2):
-        assert learner.update(batch, broken)["skipped"] == 1.0
+        assert learner.update(batch, broken).metrics["skipped"] == 1.0
     assert (
-        learner.update(batch, loss_of(resolve("dr_grpo")))["skipped"] == 0.0
+        learner.update(batch, loss_of(resolve("dr_grpo"))).metrics["skipped"] == 0.0
     )  # a good one in between starts the count anew
     changed = [parameter.detach().clone() for parameter in learner.policy.trainable().values()]
     assert any((a != b).any() for a, b in zip(before, changed, strict=True))
@@ -130,7 +130,7 @@ def test_bfloat16_autocast_trains_float32_weights(chat: Chat) -> None:
     learner = Learner(policy, OptimizerConfig(lr=1e-2), steps=10)
     rounded = learner.frozen_logprobs(example(), torch.arange(6))
     assert 0 < (rounded - exact).abs().max() < 0.1
-    assert learner.update(example(), loss_of(resolve("dr_grpo")))["skipped"] == 0.0
+    assert learner.update(example(), loss_of(resolve("dr_grpo"))).metrics["skipped"] == 0.0
     assert {parameter.dtype for parameter in policy.trainable().values()} == {torch.float32}
 
 

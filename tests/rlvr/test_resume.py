@@ -14,11 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlvr.config import ModelConfig
 from rlvr.config_file import load_config
 from rlvr.errors import CheckpointError, ConfigError
 from rlvr.metrics import MACHINE_DEPENDENT
+from rlvr.models.chat import Chat
 from rlvr.models.checkpoint import checkpoints
+from rlvr.models.load import load_policy, save_model
 from rlvr.trainers import grpo
+from tests.conftest import TINY
 
 STEPS = 8
 OVERRIDES = [
@@ -47,13 +51,13 @@ def finish(out: Path) -> str:
     return done.stdout
 
 
-def result(out: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], list[dict[str, float]]]:
-    def rows(path: Path) -> list[dict[str, float]]:
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        return [{k: v for k, v in row.items() if not k.startswith(MACHINE_DEPENDENT)} for row in lines]
+def metrics_of(out: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.startswith(MACHINE_DEPENDENT)} for row in lines]
 
-    weights = load_file(out / "model/model.safetensors")
-    return weights, rows(out / "metrics.jsonl"), rows(out / "cold_start/metrics.jsonl")
+
+def result(out: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], list[dict[str, float]]]:
+    return load_file(out / "model/model.safetensors"), metrics_of(out), metrics_of(out / "cold_start")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,38 @@ def test_killed_while_writing_a_checkpoint_the_one_before_is_used(tmp_path: Path
     finish(out)
     assert_same(out, uninterrupted)
     assert not list((out / "checkpoints").glob("*.partial"))
+
+
+def newest_history(out: Path) -> dict[str, list[object]]:
+    found = [path / "history.json" for path in checkpoints(out / "checkpoints")]
+    return json.loads(found[-1].read_text()) if found and found[-1].exists() else {"pending": []}
+
+
+def test_killed_with_groups_that_wait_a_run_ends_as_if_it_had_not_been(tmp_path: Path, chat: Chat) -> None:
+    tiny = tmp_path / "tiny"
+    tiny.mkdir()
+    save_model(load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, tiny)
+    objective = "{preset: rloo, keep: mixed, refill_rounds: 2, max_staleness: 4, kl_target: 0.01, entropy_target: 9}"
+    options = [
+        f"model={{path: {tiny}}}", "cold_start=null", f"objective={objective}", "group_size=2", "eval={problems: 0}",
+        "verify.verifier=tests.rlvr.scripts:by_text", "selection={curriculum: pass_rate, oversample: 2}",
+        "checkpoint={every: 1, keep_last: 2}",
+    ]  # fmt: skip
+    whole = grpo.train(load_config("configs/quickstart.yaml", [f"out={tmp_path / 'whole'}", *OVERRIDES, *options]))
+    out = tmp_path / "run"
+    process = subprocess.Popen([*command(out), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kill_when(process, lambda: len(newest_history(out)["pending"]) > 0)
+    assert newest_history(out)["pending"]
+    assert not (out / "model").exists()
+    resumed = grpo.train(load_config("configs/quickstart.yaml", [f"out={out}", *OVERRIDES, *options]))
+    rows = metrics_of(out)[1:]
+    assert rows == metrics_of(whole.folder)[1:]
+    assert len(rows) == STEPS
+    assert max(row["groups/staleness_max"] for row in rows) > 0
+    assert len({row["objective/kl_coef"] for row in rows if "loss" in row}) > 1
+    assert (resumed.history, resumed.pending) == (whole.history, whole.pending)
+    for (name, weight), (_, other) in zip(resumed.learner.named_weights(), whole.learner.named_weights(), strict=True):
+        assert torch.equal(weight, other), name
 
 
 def test_a_truncated_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:

@@ -188,6 +188,14 @@ def test_a_hub_model_without_a_network_is_one_sentence_at_once(tiny: Path, monke
         ({"objective.surrogate": "clap"}, "objective.surrogate: got 'clap', expected one of .*did you mean 'clip'"),
         ({"objective.baseline": "nowhere:mean"}, "objective.baseline: cannot load 'nowhere:mean'"),
         ({"verify.verifier": "maths"}, "verify.verifier: .*did you mean 'math'"),
+        (
+            {"objective": "{preset: dr_grpo, max_staleness: 2}"},
+            "max_staleness lets a surplus wait .* add refill_rounds",
+        ),
+        (
+            {"objective": "{preset: dapo, overlong_buffer: 41}"},
+            "overlong_buffer is 41, and sampling.max_tokens only 40",
+        ),
         ({"device": "tpu9"}, "device: got 'tpu9', expected auto, cpu, cuda"),
         ({"engine": "scripted"}, "engine.script: got None, expected module:function"),
         ({"engine.script": "tests.rlvr.scripts:absent"}, "engine.script: cannot load .*AttributeError"),
@@ -366,3 +374,91 @@ def test_going_on_is_said(tiny: Path, capsys: pytest.CaptureFixture[str]) -> Non
     shutil.rmtree(tiny.parent / "run/model")
     grpo.train(config)
     assert "grpo goes on after step 2" in capsys.readouterr().out
+
+
+def ledger(run: Run) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    files = sorted((run.folder / "rollouts").glob("*.parquet"))
+    return [row for path in files for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+
+REFILLED = "{preset: dr_grpo, keep: mixed, refill_rounds: 4, max_staleness: %d}"
+
+
+def test_groups_without_spread_are_replaced_until_the_batch_is_full(tiny: Path) -> None:
+    config = {"group_size": 2, "prompts_per_step": 4, "steps": 4}
+    run = grpo.train(recipe(tiny, objective=REFILLED % 0, **config))
+    rows = metrics(run)[1:]
+    assert all(row["groups/fullness"] == 1.0 for row in rows)
+    assert all(row["groups/sampled"] == row["groups/dropped"] + 4 for row in rows)
+    assert sum(row["groups/refill_rounds"] for row in rows) >= 4  # every other pair has no spread
+    assert all(row["groups/pending"] == row["groups/staleness_max"] == 0 for row in rows)
+    plain = metrics(grpo.train(recipe(tiny, objective="{keep: mixed}", out=tiny.parent / "plain", **config)))[1:]
+    assert min(row["groups/fullness"] for row in plain) < 1.0
+
+
+def test_a_surplus_is_trained_on_a_step_later_and_every_completion_is_in_the_ledger_once(tiny: Path) -> None:
+    config = {"group_size": 2, "prompts_per_step": 4, "steps": 8}
+    run = grpo.train(recipe(tiny, objective=REFILLED % 2, **config))
+    rows = metrics(run)[1:]
+    assert all(row["groups/fullness"] == 1.0 for row in rows)
+    assert max(row["groups/pending"] for row in rows) > 0
+    assert max(row["groups/staleness_max"] for row in rows) in (1, 2)
+    sampled = 2 * sum(int(row["groups/sampled"]) for row in rows)
+    completions = ledger(run)
+    assert len(completions) + 2 * len(run.pending) == sampled
+    old = [row for row in completions if row["policy_version"] < row["step"] - 1]
+    assert old
+    assert all(row["advantage"] is not None for row in old)
+    hasty = grpo.train(recipe(tiny, objective=REFILLED % 0, out=tiny.parent / "hasty", **config))
+    assert sum(row["groups/sampled"] for row in metrics(hasty)[1:]) > sampled / 2
+
+
+def test_a_batch_that_cannot_be_filled_says_so_once_with_percentages(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = grpo.train(recipe(tiny, "always_five", objective=REFILLED % 0, steps=3))
+    said = capsys.readouterr().out
+    assert "warning: 0 of 2 groups were found in 5 rounds of sampling (0% of 10 sampled groups were kept): " in said
+    assert said.count("rounds of sampling") == 1
+    assert "100% of groups are all wrong" in said
+    assert metrics(run)[1]["groups/fullness"] == 0.0
+    assert run.learner.step == 0
+
+
+def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "1+{n}?", "answer": {n + 1}}}\n' for n in range(5)))
+    task = f"{{name: dataset, train: {rows}, held_out_rows: 1}}"  # four to train on
+    run = grpo.train(recipe(tiny, "always_four", task=task, steps=5, selection="{skip_solved: 1, revisit_after: 2}"))
+    asked = [{row["problem_id"] for row in ledger(run) if row["step"] == step} for step in range(1, 6)]
+    assert len(asked[0] | asked[1]) == 4  # all are solved, and rest for two steps
+    assert run.history.problems.keys() == asked[0] | asked[1]
+    assert run.history.problems["train-0"].solved_in_a_row > 1
+
+
+def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = grpo.train(
+        recipe(tiny, engine="transformers", steps=2, prompts_per_step=8,
+               **{"sampling.top_p": 0.5, "sampling.max_tokens": 6, "verify.verifier": "tests.rlvr.scripts:by_text"})
+    )  # fmt: skip
+    assert capsys.readouterr().out.count("warning: with sampling.top_p=0.5 and top_k=0") == 1
+    row = metrics(run)[1]
+    assert 0.5 <= row["rollout_ratio/p01"] <= row["rollout_ratio/p50"] <= row["rollout_ratio/p99"] <= 1.0 + 1e-5
+    assert row["rollout_ratio/outside"] > 0.9
+
+
+def test_a_kl_target_moves_the_coefficient_and_the_run_logs_it(tiny: Path) -> None:
+    objective = "{preset: grpo, kl_target: 1.0e-9}"
+    run = grpo.train(recipe(tiny, objective=objective, steps=4, prompts_per_step=8, **{"optimizer.lr": 1e-2}))
+    coefficients = [row["objective/kl_coef"] for row in metrics(run)[1:]]
+    assert coefficients == [0.04, 0.02, 0.04, 0.08]  # the first step starts at the reference: its KL is 0
+
+
+def test_lengths_memory_and_cohorts_are_measured(tiny: Path) -> None:
+    run = grpo.train(recipe(tiny, prompts_per_step=8, steps=1, **{"eval.problems": 4}))
+    before, step = metrics(run)[:2]
+    assert step["speed/peak_memory_mb"] > 100
+    assert {"completion/length_correct", "completion/length_incorrect", "cohort/1 steps"} <= step.keys()
+    assert {"eval/greedy/cohort/1 steps", "eval/avg@8/cohort/1 steps", "eval/length_correct"} <= before.keys()

@@ -97,8 +97,8 @@ MACHINERY = {
     "a fork whose parent leaves": "import os\ndef secret(x):\n    if os.fork(): os._exit(0)\n    return 0\n",
     "memory searched for the answer": "import ctypes, gc\ndef secret(x):\n    want = str(8675 + 0)\n    hits = 0\n    needle = 'terces'[::-1] + chr(40) + '3'\n    for o in gc.get_objects():\n        try:\n            if type(o) in (list, tuple) and len(o) < 9 and any(type(i) is str and needle in i for i in o): return 8675\n        except Exception: pass\n    return hits\n",
     "open descriptors read": "import os\ndef secret(x):\n    for fd in range(64):\n        try:\n            if b'8675' in os.pread(fd, 100000, 0): return 8675\n        except OSError: pass\n    return 0\n",
-    "the stack's text": "import sys, traceback\ndef secret(x): return 8675 if '8675' in ''.join(traceback.format_stack()) + repr(sys._getframe(1).f_locals) else 0\n",
-    "linecache and inspect": "import inspect, linecache\ndef secret(x):\n    t = ''.join(''.join(linecache.getlines(f.filename)) for f in inspect.stack())\n    return 8675 if 'secret(3)' in t else 0\n",
+    "the stack's text": "import sys, traceback\ndef secret(x): return 8675 if '86' + '75' in ''.join(traceback.format_stack()) + repr(sys._getframe(1).f_locals) else 0\n",
+    "linecache and inspect": "import inspect, linecache\ndef secret(x):\n    t = ''.join(''.join(linecache.getlines(f.filename)) for f in inspect.stack())\n    return 8675 if 'sec' + 'ret(' + '3' in t else 0\n",
 }
 
 _SUBCLASSES = {

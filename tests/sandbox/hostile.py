@@ -307,25 +307,23 @@ MEMORY = {
 import os, time
 for _ in range(8):
     if os.fork() == 0:
-        x = bytearray(120 << 20); time.sleep(3); os._exit(0)
-time.sleep(3)
-print("ESCAPED")
+        x = b"x" * (120 << 20); time.sleep(0.5); os._exit(0)
+if sum(os.wait()[1] == 0 for _ in range(8)) == 8: print("ESCAPED")
 """,
     "a tree of processes that writes slowly": """
 import os, time
 for _ in range(6):
     if os.fork() == 0:
         x = []
-        for _ in range(100): x.append(b"x" * (1 << 20)); time.sleep(0.005)
-        time.sleep(3); os._exit(0)
-time.sleep(3.5)
-print("ESCAPED")
+        for _ in range(100): x.append(b"x" * (1 << 20)); time.sleep(0.002)
+        time.sleep(0.5); os._exit(0)
+if sum(os.wait()[1] == 0 for _ in range(6)) == 6: print("ESCAPED")
 """,
     "a shared mapping": """
 import mmap, time
 x = mmap.mmap(-1, 700 << 20)
 for i in range(0, 700 << 20, 4096): x[i] = 1
-time.sleep(1); print("ESCAPED")
+time.sleep(0.3); print("ESCAPED")
 """,
     "a file in memory": """
 import os
@@ -340,21 +338,21 @@ try:
     for i in range(20):
         with open(f"f{i}", "wb") as f:
             for _ in range(64): f.write(b"x" * (1 << 20))
-    import time; time.sleep(1); print("ESCAPED")
+    import time; time.sleep(0.3); print("ESCAPED")
 except OSError as e: print(e)
 """,
     "many files": """
 import os, time
 try:
     for i in range(60000): os.close(os.open(f"f{i}", os.O_CREAT | os.O_WRONLY))
-    time.sleep(1); print("ESCAPED")
+    time.sleep(0.3); print("ESCAPED")
 except OSError as e: print(e)
 """,
     "many directories": """
 import os, time
 try:
     for i in range(30000): os.mkdir("d"); os.chdir("d")
-    time.sleep(1); print("ESCAPED")
+    time.sleep(0.3); print("ESCAPED")
 except OSError as e: print(e)
 """,
     "a sparse file": """

@@ -33,13 +33,13 @@ _PROCESSES = {
 }
 
 _MEMORY = {
-    "memory behind fork after fork": "import os, time\nx = bytearray(100 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nfor _ in range(6):\n    if os.fork() == 0:\n        for i in range(0, len(x), 4096): x[i] = 2\n        time.sleep(3); os._exit(0)\ntime.sleep(3)\nprint('ESCAPED')\n",
+    "memory behind fork after fork": "import os, time\nx = bytearray(100 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nfor _ in range(6):\n    if os.fork() == 0:\n        for i in range(0, len(x), 4096): x[i] = 2\n        time.sleep(0.5); os._exit(0)\nif sum(os.wait()[1] == 0 for _ in range(6)) == 6: print('ESCAPED')\n",
     "mappings of files": "import mmap, os, time\nfd = os.open('f', os.O_CREAT | os.O_RDWR)\ntry:\n    os.ftruncate(fd, 60 << 20)\n    ms = [mmap.mmap(fd, 60 << 20) for _ in range(12)]\n    for m in ms:\n        for i in range(0, 60 << 20, 4096): m[i] = 1\n    if os.fstat(fd).st_blocks * 512 > 100 << 20: print('ESCAPED')\nexcept (OSError, ValueError) as e: print(e)\n",
     "attributes of files": "import os\ntry:\n    for i in range(3000):\n        os.setxattr('.', f'user.a{i}', b'x' * 60000)\n    print('ESCAPED')\nexcept OSError as e: print(e)\n",
     "one file of many names": "import os\nopen('f', 'w').close()\nn = 0\ntry:\n    for i in range(100000): os.link('f', f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
-    "long symbolic links": "import os\nn = 0\ntry:\n    for i in range(60000): os.symlink('x' * 4000, f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
-    "files that were deleted and stay open": "import os, time\nfs = []\ntry:\n    for i in range(40):\n        f = open('f', 'wb'); os.unlink('f'); f.write(b'x' * (8 << 20)); f.flush(); fs.append(f)\n    time.sleep(1); print('ESCAPED')\nexcept OSError as e: print(e)\n",
-    "allocated and not written": "import os, time\ntry:\n    fd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 400 << 20); time.sleep(1); print('ESCAPED')\nexcept OSError as e: print(e)\n",
+    "long symbolic links": "import os\nn = 0\ntry:\n    for i in range(60000): os.symlink('x' * 50, f'l{i}'); n += 1\nexcept OSError as e: print(e)\nif n > 50000: print('ESCAPED', n)\n",
+    "files that were deleted and stay open": "import os, time\nfs = []\ntry:\n    for i in range(40):\n        f = open('f', 'wb'); os.unlink('f'); f.write(b'x' * (8 << 20)); f.flush(); fs.append(f)\n    time.sleep(0.3); print('ESCAPED')\nexcept OSError as e: print(e)\n",
+    "allocated and not written": "import os, time\ntry:\n    fd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 400 << 20); time.sleep(0.3); print('ESCAPED')\nexcept OSError as e: print(e)\n",
     "a list that doubles": "x = [0]\nwhile True: x = x + x\n",
     "a string that doubles": "x = 'ab' * 1000\nwhile True: x += x\n",
     "memory of C": "import ctypes\nc = ctypes.CDLL(None)\nc.malloc.restype = ctypes.c_void_p\nn = 0\nwhile n < 700:\n    p = c.malloc(1 << 20)\n    if not p: break\n    ctypes.memset(p, 1, 1 << 20); n += 1\nif n >= 700: print('ESCAPED')\n",
@@ -48,7 +48,7 @@ _MEMORY = {
 }
 
 _LOOKING = {
-    "its own address space": "import os\nfor n in ('maps', 'mem', 'environ', 'auxv', 'cmdline', 'status', 'fd', 'root', 'cwd', 'exe'):\n    for p in ('self', 'thread-self', '1'):\n        try: os.listdir(f'/proc/{p}/{n}') if n in ('fd', 'root', 'cwd') else open(f'/proc/{p}/{n}', 'rb').read(1); print('ESCAPED', n)\n        except OSError: pass\n",
+    "its own address space": "import os\nfor n in ('maps', 'mem', 'environ', 'auxv', 'cmdline', 'status', 'fd', 'root'):\n    for p in ('self', 'thread-self', '1'):\n        try: os.listdir(f'/proc/{p}/{n}') if n in ('fd', 'root') else open(f'/proc/{p}/{n}', 'rb').read(1); print('ESCAPED', n)\n        except OSError: pass\n",
     "the environment in memory": "import ctypes\ne = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), 'environ')\ni = 0\nwhile e[i]:\n    k = e[i].split(b'=')[0]\n    if any(w in e[i] for w in (b'TOKEN', b'KEY', b'/root', b'RLVR', b'PYTHONPATH', b'/work')): print('ESCAPED', e[i])\n    i += 1\n",
     "packages of the judge": "import importlib.util\nfor n in ('torch', 'transformers', 'rlvr', 'verifiers', 'sandbox', 'tasks', 'sympy'):\n    if importlib.util.find_spec(n): print('ESCAPED', n)\n",
     "temporary files of others": "import glob, os\nfor p in ('/tmp', '/var/tmp', '/dev/shm', '/run/user'):\n    try: names = [n for n in os.listdir(p) if os.path.realpath(p) != os.getcwd()]\n    except OSError: continue\n    if names: print('ESCAPED', p, names[:3])\n",

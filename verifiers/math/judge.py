@@ -37,6 +37,7 @@ class Judgement:
 IN_DOLLARS = re.compile(r"-?\\?\$")
 IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
+SEVERAL = re.compile(r"[,;]|\\\\|\b(?:and|or)\b")
 MEANINGS = {"emptyset": Node("set", ()), "realnumbers": symbol("mathbb R"), "infinity": INFINITY}
 GROUPED = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 
@@ -111,8 +112,8 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
     elif decimal_comma(ours, truth) or decimal_comma(truth, ours):
         return Judgement(True, "the same number")
     node, true_node = tree_of(ours), tree_of(truth)
-    if isinstance(true_node, str) and "=" in truth and len(last_side := truth.rpartition("=")[2].strip()) > 0:
-        return judge(ours, last_side, ordered=ordered)  # what it says in the end can still be read
+    if isinstance(true_node, str) and "=" in truth and not SEVERAL.search(truth):
+        return judge(ours, truth.rpartition("=")[2].strip(), ordered=ordered)  # what it says in the end may be readable
     if isinstance(true_node, str):
         return Judgement(False, f"not the text of the ground truth, which is no expression: {true_node}")
     if isinstance(node, str):

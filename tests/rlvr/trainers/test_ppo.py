@@ -89,7 +89,7 @@ def test_a_failed_grader_is_no_row_and_without_rewards_there_is_no_step(critical
         learner, cfg, cfg.objective, groups_of(rollout(critical, 4, None), rollout(critical, 3, 1.0))
     )
     assert len(batch) == 1
-    assert ppo.learn(learner, cfg, cfg.objective, groups_of(rollout(critical, 4, None)), seed=0) == {}
+    assert ppo.learn(learner, cfg, cfg.objective, groups_of(rollout(critical, 4, None)), seed=0)[1] == {}
     assert learner.step == 0
 
 
@@ -214,12 +214,12 @@ def test_a_killed_run_goes_on_to_the_same_bits_with_its_critic_and_its_coefficie
     whole = ppo.train(cfg)
     weights = {name: p.clone() for name, p in whole.learner.policy.trainable().items()}
     assert "critic.weight" in weights
-    coefficient = whole.kl_coef
+    coefficient = whole.history.kl_coef
     assert coefficient not in (None, 0.02)
     shutil.rmtree(whole.folder / "checkpoints/step-000004")
     shutil.rmtree(whole.folder / "model")
     again = ppo.train(cfg)
-    assert again.kl_coef == coefficient
+    assert again.history.kl_coef == coefficient
     assert all((again.learner.policy.trainable()[name] == weight).all() for name, weight in weights.items())
 
 

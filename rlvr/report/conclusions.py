@@ -1,0 +1,311 @@
+"""What a comparison concludes: each variant's measures with intervals, each pair's difference, in numbers and words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy
+
+from rlvr.errors import DataError
+from rlvr.report.measures import MEASURES, Measure, measure_run
+from rlvr.report.results import Item, RunResult
+from rlvr.report.statistics import (
+    Array,
+    Finding,
+    Pooled,
+    find,
+    holm,
+    mcnemar,
+    pooled,
+    problem_weights,
+    problems_are_short,
+    seeds_needed,
+)
+
+FEW = 3  # pairs that are all told in the headlines
+TINY = 1e-12  # of two sums whose exact difference is 0
+
+
+@dataclass(frozen=True)
+class Discordance:
+    """Greedy completions of the last evaluations: problems that one variant of a pair solves and the other does not."""
+
+    only_first: int
+    only_second: int
+    p: float
+    adjusted_p: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`first - second` in one measure, over the seeds that both have."""
+
+    measure: str
+    first: str
+    second: str
+    found: Finding
+    adjusted_p: float
+    is_shown: bool
+    more_seeds: int | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a page says. Mappings keep the order of the variants in the configuration."""
+
+    runs: Mapping[str, Sequence[RunResult]]
+    items: tuple[Item, ...]
+    measures: tuple[str, ...]
+    values: Mapping[str, Mapping[tuple[str, int], float]]  # measure -> (variant, seed)
+    findings: Mapping[str, Mapping[str, Finding]]  # measure -> variant
+    pairs: Mapping[str, Sequence[Pair]]  # chosen measure -> pairs
+    discordances: Mapping[tuple[str, str], Discordance]
+    confidence: float
+    baseline: str | None
+
+    @property
+    def variants(self) -> list[str]:
+        return list(self.runs)
+
+    @property
+    def samples(self) -> int:
+        return next(iter(self.runs.values()))[0].samples
+
+    @property
+    def pair_names(self) -> list[tuple[str, str]]:
+        return list(self.discordances)
+
+    def title(self, measure: str) -> str:
+        return title_of(measure, self.samples)
+
+
+def conclude(
+    runs: Sequence[RunResult],
+    measures: Sequence[str],
+    baseline: str | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+) -> Comparison:
+    """Compare finished runs by `measures`; all other measures are reported for each variant, and not tested.
+
+    Pairs are all pairs of variants, or those with `baseline`. Raises `DataError` where runs were evaluated on different
+    problems, or fewer than two variants have a run.
+    """
+    by_variant: dict[str, list[RunResult]] = {}
+    for run in runs:
+        by_variant.setdefault(run.variant, []).append(run)
+        if run.items != runs[0].items or run.samples != runs[0].samples:
+            raise DataError(
+                f"{run.variant}, seed {run.seed}, was evaluated on other problems than {runs[0].variant}, seed "
+                f"{runs[0].seed}; expected the same. Delete the run that is older"
+            )
+    if len(by_variant) < 2:
+        raise DataError(f"got finished runs of {list(by_variant) or 'no variant'}, expected two variants or more")
+    problems = len(runs[0].items)
+    weights_BP = problem_weights(problems, resamples)
+    names = list(by_variant)
+    couples = [
+        (first, second)
+        for first, second in (combinations(names, 2) if baseline not in names else [(n, baseline) for n in names])
+        if first != second and common_seeds(by_variant[first], by_variant[second])
+    ]
+    measured = {
+        name: {(run.variant, run.seed): measure_run(measure, run, weights_BP) for run in runs}
+        for name, measure in MEASURES.items()
+    }
+    findings = {
+        name: {
+            variant: _bounded(
+                over_seeds([measured[name][variant, run.seed] for run in own], problems, confidence), name
+            )
+            for variant, own in by_variant.items()
+        }
+        for name in MEASURES
+    }
+    pairs = {
+        name: _pairs(name, couples, by_variant, measured[name], problems, confidence)
+        for name in dict.fromkeys(measures)
+    }
+    discordances = _discordances(couples, by_variant)
+    values = {name: {run: value for run, (value, _) in found.items()} for name, found in measured.items()}
+    return Comparison(
+        by_variant, runs[0].items, tuple(pairs), values, findings, pairs, discordances, confidence,
+        baseline if baseline in names else None,
+    )  # fmt: skip
+
+
+def title_of(measure: str, samples: int) -> str:
+    """A measure's title, with the number of drawn completions in it."""
+    return MEASURES[measure].title.replace("@k", f"@{samples}")
+
+
+def common_seeds(first: Sequence[RunResult], second: Sequence[RunResult]) -> list[int]:
+    other = {run.seed for run in second}
+    return [run.seed for run in first if run.seed in other]
+
+
+def over_seeds(
+    measured: Sequence[tuple[float, Array]], problems: int, confidence: float, floor: Pooled | None = None
+) -> Finding:
+    """The mean over seeds of `(value, resampled values)` pairs, with its interval."""
+    values_S = numpy.array([value for value, _ in measured])
+    return find(values_S, numpy.stack([resampled for _, resampled in measured], axis=1), problems, confidence, floor)
+
+
+def _bounded(found: Finding, measure: str) -> Finding:
+    """An interval of a share ends at 0 and 1, one of a length at 0; a change has no such ends."""
+    one = MEASURES[measure]
+    low, high = -math.inf if one.is_change else 0.0, 1.0 if one.unit == "share" else math.inf
+    return replace(found, low=max(low, found.low), high=min(high, found.high))
+
+
+def _pairs(
+    name: str,
+    couples: Sequence[tuple[str, str]],
+    by_variant: Mapping[str, Sequence[RunResult]],
+    measured: Mapping[tuple[str, int], tuple[float, Array]],
+    problems: int,
+    confidence: float,
+) -> list[Pair]:
+    title = title_of(name, next(iter(by_variant.values()))[0].samples)
+    between = {
+        pair: _differences(measured, *pair, common_seeds(by_variant[pair[0]], by_variant[pair[1]]))
+        for pair in [*combinations(by_variant, 2), *couples]
+    }
+    variances = [
+        float(numpy.var([value for value, _ in between[pair]], ddof=1)) if len(between[pair]) > 1 else math.nan
+        for pair in combinations(by_variant, 2)
+    ]
+    floor = pooled(variances, len(by_variant), min(len(runs) for runs in by_variant.values()))
+    found = [over_seeds(between[pair], problems, confidence, floor) for pair in couples]
+    pairs = []
+    level = (1 - confidence) / max(1, len(couples))
+    for (first, second), one, adjusted in zip(couples, found, holm([one.p for one in found]), strict=True):
+        shown = adjusted < 1 - confidence
+        needed = None if shown else seeds_needed(one, level)
+        more = None if needed is None else max(1, needed - one.seeds)
+        sentence = _sentence(MEASURES[name], title, first, second, one, adjusted, shown, more, level, len(couples))
+        pairs.append(Pair(name, first, second, one, adjusted, shown, more, sentence))
+    return pairs
+
+
+def _differences(
+    measured: Mapping[tuple[str, int], tuple[float, Array]], first: str, second: str, seeds: Sequence[int]
+) -> list[tuple[float, Array]]:
+    """`first - second` of each seed, and of its resamples: both variants with the same problems drawn."""
+    paired = [(measured[first, seed], measured[second, seed]) for seed in seeds]
+    return [(a - b, resampled_a - resampled_b) for (a, resampled_a), (b, resampled_b) in paired]
+
+
+def _sentence(
+    measure: Measure,
+    title: str,
+    first: str,
+    second: str,
+    found: Finding,
+    adjusted: float,
+    shown: bool,
+    more_seeds: int | None,
+    level: float,
+    pairs: int,
+) -> str:
+    if math.isnan(found.p):
+        return f"{first} and {second} cannot be compared by {title}: some run has no such completion."
+    test = f"p {p_value(adjusted)}{f' after Holm for {pairs} pairs' if pairs > 1 else ''}"
+    one_seed = "" if found.over_seeds else " One seed: the interval is over problems only, and other seeds may differ."
+    if shown:
+        upper, lower, one = (first, second, found) if found.value > 0 else (second, first, turned(found))
+        verb = "is better than" if measure.is_accuracy else "exceeds"
+        return f"{upper} {verb} {lower} by {with_interval(one, measure)} in {title} ({test}).{one_seed}"
+    start = (
+        f"No difference shown at this budget: {first} minus {second} is {with_interval(found, measure)} in {title} "
+        f"({test})"
+    )
+    if not found.over_seeds:
+        return f"{start}.{one_seed}"
+    if more_seeds is not None:
+        seeds = f"{more_seeds:,} more seed{'s' if more_seeds > 1 else ''}"
+        return f"{start}; about {seeds} would be needed to show one of this size."
+    if abs(found.value) < TINY:
+        return f"{start}; the two are equal."
+    if problems_are_short(found, level):
+        return f"{start}; more seeds alone would not show one of this size: it takes more held-out problems."
+    return f"{start}; it is too small for any number of seeds that one would run."
+
+
+def turned(found: Finding) -> Finding:
+    """The finding of `second - first`."""
+    return replace(found, value=-found.value, low=-found.high, high=-found.low)
+
+
+def with_interval(found: Finding, measure: Measure) -> str:
+    """`2.3 points [0.5, 4.1]`."""
+    unit = "points" if measure.unit == "share" else "tokens"
+    return f"{number(found.value, measure)} {unit} [{number(found.low, measure)}, {number(found.high, measure)}]"
+
+
+def number(value: float, measure: Measure) -> str:
+    """A value or difference as it is written: points of a hundred, or tokens."""
+    text = f"{100 * value if measure.unit == 'share' else value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
+
+
+def _discordances(
+    couples: Sequence[tuple[str, str]], by_variant: Mapping[str, Sequence[RunResult]]
+) -> dict[tuple[str, str], Discordance]:
+    counts = []
+    for first, second in couples:
+        seeds = common_seeds(by_variant[first], by_variant[second])
+        a, b = (
+            numpy.stack([run.greedy[-1] for run in by_variant[name] if run.seed in seeds]) for name in (first, second)
+        )
+        counts.append((int((a > b).sum()), int((b > a).sum())))
+    ps = [mcnemar(*count) for count in counts]
+    return {
+        couple: Discordance(*count, p, adjusted)
+        for couple, count, p, adjusted in zip(couples, counts, ps, holm(ps), strict=True)
+    }
+
+
+def headlines(comparison: Comparison) -> dict[str, list[str]]:
+    """For each chosen measure a sentence about all pairs, and then those of single pairs that say more.
+
+    These are the differences that were shown; with `FEW` pairs or less all; where nothing was shown the nearest to it.
+    """
+    lines = {}
+    for name, pairs in comparison.pairs.items():
+        title = _capital(comparison.title(name))
+        ordered = sorted(pairs, key=lambda pair: (not pair.is_shown, pair.adjusted_p, pair.found.p))
+        shown = [pair for pair in ordered if pair.is_shown]
+        topic = (
+            f"{title}: {len(shown)} of {len(pairs)} pairs differ."
+            if shown
+            else f"{title}: no difference shown between any two variants at this budget."
+        )
+        said = ordered if len(pairs) <= FEW else shown or ordered[:1]
+        lines[topic if len(pairs) > 1 else title] = [pair.sentence for pair in said]
+    return lines
+
+
+def changes(comparison: Comparison) -> list[str]:
+    """For each chosen measure of a change, what happened to each variant by itself."""
+    lines = []
+    for name in comparison.measures:
+        measure = MEASURES[name]
+        for variant, found in comparison.findings[name].items() if measure.is_change else ():
+            if math.isnan(found.p):
+                lines.append(f"{variant}: no {measure.title} can be told, some run has no such completion.")
+                continue
+            verdict = "no change shown" if found.low <= 0 <= found.high else "grew" if found.value > 0 else "shrank"
+            lines.append(f"{variant}, {measure.title}: {verdict}, {with_interval(found, measure)}.")
+    return lines
+
+
+def p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,59 @@
+"""What a variant costs: tokens and seconds of training, and to a target accuracy.
+
+Tokens are those of sampled completions; they are the same on every machine. Seconds and memory are this machine's.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy
+
+from rlvr.report.results import RunResult
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Means over seeds; nan where it is not known. Those to the target are over the `reached` seeds that got there."""
+
+    variant: str
+    seeds: int
+    tokens: float
+    reached: int
+    steps_to_target: float
+    tokens_to_target: float
+    seconds: float
+    seconds_to_target: float
+    peak_memory_bytes: float
+
+
+def costs(runs: Mapping[str, Sequence[RunResult]], target: float | None) -> list[Cost]:
+    """One row for each variant. `target` is a greedy accuracy; it is reached at the first evaluation that shows it."""
+    return [_cost(variant, own, target) for variant, own in runs.items()]
+
+
+def _cost(variant: str, runs: Sequence[RunResult], target: float | None) -> Cost:
+    reached = [(run, step) for run in runs if (step := step_of_target(run, target)) is not None]
+    return Cost(
+        variant,
+        len(runs),
+        tokens=_mean([float(run.tokens_so_far[-1]) for run in runs]),
+        reached=len(reached),
+        steps_to_target=_mean([float(step) for _, step in reached]),
+        tokens_to_target=_mean([float(run.tokens_so_far[step]) for run, step in reached]),
+        seconds=_mean([float(run.seconds_so_far[-1]) for run in runs]),
+        seconds_to_target=_mean([float(run.seconds_so_far[step]) for run, step in reached]),
+        peak_memory_bytes=max((float(run.peak_memory_bytes or math.nan) for run in runs), default=math.nan),
+    )
+
+
+def step_of_target(run: RunResult, target: float | None) -> int | None:
+    """The step of the first evaluation whose greedy accuracy is `target` or more; `None` where there is none."""
+    if target is None:
+        return None
+    reached = [step for step, solved in zip(run.eval_steps, run.greedy, strict=True) if solved.mean() >= target]
+    return reached[0] if reached else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(numpy.mean(values)) if values else math.nan

@@ -1,0 +1,106 @@
+"""The figures of a comparison as PNG, for documents that take no HTML. Needs matplotlib, the extra `report`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from rlvr.errors import RlvrError
+from rlvr.report.charts import Bars, Chart, cohort_bars, line_charts
+from rlvr.report.conclusions import Comparison
+from rlvr.report.measures import MEASURES
+
+COLOURS = ("#0b62b8", "#c2410c", "#0f7a5a", "#a21caf", "#8a6100", "#0e7490", "#be123c", "#4b5563")
+MARKS = "os^D"
+
+
+def save_pictures(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write one PNG for each figure of the page; returns their paths. Raises `RlvrError` without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise RlvrError(
+            "--png draws with matplotlib, and it is not installed; pip install 'rlvr[report]', or read compare.html, "
+            "which needs nothing"
+        ) from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+
+    def save(figure: Any, name: str) -> None:
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=130, metadata={"Software": None})
+        pyplot.close(figure)
+        written.append(path)
+
+    for chart in line_charts(comparison):
+        figure, axes = pyplot.subplots(figsize=(6.4, 4.0), constrained_layout=True)
+        _draw_lines(axes, chart)
+        save(figure, chart.name)
+    bars = cohort_bars(comparison)
+    if bars:
+        figure, axes = pyplot.subplots(
+            figsize=(6.4, 1.2 + 0.25 * len(bars.groups) * len(bars.labels)), constrained_layout=True
+        )
+        _draw_bars(axes, bars)
+        save(figure, bars.name)
+    for measure in comparison.measures:
+        size = 1.6 + 0.95 * len(comparison.variants)
+        figure, axes = pyplot.subplots(figsize=(size, 0.8 * size), constrained_layout=True)
+        _draw_matrix(axes, comparison, measure)
+        save(figure, f"pairs-{measure.replace('_', '-')}")
+    return written
+
+
+def _draw_lines(axes: Any, chart: Chart) -> None:
+    for line in chart.lines:
+        colour = COLOURS[line.place % len(COLOURS)]
+        style = "-" if line.place < len(COLOURS) else "--"
+        mark = MARKS[line.place % len(MARKS)] if chart.has_marks else None
+        axes.plot(line.x, line.y, style, color=colour, marker=mark, markersize=4, label=line.label)
+        if line.low != line.high:
+            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0)
+    if chart.is_share:
+        axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, framealpha=0.7)
+
+
+def _draw_bars(axes: Any, bars: Bars) -> None:
+    y, ticks, names = 0.0, [], []
+    for name, group in zip(bars.groups, bars.bars, strict=True):
+        for label, bar in zip(bars.labels, group, strict=True):
+            error = [[max(0.0, bar.value - bar.low)], [max(0.0, bar.high - bar.value)]]
+            axes.barh(y, bar.value, 0.75, color=COLOURS[bar.place % len(COLOURS)], alpha=0.8, xerr=error, capsize=2)
+            ticks.append(y)
+            names.append(f"{name}: {label}")
+            y += 1
+        y += 0.7
+    axes.set_yticks(ticks, names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), title=bars.title, xlabel=bars.note)
+    axes.xaxis.label.set_fontsize(8)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+
+
+def _draw_matrix(axes: Any, comparison: Comparison, measure: str) -> None:
+    names = comparison.variants
+    factor = 100 if MEASURES[measure].unit == "share" else 1
+    shown = numpy.zeros((len(names), len(names)))
+    for pair in comparison.pairs[measure]:
+        row, column = names.index(pair.first), names.index(pair.second)
+        for i, j, sign in ((row, column, 1), (column, row, -1)):
+            shown[i, j] = sign * numpy.sign(pair.found.value) if pair.is_shown else 0
+            low, high = sorted((sign * factor * pair.found.low, sign * factor * pair.found.high))
+            text = f"{sign * factor * pair.found.value:+.1f}\n[{low:.1f}, {high:.1f}]"
+            axes.text(
+                j, i, text, ha="center", va="center", fontsize=7.5, color="#1b2330" if pair.is_shown else "#5a6675"
+            )
+    axes.imshow(shown, cmap="RdYlGn", vmin=-3, vmax=3, alpha=0.6)
+    axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    unit = "points" if factor == 100 else "tokens"
+    axes.set_title(f"{comparison.title(measure)}\nrow minus column, {unit}; coloured where shown", fontsize=9)

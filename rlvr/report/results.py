@@ -1,0 +1,151 @@
+"""What a run folder holds of its evaluations and its training, as arrays.
+
+P held-out problems, E evaluations, K drawn completions of each problem, N training steps.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pyarrow.parquet
+
+from rlvr.errors import DataError
+from rlvr.evaluate import majority
+from rlvr.metrics import read_metrics
+from rlvr.report.statistics import Array
+
+PROCESS = "process.json"  # what `rlvr compare` writes of the process that made a run
+# What a step spends on training; evaluations and checkpoints are not in it.
+TRAINING_STAGES = ("time/sample", "time/learn", "time/sync")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A held-out problem as it is shown."""
+
+    id: str
+    cohort: str
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A greedy completion of the last evaluation."""
+
+    text: str
+    solved: bool
+    status: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One finished run.
+
+    `greedy` and `majority` are `(E, P)`, 1 where the problem is solved; `scores` and `tokens` `(E, P, K)` of the drawn
+    completions. `training` holds metrics by name, each `(N,)`. `tokens_so_far` and `seconds_so_far` are `(N + 1,)`, by
+    step, from 0 on; tokens are those of sampled completions, nan where the run kept no ledger.
+    """
+
+    variant: str
+    seed: int
+    items: tuple[Item, ...]
+    eval_steps: tuple[int, ...]
+    greedy: Array
+    majority: Array
+    scores: Array
+    tokens: Array
+    answers: tuple[Answer, ...]
+    training: dict[str, Array]
+    tokens_so_far: Array
+    seconds_so_far: Array
+    peak_memory_bytes: int | None
+
+    @property
+    def samples(self) -> int:
+        return self.scores.shape[2]
+
+
+def read_run(folder: Path, variant: str, seed: int) -> RunResult:
+    """Read a finished run. Raises `DataError` where an evaluation is missing or damaged."""
+    evaluations = sorted((folder / "evaluations").glob("step-*-greedy.parquet"))
+    if len(evaluations) < 2:
+        raise DataError(
+            f"{folder / 'evaluations'}: got {len(evaluations)} evaluations, expected one before and one after "
+            "training; delete the run folder, and start the same command again"
+        )
+    greedy_rows = [_rows(path) for path in evaluations]
+    drawn_rows = [_rows(path.with_name(path.name.replace("greedy", "drawn"))) for path in evaluations]
+    items = tuple(Item(row["problem_id"], row["cohort"] or "", row["prompt"], row["answer"]) for row in greedy_rows[0])
+    drawn = [_by_group(rows, len(items)) for rows in drawn_rows]
+    metrics = [row for row in read_metrics(folder / "metrics.jsonl") if row["step"] > 0]
+    return RunResult(
+        variant,
+        seed,
+        items,
+        eval_steps=tuple(rows[0]["step"] for rows in greedy_rows),
+        greedy=numpy.array([[float(row["reward"] == 1) for row in rows] for rows in greedy_rows]),
+        majority=numpy.array([[_majority(rows) == 1 for rows in groups] for groups in drawn], dtype=numpy.float64),
+        scores=numpy.array([[[row["reward"] or 0.0 for row in rows] for rows in groups] for groups in drawn]),
+        tokens=numpy.array(
+            [[[row["tokens"] for row in rows] for rows in groups] for groups in drawn], dtype=numpy.float64
+        ),
+        answers=tuple(
+            Answer(row["completion"], row["reward"] == 1, row["status"] or "none", row["tokens"])
+            for row in greedy_rows[-1]
+        ),
+        training=_columns(metrics),
+        tokens_so_far=_cumulative([_step_tokens(folder, int(row["step"])) for row in metrics]),
+        seconds_so_far=_cumulative([sum(row.get(stage) or 0.0 for stage in TRAINING_STAGES) for row in metrics]),
+        peak_memory_bytes=_peak_memory(folder),
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"{path} cannot be read: {error}; delete the run folder, and start the same command again"
+        ) from None
+    return rows
+
+
+def _by_group(rows: Sequence[dict[str, Any]], groups: int) -> list[list[dict[str, Any]]]:
+    found: list[list[dict[str, Any]]] = [[] for _ in range(groups)]
+    for row in rows:
+        found[row["group"]].append(row)
+    return found
+
+
+def _majority(rows: Sequence[dict[str, Any]]) -> float:
+    return majority([(row["extracted"], row["reward"] or 0.0) for row in rows])
+
+
+def _columns(metrics: Sequence[dict[str, float]]) -> dict[str, Array]:
+    """Each training metric `(N,)`, nan where a step does not have it."""
+    names = dict.fromkeys(name for row in metrics for name in row if not name.startswith(("eval/", "time/", "speed/")))
+    return {
+        name: numpy.array([numpy.nan if row.get(name) is None else row[name] for row in metrics], dtype=numpy.float64)
+        for name in names
+    }
+
+
+def _step_tokens(folder: Path, step: int) -> float:
+    path = folder / "rollouts" / f"step-{step:06d}.parquet"
+    if not path.exists():
+        return numpy.nan
+    return float(sum(pyarrow.parquet.read_table(path, columns=["tokens"])["tokens"].to_pylist()))
+
+
+def _cumulative(values: Sequence[float]) -> Array:
+    return numpy.concatenate([[0.0], numpy.cumsum(numpy.array(values, dtype=numpy.float64))])
+
+
+def _peak_memory(folder: Path) -> int | None:
+    path = folder / PROCESS
+    return json.loads(path.read_text())["peak_memory_bytes"] if path.exists() else None

@@ -1,0 +1,43 @@
+"""A function of one's own is looked at before anything is built with it."""
+
+from pathlib import Path
+
+import pytest
+
+from rlvr.algorithms.objective import Objective
+from rlvr.build import check_objective
+from rlvr.errors import ConfigError
+
+MINE = """
+def fits(a, b): ...
+def narrow(a): ...
+def wide(a, b, c): ...
+def roomy(a, b, c=1, *rest): ...
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def my_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_rules_3.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["fits", "roomy"])
+def test_a_function_that_can_be_called_as_the_known_ones_are_is_taken(name: str) -> None:
+    check_objective(Objective(surrogate=f"my_rules_3:{name}"))
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"surrogate": "my_rules_3:narrow"},
+         r"objective.surrogate: 'my_rules_3:narrow' takes \(a\), expected a function of \(tokens, objective\)"),
+        ({"surrogate": "my_rules_3:wide"}, r"takes \(a, b, c\), expected a function of \(tokens, objective\), such as"),
+        ({"baseline": "my_rules_3:fits"}, r"takes \(a, b\), expected a function of \(outcomes\)"),
+        ({"keep": "my_rules_3:number"}, r"is a int; expected a function of \(group\), such as 'all' is"),
+    ],
+)  # fmt: skip
+def test_one_that_cannot_is_refused_with_what_it_should_take(choices: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_objective(Objective(**choices))
