@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rlvr.config import ModelConfig
 from rlvr.errors import ModelError
@@ -131,12 +132,17 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
         _draw_head(model, seed)
         return model
     attention = {"attn_implementation": config.attention} if config.attention else {}
+    disable_progress_bar()
+    told = get_verbosity()
+    set_verbosity_error()  # that the head is missing is said below, where it matters
     try:
         model, found = AutoModelForSequenceClassification.from_pretrained(
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path {config.path!r} cannot be loaded as a reward model: {error}") from error
+    finally:
+        set_verbosity(told)
     missing = set(found["missing_keys"])
     if missing - {f"{HEAD}.weight"}:
         raise ModelError(f"model.path {config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
