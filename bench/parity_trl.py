@@ -25,7 +25,7 @@ from typing import Any
 import torch
 import transformers
 import trl
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
@@ -355,6 +355,8 @@ def main() -> int:
     )  # both may be renamed, they say
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    disable_progress_bars()
+    torch.set_num_threads(1)  # sums in one order: the same figures each time
     versions = {"TRL": trl.__version__, "transformers": transformers.__version__, "torch": torch.__version__}
     print(f"{', '.join(f'{name} {version}' for name, version in versions.items())}; limit {LIMIT:.0e}\n")
     figures: dict[str, float] = {}

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -260,9 +261,16 @@ class Watch:
                 self.console.print(f"{text}{_progress(job) if job.has_result else ''}", markup=False)
 
     def _table(self, jobs: Sequence[Job]) -> Table:
+        """A row for each run; where the screen is too small, for those that run or failed, and a count of the others."""
         table = Table(box=None, show_header=False, pad_edge=False)
+        others = Counter[str]()
         for job in jobs:
-            table.add_row(job.name, job.state, _progress(job) if job.state != "waiting" else "")
+            if len(jobs) > self.console.height - 2 and job.state not in ("running", "failed"):
+                others[job.state] += 1
+            else:
+                table.add_row(job.name, job.state, _progress(job) if job.state != "waiting" else "")
+        if others:
+            table.add_row(", ".join(f"{count} {state}" for state, count in others.items()))
         return table
 
 

@@ -33,20 +33,18 @@ def choose(
     wanted = count * selection.oversample if by_rate else count
     awake: dict[int, Problem] = {}
     resting: dict[int, Problem] = {}
-    number = cursor
-    while len(awake) < wanted and number < cursor + LOOK_AHEAD * wanted:
-        problem = task.problem(number)
-        (resting if rests(history.problems.get(problem.id), selection, step) else awake)[number] = problem
-        number += 1
-    for reserve in list(resting)[: max(0, count - len(awake))]:
-        awake[reserve] = resting[reserve]
-    chosen = sorted(awake)
-    if by_rate:
-        away = {
-            n: abs(expected_pass_rate(awake[n], selection, history, step) - selection.target_pass_rate) for n in awake
-        }
-        chosen = sorted(sorted(awake, key=lambda n: (away[n], n))[:count])
-    return {n: awake[n] for n in chosen[:count]}, number
+    after = cursor
+    while len(awake) < wanted and after < cursor + LOOK_AHEAD * wanted:
+        problem = task.problem(after)
+        (resting if rests(history.problems.get(problem.id), selection, step) else awake)[after] = problem
+        after += 1
+    awake |= {number: resting[number] for number in list(resting)[: max(0, count - len(awake))]}
+
+    def off_target(number: int) -> float:
+        return abs(expected_pass_rate(awake[number], selection, history, step) - selection.target_pass_rate)
+
+    nearest = sorted(awake, key=off_target) if by_rate else list(awake)
+    return {number: awake[number] for number in sorted(nearest[:count])}, after
 
 
 def rests(record: Record | None, selection: SelectionConfig, step: int) -> bool:

@@ -168,7 +168,8 @@ def _with_interval(found: Finding, measure: str) -> str:
     value, low, high = (100 * v if share else v for v in (found.value, found.low, found.high))
     sign = "+" if MEASURES[measure].is_change else ""
     interval = "" if math.isnan(low) else f"<small>{low:.1f} to {high:.1f}</small>"
-    return f"{value:{sign}.1f}{'%' if share else ''}{interval}".replace("-", "−")
+    text = f"{value:{sign}.1f}{'%' if share else ''}{interval}"
+    return text.replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "−")
 
 
 def _matrix(comparison: Comparison, measure: str, places: Mapping[str, int]) -> str:

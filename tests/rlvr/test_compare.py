@@ -15,9 +15,10 @@ import pyarrow.parquet
 import pytest
 from safetensors.torch import load_file
 
-from rlvr.compare import compare, locked, plan_jobs
+from rlvr.compare import Watch, compare, locked, plan_jobs
 from rlvr.compare_config import load_plan
 from rlvr.errors import ConfigError
+from rlvr.processes import Job
 
 COMPARISON = """
 base: quickstart.yaml
@@ -212,3 +213,22 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
             pass
     with locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_in_a_terminal_each_run_has_a_line_as_long_as_they_fit(
+    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.setenv("TERM", "xterm")
+    jobs = [Job(f"grpo, seed {number}", tmp_path / str(number), steps=9, threads=1) for number in range(count)]
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1/metrics.jsonl").write_text('{"step": 0, "eval/greedy": 0.5}\n{"step": 4}\n')
+    jobs[0].state, jobs[1].state = "finished", "running"
+    with Watch(count) as watch:
+        watch.show(jobs)
+    shown = capsys.readouterr().out
+    assert re.search(r"grpo, seed 1 +running +4/9  accuracy 0.500", shown)
+    assert ("grpo, seed 2 " in shown) == (count == 3)
+    assert ("1 finished, 38 waiting" in shown) == (count == 40)

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import pytest
 
@@ -85,11 +86,44 @@ def test_slips_take_multiplications_for_additions_in_the_solution_and_never_in_t
     assert 0.20 < slips / multiplications < 0.30
 
 
+def test_rambling_lengthens_wrong_solutions_only_and_changes_neither_problem_nor_result() -> None:
+    plain, rambling = Arithmetic(slip_share=0.5), Arithmetic(slip_share=0.5, ramble_share=0.6, ramble_steps=4)
+    extra, wrong = [], 0
+    for number in range(2000):
+        short, long = plain.problem(number), rambling.problem(number)
+        assert (short.prompt, short.answer) == (long.prompt, long.answer)
+        assert short.solution is not None
+        assert long.solution is not None
+        *lines, end = short.solution.splitlines()
+        *more, same_end = long.solution.splitlines()
+        value = end.removeprefix("#### ")
+        assert same_end == end
+        assert more == lines + [f"{value}+0={value}"] * (len(more) - len(lines))
+        is_wrong = calculation(plain.problem(number)) != calculation(Arithmetic().problem(number))
+        assert is_wrong or more == lines
+        wrong += is_wrong
+        extra += [len(more) - len(lines)] if more != lines else []
+    assert set(extra) == {1, 2, 3, 4}
+    assert 0.55 < len(extra) / wrong < 0.65
+
+
+def test_shares_of_steps_mix_training_and_leave_evaluation_balanced() -> None:
+    task = Arithmetic(min_steps=2, max_steps=4, max_number=15, max_value=40, step_shares=(0.85, 0, 0.15))
+    trained = Counter(task.problem(number).cohort for number in range(2000))
+    assert set(trained) == {"2 steps", "4 steps"}
+    assert 0.83 < trained["2 steps"] / 2000 < 0.87
+    assert Counter(problem.cohort for problem in task.held_out(200)) == {"2 steps": 100, "4 steps": 100}
+    assert len({problem.prompt[0]["content"] for problem in task.held_out(200)}) == 200
+
+
 @pytest.mark.parametrize(
     ("knobs", "said"),
     [
         ({"min_steps": 3, "max_steps": 2}, "expected 1 <= min_steps <= max_steps"),
         ({"max_number": 1}, "expected 2 <= max_number"),
+        ({"step_shares": (0.5, 0.4, 0.1)}, "expected 2 numbers of 0 or more, one for each number of steps"),
+        ({"step_shares": (0.0, 0.0)}, "expected 2 numbers of 0 or more"),
+        ({"ramble_steps": 0}, "got ramble_steps=0, expected 1 or more"),
         ({"operators": ("+", "^")}, r"unknown operators \['\^'\]"),
     ],
 )

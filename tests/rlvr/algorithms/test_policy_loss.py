@@ -239,3 +239,32 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         policy_loss(
             zeros, zeros, old_logprobs=zeros, advantages=torch.zeros(2), mask=MASK, weights=zeros, objective=Objective()
         )
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"kl": "k1", "kl_coef": 0.3},
+        {"kl": "k2", "kl_coef": 0.3},
+        {"kl": "k3_unbiased", "kl_coef": 0.3},
+        {"kl": "k3_unbiased", "kl_coef": 0.3, "ratio": "sequence"},
+        {"clip_dual": 1.3},
+        {"surrogate": "band_kl", "band": 0.01},
+        {"surrogate": "soft", "ratio": "sequence"},
+        {"surrogate": "reinforce", "ratio": "sequence", "aggregate": "prompt"},
+    ],
+)
+def test_the_gradient_of_rows_without_a_name_agrees_with_finite_differences(choices: dict) -> None:
+    objective, draw = Objective(**choices), torch.Generator().manual_seed(0)
+    noise = torch.randn(3, 2, 3, dtype=torch.float64, generator=draw)
+    old, reference = noise[0] - 3, noise[1] - 3
+    weights = token_weights(MASK, GROUPS, objective.aggregate, max_tokens=4, dtype=torch.float64)
+
+    def loss(values: Tensor) -> Tensor:
+        return policy_loss(
+            values, torch.zeros_like(values), old_logprobs=old, ref_logprobs=reference,
+            advantages=tensor([[1.0], [-0.7]], dtype=torch.float64) * MASK, mask=MASK, weights=weights,
+            objective=objective,
+        )[0]  # fmt: skip
+
+    assert torch.autograd.gradcheck(loss, (old + 0.4 * noise[2]).requires_grad_())

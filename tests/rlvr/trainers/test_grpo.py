@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlvr.algorithms.presets import PRESETS
 from rlvr.batching import rollout_batch, trained_rows
 from rlvr.config import GRPOConfig, ModelConfig
 from rlvr.config_file import load_config
@@ -243,6 +244,28 @@ def test_microbatches_and_the_order_of_groups_change_nothing(chat: Chat, objecti
     if minibatches == 1:
         turned = weights_after(chat, config(**options), GROUPS[::-1])
         torch.testing.assert_close(turned, whole, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_takes_its_optimizer_steps(chat: Chat, preset: str) -> None:
+    cfg = config(objective=preset, epochs=2, minibatches=2, **{"optimizer.lr": 1e-2, "optimizer.warmup_steps": 0})
+    policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), temperature=1.0, seed=0)
+    reference = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), temperature=1.0, seed=1)
+    learner = Learner(policy, cfg.optimizer, 10, reference)
+    apart = [
+        replace(
+            g,
+            rollouts=tuple(replace(r, verdict=replace(r.verdict, parts={"a": r.reward, "b": 0.5})) for r in g.rollouts),
+        )
+        for g in GROUPS
+    ]
+    groups, metrics = learn(learner, cfg, apart)
+    assert learner.step == 4
+    assert metrics["skipped"] == 0
+    assert metrics["grad_norm"] > 0
+    assert metrics["policy_kl"] > 0
+    assert ("kl" in metrics) == (cfg.objective.kl_coef > 0)
+    assert all(rollout.advantage is not None for member in groups for rollout in member.rollouts)
 
 
 def test_kl_in_the_reward_is_old_against_reference_and_enters_before_the_baseline(chat: Chat) -> None:
