@@ -229,7 +229,10 @@ def our_dpo(folder: Path, chat: Chat, loss: str, label_smoothing: float, packing
 
 def our_kto(folder: Path, chat: Chat) -> Found:
     examples = [encode(parse_judged(row), number, chat, "rows") for number, row in enumerate(judged())]
-    batch, others = with_reference(folder, chat, examples), with_reference(folder, chat, mismatched(examples))
+    batch, others = (
+        with_reference(folder, chat, examples),
+        with_reference(folder, chat, mismatched(examples, chat.context)),
+    )
     config = OurDPOConfig(
         trainer="dpo", model=ModelConfig(path="-"), data={"train": "-"}, steps=1, loss="kto", beta=BETA,
         wanted_weight=1.5, unwanted_weight=0.75,

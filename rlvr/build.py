@@ -26,6 +26,7 @@ from rlvr.config import (
     EvalConfig,
     GRPOConfig,
     ModelConfig,
+    PPOConfig,
     RewardModelConfig,
     RunConfig,
     SFTConfig,
@@ -40,9 +41,9 @@ from rlvr.examples import reader_of, split_rows, texts_of
 from rlvr.groups import KEEP
 from rlvr.learner import Learner
 from rlvr.models.chat import Chat, solution_of
-from rlvr.models.heads import load_reward_model
+from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import check_attention, check_path, load_chat, load_policy, save_model, scratch_chat
-from rlvr.models.policy import Policy
+from rlvr.models.policy import Critic, Policy
 from rlvr.reward_grade import load_reward_grade
 from rlvr.rollout import Grade, make_grade
 from rlvr.run import Run
@@ -129,6 +130,8 @@ def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
         chat.problem_ids(problem, config.sampling.max_tokens)
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
+    if isinstance(config, PPOConfig):
+        policy.critic = critic_of(config, policy, chat, device)
     learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, model, chat, device))
     if isinstance(task, NoTask):
         return Run(config, folder, learner, SilentEngine(), chat, task, held_out, make_grade(config.verify))
@@ -318,6 +321,19 @@ def reference_of(config: PolicyConfig, model: ModelConfig, chat: Chat, device: t
     reference = load_policy(model, chat, device, config.sampling.temperature, config.seed)
     reference.model.requires_grad_(False)
     return reference
+
+
+def critic_of(config: PPOConfig, policy: Policy, chat: Chat, device: torch.device) -> Critic:
+    """A model of its own where one is named, else a second head on the policy's backbone."""
+    if config.critic is None:
+        return ValueHead(policy.model.config.get_text_config().hidden_size, device)
+    critic = load_reward_model(config.critic, chat, device, config.seed)
+    sizes = [model.config.get_text_config().vocab_size for model in (critic.model, policy.model)]
+    if sizes[0] != sizes[1]:
+        raise ConfigError(
+            f"critic: its vocabulary has {sizes[0]} tokens and the policy's {sizes[1]}; expected the same tokenizer"
+        )
+    return critic
 
 
 def make_generator(config: RunConfig, policy: Policy, chat: Chat) -> Generator:

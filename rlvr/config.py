@@ -246,7 +246,7 @@ class RunConfig(Section):
     """What every trainer has."""
 
     trainer: str
-    """Which one: grpo, sft, reward_model, dpo."""
+    """Which one: grpo, sft, reward_model, dpo, ppo."""
 
     out: str = "runs/run"
     """The run folder."""
@@ -334,6 +334,19 @@ class RewardModelConfig(RunConfig):
     """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
 
 
+# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
+PPO_OBJECTIVE = Objective(
+    baseline="none", scale="none", whiten=True, aggregate="token", kl="k1", kl_coef=0.02, kl_in="token_reward"
+)
+
+
+def _ppo_row(value: Any) -> Any:
+    """`{kl_coef: 0.1}` changes PPO's row; presets are GRPO's."""
+    if isinstance(value, str) or (isinstance(value, dict) and "preset" in value):
+        raise ValueError(f"got {value!r}; presets are rows for trainer: grpo, expected {{choice: value, ...}}")
+    return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
+
+
 class GRPOConfig(RunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
@@ -381,5 +394,44 @@ class GRPOConfig(RunConfig):
         return self
 
 
-AnyConfig = SFTConfig | GRPOConfig | DPOConfig | RewardModelConfig
+class PPOConfig(GRPOConfig):
+    """Proximal policy optimization: rewards of tokens, a critic in the baseline's place.
+
+    Of the objective it reads surrogate, ratio, aggregate, whiten, discount, KL and entropy.
+    """
+
+    trainer: Literal["ppo"]  # type: ignore[assignment]
+    objective: Annotated[Objective, BeforeValidator(_ppo_row)] = PPO_OBJECTIVE
+    """{choice: value, ...}: what differs from PPO's own row."""
+    group_size: int = Field(1, ge=1)
+    """Completions of each prompt."""
+    epochs: int = Field(4, ge=1)
+    """Passes over each step's rollouts."""
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    """0 trusts the critic, 1 the returns."""
+    critic: ModelConfig | None = None
+    """A model of its own, best a reward model; empty: a second head on the policy's backbone."""
+    value_coef: float = Field(0.5, ge=0)
+    """What the critic's loss weighs."""
+    value_clip: float = Field(0.2, ge=0)
+    """How far a value may move from the one that the advantages were made with; 0 does not bound it."""
+    reward_scale: float = Field(1.0, gt=0)
+    """Factor for scores, before penalties are taken off."""
+    bootstrap_truncated: bool = False
+    """A cut-off completion gets the critic's value of where it stands in place of its score."""
+
+    @model_validator(mode="after")
+    def _check_objective(self) -> "PPOConfig":
+        read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "band", "soft_positive", "soft_negative"}
+        read |= {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target", "entropy_coef"}
+        for name, usual in vars(PPO_OBJECTIVE).items():
+            if name not in read and getattr(self.objective, name) != usual:
+                raise ValueError(
+                    f"objective.{name}: got {getattr(self.objective, name)!r}, and PPO knows only {usual!r}: its "
+                    "baseline is the critic, and its KL a reward of tokens"
+                )
+        return self
+
+
+AnyConfig = SFTConfig | GRPOConfig | PPOConfig | DPOConfig | RewardModelConfig
 Config = Annotated[AnyConfig, Field(discriminator="trainer")]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, RewardModelConfig, SFTConfig
+from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, PPOConfig, RewardModelConfig, SFTConfig
 from rlvr.errors import ConfigError
 from tasks.wording import in_words
 
@@ -20,6 +20,7 @@ TRAINERS: dict[str, type[BaseModel]] = {
     "sft": SFTConfig,
     "reward_model": RewardModelConfig,
     "dpo": DPOConfig,
+    "ppo": PPOConfig,
 }
 
 

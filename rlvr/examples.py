@@ -92,12 +92,14 @@ def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
     return replace(batch, ratings_B=torch.tensor(ratings))
 
 
-def mismatched(examples: Sequence[Answers]) -> list[Answers]:
-    """Each prompt with the answer of the row before, the first with that of the last."""
-    return [
-        replace(example, answer_ids=examples[index - 1].answer_ids, learned=examples[index - 1].learned)
-        for index, example in enumerate(examples)
-    ]
+def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
+    """Each prompt with the answer of the row before (the first with that of the last), cut where the context ends."""
+    made = []
+    for index, example in enumerate(examples):
+        other, room = examples[index - 1], context - len(example.prompt_ids)
+        answers, learned = ([part[:room] for part in parts] for parts in (other.answer_ids, other.learned))
+        made.append(replace(example, answer_ids=tuple(answers), learned=tuple(learned)))
+    return made
 
 
 Part = tuple[Sequence[Row], int, str]

@@ -1,6 +1,6 @@
-"""A reward model: a language model's backbone and a linear head that turns a row's last state into one number.
+"""Heads that turn a state into one number: a reward model's, at a row's last token, and critics', before each token.
 
-It is transformers' own sequence-classification model with one label, so that what is saved loads with
+A reward model is transformers' own sequence-classification model with one label, so that what is saved loads with
 `AutoModelForSequenceClassification.from_pretrained` and says the same.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rlvr.config import ModelConfig
 from rlvr.errors import ModelError
@@ -60,6 +61,11 @@ class RewardModel:
             states = token_states(self.model.base_model, batch, last, self.packing)
         return nn.functional.linear(states.float(), self.head.weight.float()).squeeze(-1)
 
+    def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
+        """As a critic: the score of what stands up to each token in `where`, `(N,)`; the states are its own."""
+        own = token_states(self.model.base_model, batch, where, self.packing)
+        return nn.functional.linear(own.float(), self.head.weight.float()).squeeze(-1)
+
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight by its Hugging Face name, adapters merged in."""
         return merged_weights(self.model, self.adapters)
@@ -73,6 +79,21 @@ class RewardModel:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         tokenizer.pad_token_id = self.model.config.get_text_config().pad_token_id
         tokenizer.save_pretrained(folder)
+
+
+class ValueHead:
+    """A critic on the policy's own states. It starts at 0 everywhere, and its gradient shapes the policy's backbone."""
+
+    def __init__(self, hidden_size: int, device: torch.device) -> None:
+        self.linear = nn.Linear(hidden_size, 1, device=device)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        return dict(self.linear.named_parameters())
+
+    def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
+        return nn.functional.linear(states.float(), self.linear.weight, self.linear.bias).squeeze(-1)
 
 
 def load_reward_model(
@@ -111,12 +132,17 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
         _draw_head(model, seed)
         return model
     attention = {"attn_implementation": config.attention} if config.attention else {}
+    disable_progress_bar()
+    told = get_verbosity()
+    set_verbosity_error()  # that the head is missing is said below, where it matters
     try:
         model, found = AutoModelForSequenceClassification.from_pretrained(
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"model.path {config.path!r} cannot be loaded as a reward model: {error}") from error
+    finally:
+        set_verbosity(told)
     missing = set(found["missing_keys"])
     if missing - {f"{HEAD}.weight"}:
         raise ModelError(f"model.path {config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")

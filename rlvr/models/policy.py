@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,10 +16,24 @@ from rlvr.types import Batch
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What the policy thinks of the tokens of a batch: `(B, T)` each, zero outside of the completion mask."""
+    """What the policy thinks of the tokens of a batch: `(B, T)` each, zero outside of the completion mask.
+
+    `values` are a critic's, of what stands before each token, where there is one.
+    """
 
     logprobs: Tensor
     entropy: Tensor
+    values: Tensor | None = None
+
+
+class Critic(Protocol):
+    """Says what stands before a token is worth: `heads.ValueHead`, or a model of its own."""
+
+    def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
+        """Values `(N,)`, float32, at the tokens in `where` `(B, T)`; the policy's states there are `(N, H)`."""
+        ...
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]: ...
 
 
 class Policy:
@@ -46,14 +60,16 @@ class Policy:
         self.temperature = temperature
         self.autocast = autocast
         self.packing = packing
+        self.critic: Critic | None = None
 
     @property
     def device(self) -> torch.device:
         return self.model.device
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
-        """The parameters that training changes, by name: all of them, or the adapters."""
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        """The parameters that training changes, by name: all of them, or the adapters; and those of a critic."""
+        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        return own | ({f"critic.{name}": p for name, p in self.critic.trainable().items()} if self.critic else {})
 
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> TokenScores:
         """Score each token in the completion mask given all tokens before it.
@@ -66,7 +82,8 @@ class Policy:
             states = token_states(self.decoder, batch, predicting, self.packing)
             targets = batch.input_ids[:, 1:][scored]
             logprobs, entropy = token_logprobs(self.model, states, targets, self.temperature, entropy_gradient)
-        return TokenScores(_scatter(logprobs, scored), _scatter(entropy, scored))
+            values = None if self.critic is None else _scatter(self.critic.values(batch, predicting, states), scored)
+        return TokenScores(_scatter(logprobs, scored), _scatter(entropy, scored), values)
 
     def without_adapters(self) -> AbstractContextManager[object]:
         """Inside, the policy is the model that the adapters were put on: the reference policy, for free."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, RewardModelConfig
+from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, PPOConfig, RewardModelConfig
 from rlvr.lock import locked
 
 if TYPE_CHECKING:
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 def run_trainer(config: AnyConfig) -> "Run":
     """Run the trainer that the configuration names, alone in its folder."""
-    from rlvr.trainers import dpo, grpo, reward_model, sft
+    from rlvr.trainers import dpo, grpo, ppo, reward_model, sft
 
     with locked(Path(config.out)):
+        if isinstance(config, PPOConfig):
+            return ppo.train(config)
         if isinstance(config, GRPOConfig):
             return grpo.train(config)
         if isinstance(config, DPOConfig):

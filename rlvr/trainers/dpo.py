@@ -46,7 +46,7 @@ def train(config: DPOConfig) -> Run:
     unpaired = config.loss in UNPAIRED_LOSSES
     parts = {"train": examples.train, "held_out": examples.held_out}
     if unpaired:
-        parts["mismatched"] = mismatched(examples.train)
+        parts["mismatched"] = mismatched(examples.train, run.chat.context)
     reference = reference_logprobs(run, parts)
 
     def batch_of(part: str, rows: Sequence[int]) -> Batch:

@@ -9,6 +9,7 @@ import torch
 from rlvr.config import DPOConfig
 from rlvr.config_file import load_config
 from rlvr.errors import CheckpointError, ConfigError
+from rlvr.examples import Answers, mismatched
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
 from rlvr.models.chat import Chat
@@ -106,6 +107,14 @@ def test_kto_reads_unpaired_rows_and_weighs_them(tmp_path: Path) -> None:
     row = steps(dpo.train(settings(tmp_path, rows_per_step=60, **keys)).folder)[0]
     assert row["loss"] == pytest.approx(0.5 * (2.0 * 40 + 1.0 * 20) / 60, abs=1e-4)
     assert row["kl"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_mismatched_answer_is_that_of_the_row_before_and_ends_where_the_context_does() -> None:
+    rows = [Answers(n, [5] * n, ([6 + n] * 4,), ([1] * 4,)) for n in (1, 2, 3)]
+    found = mismatched(rows, context=5)
+    assert [list(row.prompt_ids) for row in found] == [[5], [5, 5], [5, 5, 5]]
+    assert [list(row.answer_ids[0]) for row in found] == [[9] * 4, [7] * 3, [8] * 2]
+    assert [len(row.learned[0]) for row in found] == [4, 3, 2]
 
 
 def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:

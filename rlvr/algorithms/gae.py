@@ -1,0 +1,43 @@
+"""Rewards of tokens to advantages with a critic: generalized advantage estimation (arXiv:1506.02438, eq. 16).
+
+    r_t      = -penalty_t, and the completion's score at its last token
+    delta_t  = r_t + gamma V_{t+1} - V_t
+    A_t      = delta_t + gamma lambda A_{t+1}
+    return_t = A_t + V_t
+
+V_t is the value of what stands before token t. After the last token the value is 0: the completion is over. Where it
+was cut off it is not, and the value of what stands there (`after_B`) may take the place of what would have followed.
+"""
+
+import torch
+from torch import Tensor
+
+
+def token_rewards(scores_B: Tensor, penalty: Tensor, mask: Tensor) -> Tensor:
+    """The reward of each token `(B, T)`: minus its penalty, and the score at the last token of the mask."""
+    is_last = mask & (mask.cumsum(-1) == mask.sum(-1, keepdim=True))
+    return torch.where(mask, torch.where(is_last, scores_B.unsqueeze(-1), 0.0) - penalty, 0.0)
+
+
+def gae(
+    rewards: Tensor, values: Tensor, mask: Tensor, discount: float, trace: float, after_B: Tensor | None = None
+) -> Tensor:
+    """Advantages `(B, T)`, zero outside of the mask; tokens outside of it (a tool's output) take no time.
+
+    Args: `rewards` and `values` (B, T), `trace` the lambda: at 0 an advantage is the TD residual, at 1 the discounted
+    return minus the value. `after_B` (B,) is the value after the last token; left out, 0.
+    """
+    if rewards.shape != mask.shape or values.shape != mask.shape:
+        raise ValueError(
+            f"rewards and values must match mask: got {tuple(rewards.shape)} and {tuple(values.shape)}, expected "
+            f"{tuple(mask.shape)}"
+        )
+    advantages = torch.zeros_like(rewards)
+    next_value = torch.zeros_like(rewards[:, 0]) if after_B is None else after_B
+    next_advantage = torch.zeros_like(next_value)
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        here = rewards[:, t] + discount * next_value - values[:, t] + discount * trace * next_advantage
+        next_advantage = torch.where(mask[:, t], here, next_advantage)
+        next_value = torch.where(mask[:, t], values[:, t], next_value)
+        advantages[:, t] = next_advantage
+    return advantages * mask
