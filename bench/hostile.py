@@ -4,8 +4,8 @@
 
 Besides the hostile cases of the tests: identities that hold at every point and are more than sympy can prove in time,
 so that a worker is busy until it is killed. Then 64 of each kind among 960 plain completions, in one batch with two
-workers: how much longer it takes than the 960 alone, and whether their verdicts are the same. Memory is the high-water mark of resident memory (VmHWM), read every 2 ms
-from all processes that the verifier has started.
+workers: how much longer it takes than the 960 alone, and whether their verdicts are the same. Memory is the high-water
+mark of resident memory (VmHWM), read every 2 ms from all processes that the verifier has started.
 """
 
 import os
