@@ -28,6 +28,7 @@ from rlvr.config import (
     ModelConfig,
     PPOConfig,
     RewardModelConfig,
+    PolicyRunConfig,
     RunConfig,
     SFTConfig,
     VerifyConfig,
@@ -94,7 +95,8 @@ def check(config: AnyConfig) -> None:
         check_path(config.model.path)
     if config.model.attention:
         check_attention(config.model.attention)
-    check_engine(config.engine)
+    if isinstance(config, PolicyRunConfig):
+        check_engine(config.engine)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         check_rewards(config.verify)
@@ -143,7 +145,7 @@ def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
     return Run(config, folder, learner, generator, chat, task, held_out, grade, judge=judge)
 
 
-def graders(config: RunConfig, device: torch.device) -> tuple[Grade, Grade]:
+def graders(config: PolicyRunConfig, device: torch.device) -> tuple[Grade, Grade]:
     """What gives the rewards, and what judges evaluations."""
     learned = config.verify.reward_model
     name = config.eval.verifier or (None if learned is not None else config.verify.verifier)
@@ -160,7 +162,7 @@ def open_reward_run(config: RewardModelConfig) -> Run:
     reward_model = load_reward_model(config.model, chat, device, config.seed)
     learner = Learner(reward_model, config.optimizer, config.steps)
     save = partial(reward_model.save, tokenizer=chat.tokenizer)
-    return Run(config, folder, learner, SilentEngine(), chat, NoTask(), [], make_grade(config.verify), save=save)
+    return Run(config, folder, learner, SilentEngine(), chat, NoTask(), [], make_grade(VerifyConfig()), save=save)
 
 
 def set_up(config: RunConfig) -> torch.device:
@@ -336,7 +338,7 @@ def critic_of(config: PPOConfig, policy: Policy, chat: Chat, device: torch.devic
     return critic
 
 
-def make_generator(config: RunConfig, policy: Policy, chat: Chat) -> Generator:
+def make_generator(config: PolicyRunConfig, policy: Policy, chat: Chat) -> Generator:
     engine = config.engine
     if engine.name == "vllm":
         from rlvr.engines.vllm_engine import VLLMEngine

@@ -185,6 +185,8 @@ class LearnedRewardConfig(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = Field(16_384, ge=1)
     """Tokens, padding included, scored at once; bounds memory."""
+    cut_off_penalty: float = Field(1.0, ge=0)
+    """Taken off the score of a completion that ran into max_tokens, which the model reads as if it had ended there."""
 
 
 class VerifyConfig(Section):
@@ -260,9 +262,22 @@ class RunConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+class PolicyRunConfig(RunConfig):
+    """What every trainer of a policy has, to train with samples or to evaluate with them."""
+
     engine: Annotated[EngineConfig, BeforeValidator(_named)] = EngineConfig()
     sampling: SamplingConfig = SamplingConfig()
     verify: VerifyConfig = VerifyConfig()
+
+
+def _check_adapters(model: ModelConfig, key: str = "model") -> None:
+    if model.scratch is not None and model.lora is not None:
+        raise ValueError(
+            f"{key}.lora would put adapters on the random weights of {key}.scratch and train nothing else; leave "
+            f"{key}.lora out, or name a trained model in {key}.path"
+        )
 
 
 class DataConfig(Section):
@@ -280,7 +295,7 @@ class DataConfig(Section):
     """Rows with more tokens are left out, and counted; empty: those that do not fit the model."""
 
 
-class SFTConfig(RunConfig):
+class SFTConfig(PolicyRunConfig):
     """Supervised fine-tuning on conversations (`data`) or on a task's worked solutions (`task`)."""
 
     trainer: Literal["sft"]
@@ -292,15 +307,11 @@ class SFTConfig(RunConfig):
     def _check(self) -> "SFTConfig":
         if self.task is None and self.data is None:
             raise ValueError("expected data (conversations to learn from), or task (its worked solutions)")
-        if self.model.scratch is not None and self.model.lora is not None:
-            raise ValueError(
-                "model.lora would put adapters on the random weights of model.scratch and train nothing else; leave "
-                "model.lora out, or name a trained model in model.path"
-            )
+        _check_adapters(self.model)
         return self
 
 
-class DPOConfig(RunConfig):
+class DPOConfig(PolicyRunConfig):
     """Direct preference optimization: a policy learns from comparisons, without a reward model or sampling."""
 
     trainer: Literal["dpo"]
@@ -320,6 +331,11 @@ class DPOConfig(RunConfig):
     unwanted_weight: float = Field(1.0, gt=0)
     """kto: what an unwanted answer weighs."""
 
+    @model_validator(mode="after")
+    def _check(self) -> "DPOConfig":
+        _check_adapters(self.model)
+        return self
+
 
 class RewardModelConfig(RunConfig):
     """A reward model: a scalar head on a language model, taught by comparisons."""
@@ -332,6 +348,11 @@ class RewardModelConfig(RunConfig):
     """Ask for scores that differ at least as much as the data's ratings do."""
     centre_coef: float = Field(0.0, ge=0)
     """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "RewardModelConfig":
+        _check_adapters(self.model)
+        return self
 
 
 # arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
@@ -347,7 +368,7 @@ def _ppo_row(value: Any) -> Any:
     return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
 
 
-class GRPOConfig(RunConfig):
+class GRPOConfig(PolicyRunConfig):
     """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
 
     trainer: Literal["grpo"]
@@ -422,6 +443,8 @@ class PPOConfig(GRPOConfig):
 
     @model_validator(mode="after")
     def _check_objective(self) -> "PPOConfig":
+        if self.critic is not None:
+            _check_adapters(self.critic, "critic")
         read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "band", "soft_positive", "soft_negative"}
         read |= {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target", "entropy_coef"}
         for name, usual in vars(PPO_OBJECTIVE).items():

@@ -4,6 +4,10 @@ Verifiers run in processes of their own and know no torch; a reward model is wei
 beside the policy, and answers the same call: completions of a problem in, verdicts out, a group in one batch. Its
 verdicts have the status `scored`, and their score is any real number: it is the reward, unchanged. Evaluations go on
 asking the task's own verifier (or `eval.verifier`), so that score and truth can be seen apart.
+
+A reward model has only seen answers that end, and reads one that was cut off as if it had ended there. So that not
+ending is no way to a better score, `cut_off_penalty` is taken off such an answer's, and its detail says so (compare
+the "EOS trick" of Huang et al., 2024, arXiv:2403.17031, which puts -1 in the score's place).
 """
 
 from collections.abc import Sequence
@@ -18,6 +22,7 @@ from rlvr.config import LearnedRewardConfig, ModelConfig
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
 from rlvr.models.load import load_chat
+from rlvr.types import Rollout
 from tasks import Problem
 from verifiers import Verdict
 
@@ -29,25 +34,31 @@ class RewardModelGrade:
     model: RewardModel
     chat: Chat
     batch_tokens: int
+    cut_off_penalty: float = 0.0
     turn: Lock = field(default_factory=Lock, repr=False)
 
-    def __call__(self, problem: Problem, completions: Sequence[str]) -> list[Verdict]:
+    def __call__(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each completion; `score=None` for one that is too long for the reward model."""
         started = monotonic()
         encoded = [
-            self.chat.encode(problem.prompt, ({"role": "assistant", "content": completion},))
-            for completion in completions
+            self.chat.encode(problem.prompt, ({"role": "assistant", "content": rollout.text},)) for rollout in rollouts
         ]
         fitting = [i for i, (prompt, ids, _) in enumerate(encoded) if len(prompt) + len(ids) <= self.chat.context]
         scores = dict(zip(fitting, self._scores([encoded[i] for i in fitting]), strict=True))
-        seconds = (monotonic() - started) / max(1, len(completions))
+        seconds = (monotonic() - started) / max(1, len(rollouts))
         too_long = f"longer than the {self.chat.context} tokens that the reward model reads"
         return [
-            Verdict(scores[i], "scored", seconds=seconds)
+            self._verdict(scores[i], rollout, seconds)
             if i in scores
             else Verdict(None, "error", detail=too_long, seconds=seconds)
-            for i in range(len(completions))
+            for i, rollout in enumerate(rollouts)
         ]
+
+    def _verdict(self, score: float, rollout: Rollout, seconds: float) -> Verdict:
+        if rollout.finish != "length" or not self.cut_off_penalty:
+            return Verdict(score, "scored", seconds=seconds)
+        detail = f"{score:.4g}, and cut off: {self.cut_off_penalty:g} taken off"
+        return Verdict(score - self.cut_off_penalty, "scored", detail=detail, seconds=seconds)
 
     @torch.no_grad()
     def _scores(self, rows: Sequence[tuple[list[int], list[int], list[bool]]]) -> list[float]:
@@ -69,4 +80,4 @@ def load_reward_grade(config: LearnedRewardConfig, device: torch.device) -> Rewa
     model = load_reward_model(ModelConfig(path=config.path, dtype=config.dtype), chat, where, seed=0, may_draw=False)
     model.model.requires_grad_(False)
     model.model.eval()
-    return RewardModelGrade(model, chat, config.batch_tokens)
+    return RewardModelGrade(model, chat, config.batch_tokens, config.cut_off_penalty)

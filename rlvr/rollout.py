@@ -12,7 +12,7 @@ from rlvr.types import Group, Rollout, Sampling
 from tasks import Problem
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 
-Grade = Callable[[Problem, Sequence[str]], list[Verdict]]
+Grade = Callable[[Problem, Sequence[Rollout]], list[Verdict]]
 # Threads that hand finished groups to the verifier's processes; they wait, they do not compute.
 GRADER_THREADS = 4
 
@@ -21,11 +21,11 @@ def make_grade(config: VerifyConfig) -> Grade:
     """The function that turns completions of a problem into verdicts, in processes that can be killed."""
     known: dict[str, Verifier] = {}
 
-    def grade(problem: Problem, completions: Sequence[str]) -> list[Verdict]:
+    def grade(problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
         name = config.verifier or problem.verifier
         if name not in known:
             known[name] = get_verifier(name)
-        pairs = [(completion, problem.answer, problem.context) for completion in completions]
+        pairs = [(rollout.text, problem.answer, problem.context) for rollout in rollouts]
         return verify_batch(pairs, known[name], workers=config.workers, timeout_seconds=config.timeout_seconds)
 
     return grade
@@ -52,7 +52,7 @@ def collect(
         for index, rollouts in generator.generate(prompts, n, sampling, seeds):
             check_version(rollouts, version)
             said = [replace(rollout, text=chat.text(rollout.completion_ids)) for rollout in rollouts]
-            grading[index] = (said, graders.submit(grade, problems[index], [rollout.text for rollout in said]))
+            grading[index] = (said, graders.submit(grade, problems[index], said))
     groups = []
     for index, problem in enumerate(problems):
         rollouts, verdicts = grading[index]

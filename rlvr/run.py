@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import torch
 
-from rlvr.config import GRPOConfig, RunConfig, SelectionConfig
+from rlvr.config import GRPOConfig, PolicyRunConfig, RunConfig, SelectionConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import CheckpointError, DataError
 from rlvr.evaluate import evaluate
@@ -79,6 +79,7 @@ class Run:
 
     @property
     def sampling(self) -> Sampling:
+        assert isinstance(self.config, PolicyRunConfig)
         s = self.config.sampling
         return Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k)
 
@@ -162,6 +163,7 @@ class Run:
         Raises `WeightSyncError` where the generator's probabilities were not those of the weights it should have held.
         """
         if metrics:
+            assert isinstance(self.config, PolicyRunConfig)
             check_gap(metrics, self.config)
             self.generator.load_weights(self.learner.named_weights(), version=self.learner.step)
 
@@ -174,8 +176,8 @@ class Run:
         good: they go to the ledger, so that each group is in it once.
         """
         self.done = step
-        check_graders(sampled, self.config.verify.max_failed_share)
         if isinstance(self.config, GRPOConfig):
+            check_graders(sampled, self.config.verify.max_failed_share)
             self._warn_without_signal(sampled or settled, metrics)
             if self.config.ledger:
                 write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, settled)
@@ -195,6 +197,7 @@ class Run:
         measured = self.measure() if self.measure is not None else {}
         if not self.held_out:
             return measured
+        assert isinstance(self.config, PolicyRunConfig)
         started = time.monotonic()
         samples = self.config.eval.samples
         count, wanted = len(self.held_out), self.config.eval.problems

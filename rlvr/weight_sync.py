@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rlvr.batching import token_batch
-from rlvr.config import RunConfig
+from rlvr.config import PolicyRunConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import WeightSyncError
 from rlvr.learner import Learner
@@ -25,14 +25,14 @@ PROBE_TOKENS = 16
 PROBE_NOISES = (0.05, 0.2, 0.8)
 
 
-def tolerance_of(config: RunConfig) -> float:
+def tolerance_of(config: PolicyRunConfig) -> float:
     if config.engine.logprob_tolerance is not None:
         return config.engine.logprob_tolerance
     rounded = config.model.autocast == "bfloat16" or config.model.dtype == "bfloat16"
     return TOLERANCE["bfloat16" if rounded else "float32"]
 
 
-def check_gap(metrics: Mapping[str, float], config: RunConfig) -> None:
+def check_gap(metrics: Mapping[str, float], config: PolicyRunConfig) -> None:
     """Raise `WeightSyncError` where the mean log-probability gap of this step's own rollouts is more than rounding.
 
     With `top_p` or `top_k` the generator's probabilities are of a truncated distribution and the gap says nothing.
@@ -69,7 +69,7 @@ def rollout_ratio(batch: Batch, version: int) -> dict[str, float]:
     }
 
 
-def truncation_warning(config: RunConfig) -> str | None:
+def truncation_warning(config: PolicyRunConfig) -> str | None:
     """What `top_p` and `top_k` do to the ratio of probabilities, where they are set."""
     s = config.sampling
     if s.top_p == 1 and s.top_k == 0:

@@ -12,10 +12,15 @@ from rlvr.models.heads import load_reward_model
 from rlvr.models.load import load_policy, save_model
 from rlvr.reward_grade import load_reward_grade
 from rlvr.trainers import grpo
+from rlvr.types import Finish, Rollout
 from tasks import Problem
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
+
+
+def said(text: str, finish: Finish = "stop") -> Rollout:
+    return Rollout([1], [2], [True], [0.0], finish, 0, text)
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def test_it_scores_as_the_saved_classifier_does_with_any_real_number(judge: Path
 
     grade = load_reward_grade(LearnedRewardConfig(path=str(judge), batch_tokens=30), CPU)
     problem = Problem("p", ({"role": "user", "content": "2+2?"},), "4")
-    verdicts = grade(problem, ["4", "five hundred", ""])
+    verdicts = grade(problem, [said("4"), said("five hundred"), said("")])
     model, tokenizer = AutoModelForSequenceClassification.from_pretrained(judge), AutoTokenizer.from_pretrained(judge)
     for verdict, text in zip(verdicts, ("4", "five hundred", ""), strict=True):
         talk = [*problem.prompt, {"role": "assistant", "content": text}]
@@ -45,10 +50,19 @@ def test_it_scores_as_the_saved_classifier_does_with_any_real_number(judge: Path
 
 def test_what_is_too_long_has_no_reward(judge: Path) -> None:
     grade = load_reward_grade(LearnedRewardConfig(path=str(judge)), CPU)
-    short, long = grade(Problem("p", ({"role": "user", "content": "?"},), "4"), ["4", "word " * 2000])
+    short, long = grade(Problem("p", ({"role": "user", "content": "?"},), "4"), [said("4"), said("word " * 2000)])
     assert short.score is not None
     assert (long.score, long.status) == (None, "error")
     assert "256 tokens" in long.detail
+
+
+def test_an_answer_that_was_cut_off_pays_for_it(judge: Path) -> None:
+    problem = Problem("p", ({"role": "user", "content": "?"},), "4")
+    for keys, penalty in (({}, 1.0), ({"cut_off_penalty": 0.25}, 0.25), ({"cut_off_penalty": 0}, 0.0)):
+        grade = load_reward_grade(LearnedRewardConfig(path=str(judge), **keys), CPU)
+        ended, cut = grade(problem, [said("4"), said("4", "length")])
+        assert ended.score - cut.score == pytest.approx(penalty, abs=1e-6)
+        assert ("cut off" in cut.detail, ended.detail) == (penalty > 0, "")
 
 
 def test_a_language_model_is_no_judge(chat: Chat, tmp_path: Path) -> None:
@@ -75,7 +89,7 @@ def test_rewards_are_the_models_and_evaluations_the_tasks_own(judge: Path, chat:
     ledger = pyarrow.parquet.read_table(run.folder / "rollouts/step-000001.parquet").to_pylist()
     grade = load_reward_grade(LearnedRewardConfig(path=str(judge)), CPU)
     problem = Problem("p", ({"role": "user", "content": ledger[0]["prompt"]},), "")
-    (again,) = grade(problem, [ledger[0]["completion"]])
+    (again,) = grade(problem, [said(ledger[0]["completion"], ledger[0]["finish"])])
     assert ledger[0]["reward"] == pytest.approx(again.score, abs=1e-5)
     judged = pyarrow.parquet.read_table(run.folder / "evaluations/step-000000-drawn.parquet").to_pylist()
     assert {row["status"] for row in judged} <= {"correct", "wrong", "no_answer"}

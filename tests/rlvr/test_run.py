@@ -278,11 +278,29 @@ def test_adapters_of_a_model_from_nothing_come_after_a_cold_start_of_all_weights
     assert not any("lora" in name for name in first)
 
 
-def test_fine_tuning_adapters_on_random_weights_is_refused() -> None:
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"trainer": "sft", "task": "arithmetic"},
+        {"trainer": "dpo", "data": {"train": "pairs.jsonl"}},
+        {"trainer": "reward_model", "data": {"train": "pairs.jsonl"}},
+    ],
+    ids=lambda keys: keys["trainer"],
+)
+def test_adapters_on_random_weights_are_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"model.lora would put adapters on the random weights of model.scratch"):
-        check_config(
-            {"trainer": "sft", "model": {"scratch": {}, "lora": {}}, "task": "arithmetic", "steps": 1}, Origin("mine")
-        )
+        check_config({"model": {"scratch": {}, "lora": {}}, "steps": 1, **keys}, Origin("mine"))
+
+
+def test_a_reward_model_has_no_keys_of_sampling(tmp_path: Path) -> None:
+    for key in ("sampling", "verify", "engine"):
+        with pytest.raises(ConfigError, match=key):
+            check_config(
+                {
+                    "trainer": "reward_model", "model": {"scratch": {}}, "steps": 1, "data": {"train": "x"}, key: {},
+                },
+                Origin("mine"),
+            )  # fmt: skip
 
 
 def test_fine_tuning_that_samples_nothing_does_not_ask_for_room_to_sample(tmp_path: Path) -> None:
