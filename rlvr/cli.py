@@ -81,6 +81,24 @@ def compare(
         raise typer.Exit(code)
 
 
+@app.command()
+def truth(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders that hold evaluations.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("truth.html"),
+    reward_model: Annotated[
+        str | None, typer.Option(help="Empty: the one that the first of the runs learned from.", show_default=False)
+    ] = None,
+) -> None:
+    """Show a reward model's score beside the true one over the evaluations of runs, and flag over-optimization.
+
+    Example: rlvr truth runs/rlhf/ppo runs/rlhf/dpo --out runs/rlhf/truth.html
+    """
+    from rlvr.truth import write_page
+
+    named = [f"--reward-model {reward_model}"] if reward_model else []
+    write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]))
+
+
 @app.command("config")
 def show_config(
     config: Annotated[

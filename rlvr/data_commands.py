@@ -49,6 +49,8 @@ def pairs(
     problems: Annotated[int, typer.Option(help="Training problems to sample.", min=1)] = 256,
     samples: Annotated[int, typer.Option(help="Completions of each.", min=1)] = 8,
     per_problem: Annotated[int, typer.Option(help="At most so many pairs, and conversations, of each.", min=1)] = 1,
+    noise: Annotated[float, typer.Option(help="Share of pairs whose answers are exchanged.", min=0, max=1)] = 0.0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Sample held-out problems, to measure on.")] = False,
 ) -> None:
     """Sample completions, verify them, and write better ones beside worse ones, for reward_model and dpo.
 
@@ -62,5 +64,5 @@ def pairs(
     loaded = load_config(config, given)
     from rlvr.sample_pairs import sample_pairs
 
-    found = sample_pairs(loaded, out, sft, problems, samples, per_problem)
+    found = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
     print(f"{found}; written: {out}" + (f", {sft}" if sft else ""))
