@@ -50,12 +50,9 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
     Example: rlvr eval configs/quickstart.yaml model.path=runs/quickstart/model
     """
-    from rlvr.config_file import load_config
+    from rlvr.config_file import load_trained
 
-    given = overrides or []
-    if any(override.startswith("model.path=") for override in given):
-        given = ["model.scratch=null", "cold_start=null", *given]  # a trained model takes the place of a new one
-    loaded = load_config(config, given)
+    loaded = load_trained(config, overrides or [])
     from rlvr.evaluate_model import evaluate_model
 
     evaluate_model(loaded)

@@ -56,12 +56,9 @@ def pairs(
 
     Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
     """
-    from rlvr.config_file import load_config
+    from rlvr.config_file import load_trained
 
-    given = overrides or []
-    if any(override.startswith("model.path=") for override in given):
-        given = ["model.scratch=null", "cold_start=null", *given]
-    loaded = load_config(config, given)
+    loaded = load_trained(config, overrides or [])
     from rlvr.sample_pairs import sample_pairs
 
     found = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
