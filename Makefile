@@ -16,11 +16,24 @@ else
 VLLM := none
 endif
 
-.PHONY: train test lint clean bench-parity
+.PHONY: train rlhf test lint clean bench-parity
 
 # Example: make train ARGS="seed=1 out=runs/seed1"
 train: $(VENV)/installed-train
 	$(VENV)/bin/rlvr train $(CONFIG) $(ARGS)
+
+# What people prefer instead of what is right: demonstrations, comparisons, a reward model, PPO against it, and DPO on the
+# same comparisons; then a page that shows the reward model's score beside the truth. Goes on where it was stopped.
+RLHF      := runs/rlhf
+RLHF_PAIRS = $(VENV)/bin/rlvr pairs configs/rlhf_quickstart/dpo.yaml --samples 2
+rlhf: $(VENV)/installed-train
+	$(VENV)/bin/rlvr train configs/rlhf_quickstart/sft.yaml
+	$(RLHF_PAIRS) --problems 3000 --noise 0.1 --out $(RLHF)/pairs.jsonl
+	$(RLHF_PAIRS) --problems 400 --held-out --out $(RLHF)/held_out_pairs.jsonl
+	$(VENV)/bin/rlvr train configs/rlhf_quickstart/reward_model.yaml
+	$(VENV)/bin/rlvr train configs/rlhf_quickstart/dpo.yaml
+	$(VENV)/bin/rlvr train configs/rlhf_quickstart/ppo.yaml
+	$(VENV)/bin/rlvr truth $(RLHF)/ppo $(RLHF)/dpo --out $(RLHF)/truth.html
 
 # Example: make test ARGS="-k advantage"
 test: $(VENV)/installed-test lint

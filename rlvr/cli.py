@@ -50,12 +50,9 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
     Example: rlvr eval configs/quickstart.yaml model.path=runs/quickstart/model
     """
-    from rlvr.config_file import load_config
+    from rlvr.config_file import load_trained
 
-    given = overrides or []
-    if any(override.startswith("model.path=") for override in given):
-        given = ["model.scratch=null", "cold_start=null", *given]  # a trained model takes the place of a new one
-    loaded = load_config(config, given)
+    loaded = load_trained(config, overrides or [])
     from rlvr.evaluate_model import evaluate_model
 
     evaluate_model(loaded)
@@ -79,6 +76,24 @@ def compare(
     code = run_comparison(config, overrides or [], jobs, png)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def truth(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders that hold evaluations.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("truth.html"),
+    reward_model: Annotated[
+        str | None, typer.Option(help="Empty: the one that the first of the runs learned from.", show_default=False)
+    ] = None,
+) -> None:
+    """Show a reward model's score beside the true one over the evaluations of runs, and flag over-optimization.
+
+    Example: rlvr truth runs/rlhf/ppo runs/rlhf/dpo --out runs/rlhf/truth.html
+    """
+    from rlvr.truth import write_page
+
+    named = [f"--reward-model {reward_model}"] if reward_model else []
+    write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]))
 
 
 @app.command("config")

@@ -415,6 +415,23 @@ class GRPOConfig(PolicyRunConfig):
         return self
 
 
+class TrustRegionConfig(Section):
+    """Of `trainer: ppo`: one natural-gradient step of the policy in the place of clipped ones (TRPO).
+
+    Each iteration takes about four passes over the step's tokens: for small models and adapters. The optimizer's steps
+    are the critic's, and a head on the policy's backbone learns on states that it cannot change.
+    """
+
+    kl: float = Field(0.01, gt=0)
+    """Largest KL from the policy that wrote the rollouts, nats a token."""
+    iterations: int = Field(10, ge=1)
+    """Of conjugate gradients."""
+    damping: float = Field(0.1, ge=0)
+    """Added to the diagonal of the Fisher matrix."""
+    halvings: int = Field(10, ge=0)
+    """How often a step that goes too far, or gains nothing, is halved before none is taken."""
+
+
 class PPOConfig(GRPOConfig):
     """Proximal policy optimization: rewards of tokens, a critic in the baseline's place.
 
@@ -440,13 +457,27 @@ class PPOConfig(GRPOConfig):
     """Factor for scores, before penalties are taken off."""
     bootstrap_truncated: bool = False
     """A cut-off completion gets the critic's value of where it stands in place of its score."""
+    trust_region: TrustRegionConfig | None = None
 
     @model_validator(mode="after")
     def _check_objective(self) -> "PPOConfig":
         if self.critic is not None:
             _check_adapters(self.critic, "critic")
         read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "band", "soft_positive", "soft_negative"}
-        read |= {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target", "entropy_coef"}
+        others = {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target"}
+        if self.trust_region is not None:
+            if self.model.compile or self.model.gradient_checkpointing:
+                raise ValueError(
+                    "trust_region takes gradients of gradients, which model.compile and model.gradient_checkpointing "
+                    "do not give; leave both out"
+                )
+            for name in sorted(read | {"entropy_coef"}):
+                if getattr(self.objective, name) != getattr(PPO_OBJECTIVE, name):
+                    raise ValueError(
+                        f"objective.{name}: got {getattr(self.objective, name)!r}, and a step in a trust_region has no "
+                        "use for it; expected it to be left out"
+                    )
+        read |= others | {"entropy_coef"}
         for name, usual in vars(PPO_OBJECTIVE).items():
             if name not in read and getattr(self.objective, name) != usual:
                 raise ValueError(

@@ -36,6 +36,16 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     return loaded
 
 
+def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
+    """`load_config` for commands that only look at a model: `model.path=...` takes the place of a new one, which has
+    no cold start either. Raises as it does."""
+    if not any(override.startswith("model.path=") for override in overrides):
+        return load_config(path, overrides)
+    values, _ = read_values(path)
+    cold_start = ["cold_start=null"] if "cold_start" in values else []
+    return load_config(path, ["model.scratch=null", *cold_start, *overrides])
+
+
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], "Origin"]:
     """What a YAML file says with overrides applied, unchecked, and where its values come from."""
     path = Path(path)

@@ -49,18 +49,17 @@ def pairs(
     problems: Annotated[int, typer.Option(help="Training problems to sample.", min=1)] = 256,
     samples: Annotated[int, typer.Option(help="Completions of each.", min=1)] = 8,
     per_problem: Annotated[int, typer.Option(help="At most so many pairs, and conversations, of each.", min=1)] = 1,
+    noise: Annotated[float, typer.Option(help="Share of pairs whose answers are exchanged.", min=0, max=1)] = 0.0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Sample held-out problems, to measure on.")] = False,
 ) -> None:
     """Sample completions, verify them, and write better ones beside worse ones, for reward_model and dpo.
 
     Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
     """
-    from rlvr.config_file import load_config
+    from rlvr.config_file import load_trained
 
-    given = overrides or []
-    if any(override.startswith("model.path=") for override in given):
-        given = ["model.scratch=null", "cold_start=null", *given]
-    loaded = load_config(config, given)
+    loaded = load_trained(config, overrides or [])
     from rlvr.sample_pairs import sample_pairs
 
-    found = sample_pairs(loaded, out, sft, problems, samples, per_problem)
+    found = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
     print(f"{found}; written: {out}" + (f", {sft}" if sft else ""))

@@ -1,8 +1,8 @@
 """Preferences made by a verifier: `rlvr pairs` samples completions, has them verified, and keeps better beside worse.
 
 A pair is a completion with the problem's best reward beside one with its worst; a problem whose rewards are all equal
-says nothing. The same completions serve rejection sampling: those that are right (or, where rewards are learned, the
-best) as conversations for `trainer: sft`.
+says nothing. `noise` exchanges the two in a share of the pairs, as people's mistakes do. The same completions serve
+rejection sampling: those that are right (or, where rewards are learned, the best) as conversations for `trainer: sft`.
 """
 
 import json
@@ -41,9 +41,16 @@ class Found:
 
 
 def sample_pairs(
-    config: AnyConfig, out: Path, sft: Path | None, problems: int, samples: int, per_problem: int
+    config: AnyConfig,
+    out: Path,
+    sft: Path | None,
+    problems: int,
+    samples: int,
+    per_problem: int,
+    noise: float = 0.0,
+    held_out: bool = False,
 ) -> Found:
-    """Sample `samples` completions of each of the first `problems` training problems and write the files.
+    """Sample `samples` completions of each of the first `problems` training (or held-out) problems, write the files.
 
     Raises `ConfigError` where the recipe has no task or no trained model.
     """
@@ -62,12 +69,13 @@ def sample_pairs(
     pairs: list[dict[str, Any]] = []
     demonstrations: list[dict[str, Any]] = []
     rewards: list[float] = []
-    for start in range(0, problems, CHUNK):
-        numbers = range(start, min(start + CHUNK, problems))
-        try:
-            chunk = [task.problem(number) for number in numbers]
-        except ValueError as error:
-            raise DataError(str(error)) from error
+    try:
+        asked = task.held_out(problems) if held_out else [task.problem(number) for number in range(problems)]
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    for start in range(0, len(asked), CHUNK):
+        numbers = range(start, min(start + CHUNK, len(asked)))
+        chunk = asked[start : numbers.stop]
         groups = collect(
             chunk,
             samples,
@@ -80,13 +88,15 @@ def sample_pairs(
         check_graders(groups, config.verify.max_failed_share)
         for number, group in zip(numbers, groups, strict=True):
             rewards += group.rewards
-            pairs += pairs_of(group, per_problem, derive(config.seed, "choose", number))
+            found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
+            judge = random.Random(derive(config.seed, "noise", number))
+            pairs += [exchanged(pair) if judge.random() < noise else pair for pair in found]
             demonstrations += demonstrations_of(group, per_problem)
     write_rows(out, pairs)
     if sft is not None:
         write_rows(sft, demonstrations)
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
-    return Found(problems, len(pairs), len(demonstrations) if sft is not None else 0, solved)
+    return Found(len(asked), len(pairs), len(demonstrations) if sft is not None else 0, solved)
 
 
 def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
@@ -109,6 +119,11 @@ def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
         }
         for better, worse in list(zip(best, worst, strict=False))[:most]
     ]
+
+
+def exchanged(pair: dict[str, Any]) -> dict[str, Any]:
+    """The pair as somebody judges it who is wrong."""
+    return pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]}
 
 
 def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:

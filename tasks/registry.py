@@ -20,6 +20,7 @@ TASKS = {
     "humaneval": "tasks.humaneval:HumanEval",
     "mbpp": "tasks.mbpp:MBPP",
     "one_liners": "tasks.one_liners:OneLiners",
+    "replies": "tasks.replies:Replies",
 }
 
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 
 from rlvr.report.charts import cohort_bars, line_charts
 from rlvr.report.conclusions import Comparison, Pair, changes, common_seeds, headlines, number, p_value, turned
 from rlvr.report.costs import Cost
+from rlvr.report.markup import document, figures, table
 from rlvr.report.measures import MEASURES
 from rlvr.report.results import Answer, Item
 from rlvr.report.statistics import Finding
@@ -39,7 +39,6 @@ class Setting:
 
 def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) -> str:
     """The whole page."""
-    style = files("rlvr.report").joinpath("style.css").read_text()
     charts = {chart.name: chart for chart in line_charts(comparison)}
     bars = cohort_bars(comparison)
     learning = [charts[name] for name in ("learning", "sampled")]
@@ -47,9 +46,6 @@ def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) 
     training = [charts[name] for name in ("reward", "entropy", "kl") if name in charts]
     places = {variant: place for place, variant in enumerate(comparison.variants)}
     parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>",
-        "<meta name=viewport content='width=device-width, initial-scale=1'>",
-        f"<title>{escape(setting.title)}</title><style>{style}</style></head><body><main>",
         f"<h1>{escape(setting.title)}</h1>{_facts(comparison, setting)}",
         _headlines(comparison),
         _failures(setting.failures),
@@ -57,28 +53,27 @@ def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) 
         _summary(comparison),
         _legend(comparison),
         "<h2>Learning curves</h2><p class=note>Line: mean over seeds. Band: from the lowest seed to the highest.</p>",
-        _charts([chart_svg(chart) for chart in learning], [(c.title, c.note) for c in learning]),
+        figures([chart_svg(chart) for chart in learning], [(c.title, c.note) for c in learning]),
         "<h2>Every pair</h2>",
         *(_pairs(comparison, name, places) for name in comparison.measures),
         _discordances(comparison),
         "<h2>Length against reward</h2>",
-        _charts([chart_svg(chart) for chart in length], [(c.title, c.note) for c in length]),
+        figures([chart_svg(chart) for chart in length], [(c.title, c.note) for c in length]),
         _lengths(comparison),
     ]
     if bars:
-        parts += ["<h2>Cohorts</h2>", _charts([bars_svg(bars)], [(bars.title, bars.note)])]
+        parts += ["<h2>Cohorts</h2>", figures([bars_svg(bars)], [(bars.title, bars.note)])]
     parts += [
         "<h2>Training</h2>",
-        _charts([chart_svg(chart) for chart in training], [(c.title, c.note) for c in training]),
+        figures([chart_svg(chart) for chart in training], [(c.title, c.note) for c in training]),
         "<h2>Cost</h2>",
         _costs(cost_rows, setting, places),
         "<h2>Where two variants differ</h2>",
         _examples(comparison, setting.examples),
         "<h2>What differs between the variants, and how to run this again</h2>",
         _settings(comparison, setting),
-        "</main></body></html>",
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return document(setting.title, parts)
 
 
 def _facts(comparison: Comparison, setting: Setting) -> str:
@@ -137,7 +132,7 @@ def _summary(comparison: Comparison) -> str:
             f"<tr><th scope=row>{mark_svg(place)}{escape(variant)}<td>{len(comparison.runs[variant])}"
             f"<td>{interval_svg(one.value, one.low, one.high, bottom, top, place)}{cells}"
         )
-    return _table(
+    return table(
         f"<thead><tr><th scope=col class=text>variant<th scope=col>seeds<th scope=col class=text>final accuracy{head}"
         f"</thead><tbody>{''.join(rows)}</tbody>",
         "Means over seeds, with intervals over problems and seeds. Accuracies are of greedy completions; area is their "
@@ -154,7 +149,7 @@ def _lengths(comparison: Comparison) -> str:
         for place, variant in enumerate(comparison.variants)
     ]
     head = "".join(f"<th scope=col>{title}" for title in titles)
-    return _table(
+    return table(
         f"<thead><tr><th scope=col class=text>variant{head}</thead><tbody>{''.join(rows)}</tbody>",
         "Mean length in tokens of drawn completions on the held-out problems, and its growth from the first evaluation "
         "to the last. Which problems are answered wrongly changes on the way: a growth is not of the same problems.",
@@ -187,7 +182,7 @@ def _matrix(comparison: Comparison, measure: str, places: Mapping[str, int]) -> 
                 cells.append("<td class=none>" + ("" if row != column else "·"))
         rows.append(f"<tr><th scope=row>{mark_svg(places[row])}{escape(row)}{''.join(cells)}")
     unit = "points" if MEASURES[measure].unit == "share" else "tokens"
-    return _table(
+    return table(
         f"<thead><tr><th scope=col class=text>row minus column{head}</thead><tbody>{''.join(rows)}</tbody>",
         f"{_capital(comparison.title(measure))}, row minus column, in {unit}; coloured where a difference is shown "
         f"(Holm's p below {1 - comparison.confidence:.2g}).",
@@ -224,14 +219,14 @@ def _discordances(comparison: Comparison) -> str:
         f"<td>{p_value(one.p)}<td>{p_value(one.adjusted_p)}"
         for (first, second), one in comparison.discordances.items()
     )
-    table = _table(
+    shown = table(
         "<thead><tr><th scope=col class=text>pair<th scope=col>only the first<th scope=col>only the second"
         f"<th scope=col>McNemar's p<th scope=col>after Holm</thead><tbody>{rows}</tbody>",
         "Held-out problems, pooled over seeds, whose last greedy completion is right under one variant of the pair "
         "only. The exact test takes them for independent, which a problem met with several seeds is not quite: it "
         "tells of these runs, and the intervals above tell of new seeds.",
     )
-    return f"<details><summary><b>McNemar's test</b></summary><div>{table}</div></details>"
+    return f"<details><summary><b>McNemar's test</b></summary><div>{shown}</div></details>"
 
 
 def _costs(rows: Sequence[Cost], setting: Setting, places: Mapping[str, int]) -> str:
@@ -251,7 +246,7 @@ def _costs(rows: Sequence[Cost], setting: Setting, places: Mapping[str, int]) ->
             + "".join(f"<td>{cell}" for cell in cells)
             + "".join(f"<td class=machine>{cell}</td>" for cell in times)
         )
-    return _table(
+    return table(
         f"<thead><tr><th scope=col class=text>variant<th scope=col>tokens sampled{target}<th scope=col>seconds{machine}"
         f"<th scope=col>peak memory</thead><tbody>{''.join(body)}</tbody>",
         "Means over seeds, without cold start and evaluations. Those to the target are over the seeds that reached it, "
@@ -304,31 +299,15 @@ def _settings(comparison: Comparison, setting: Setting) -> str:
         + "".join(f"<td class=text><code>{escape(v)}</code>" for v in values)
         for key, values in setting.differences.items()
     )
-    table = _table(
+    shown = table(
         f"<thead><tr><th scope=col class=text>key{head}</thead><tbody>{rows}</tbody>",
         "Every key of the resolved configuration in which two variants differ.",
     )
     seeds = ", ".join(str(seed) for seed in setting.seeds)
     return (
-        f"{table}<pre class=block>{escape(setting.command)}</pre>"
+        f"{shown}<pre class=block>{escape(setting.command)}</pre>"
         f"<p class=note>Seeds {seeds}; initial weights: {escape(setting.initial_weights)}.</p>"
         f"<details><summary>The base configuration</summary><div><pre>{escape(setting.base)}</pre></div></details>"
-    )
-
-
-def _charts(drawn: Sequence[str], captions: Sequence[tuple[str, str]]) -> str:
-    figures = "".join(
-        f"<figure><figcaption><h3>{escape(title)}</h3><span class=note>{escape(note)}</span></figcaption>{svg}</figure>"
-        for svg, (title, note) in zip(drawn, captions, strict=True)
-    )
-    return f"<div class=grid-of-charts>{figures}</div>"
-
-
-def _table(body: str, caption: str, kind: str = "") -> str:
-    """The caption stands above what scrolls, so that a narrow screen shows all of it."""
-    return (
-        f"<p class=note>{escape(caption)}</p><div class=scroll tabindex=0 role=region "
-        f"aria-label='{escape(caption[:80], quote=True)}'><table{f' class={kind}' if kind else ''}>{body}</table></div>"
     )
 
 

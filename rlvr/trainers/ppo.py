@@ -5,7 +5,8 @@
     loss  = clipped surrogate of A + value_coef (V - R)^2 / 2 - entropy_coef H, over epochs of minibatches
 
 The critic is a second head on the policy's backbone, or a model of its own. The KL coefficient is fixed, or halves and
-doubles after `objective.kl_target`. What differs from GRPO: the advantage belongs to a token, not to a completion.
+doubles after `objective.kl_target`. With a `trust_region` the policy takes one bounded natural-gradient step instead
+(`trainers/trust_region.py`). What differs from GRPO: the advantage belongs to a token, not to a completion.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from rlvr.models.policy import TokenScores
 from rlvr.rollout import collect
 from rlvr.run import Run
 from rlvr.seeds import derive
+from rlvr.trainers import trust_region
 from rlvr.trainers.cold_start import cold_started
 from rlvr.types import Batch, Group
 from rlvr.weight_sync import rollout_ratio
@@ -88,7 +90,8 @@ def learn(
         for group in groups
     ]
     metrics |= rollout_ratio(batch, learner.step) | {"objective/kl_coef": objective.kl_coef}
-    return told, metrics | update(learner, config, objective, batch, seed)
+    improve = update if config.trust_region is None else trust_region.update
+    return told, metrics | improve(learner, config, objective, batch, seed)
 
 
 def estimated(

@@ -125,3 +125,9 @@ def test_a_base_can_be_written_where_it_is_used(tmp_path: Path) -> None:
     inline = "base:\n" + "".join(f"  {line}\n" for line in Path("configs/quickstart.yaml").read_text().splitlines())
     plan = load_plan(written(tmp_path, COMPARISON.replace("base: recipe.yaml\n", inline)))
     assert plan.runs == load_plan(written(tmp_path)).runs
+
+
+def test_ppo_and_grpo_compare_at_the_same_number_of_completions_a_step() -> None:
+    plan = load_plan("configs/compare_ppo.yaml")
+    assert {run.prompts_per_step * run.group_size for run in plan.runs.values()} == {384}
+    assert {run.trainer for run in plan.runs.values()} == {"grpo", "ppo"}

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from rlvr.config import GRPOConfig
-from rlvr.config_file import Origin, check_config, dump_config, load_config
+from rlvr.config_file import Origin, check_config, dump_config, load_config, load_trained
 from rlvr.errors import ConfigError
 
 QUICKSTART = Path("configs/quickstart.yaml")
@@ -136,3 +136,11 @@ def test_files_that_are_no_configuration_are_refused(tmp_path: Path) -> None:
     broken.write_text("steps: 3\n")
     with pytest.raises(ConfigError, match="the key 'trainer' is missing; expected one of grpo, sft"):
         load_config(broken)
+
+
+@pytest.mark.parametrize("recipe", ["quickstart.yaml", "rlhf_quickstart/sft.yaml"])
+def test_a_trained_model_takes_the_place_of_a_new_one_and_of_its_cold_start(recipe: str) -> None:
+    config = load_trained(f"configs/{recipe}", ["model.path=runs/x"])
+    assert (config.model.path, config.model.scratch) == ("runs/x", None)
+    assert getattr(config, "cold_start", None) is None
+    assert load_trained(f"configs/{recipe}").model.scratch is not None

@@ -14,6 +14,7 @@ from tasks import Problem
 from tasks.conversations import read_conversations
 from tasks.data_check import check_data
 from tasks.preferences import read_preferences
+from tasks.registry import make_task
 from tests.conftest import TINY
 from verifiers import Verdict
 
@@ -88,5 +89,14 @@ def test_the_files_are_read_by_the_trainers(chat: Chat, tmp_path: Path) -> None:
     again = tmp_path / "again.jsonl"
     sample_pairs(config, again, None, problems=20, samples=4, per_problem=1)
     assert again.read_text() == out.read_text()
+    noisy = tmp_path / "noisy.jsonl"
+    sample_pairs(config, noisy, None, problems=20, samples=4, per_problem=1, noise=0.5)
+    both = list(zip(pairs, read_preferences(str(noisy)), strict=True))
+    exchanged = [pair.answers == judged.answers[::-1] for pair, judged in both]
+    assert 2 < sum(exchanged) < len(pairs) - 2
+    assert exchanged == [pair.answers != judged.answers for pair, judged in both]
+    sample_pairs(config, noisy, None, problems=20, samples=4, per_problem=1, held_out=True)
+    asked = {problem.prompt[0]["content"] for problem in make_task("arithmetic", config.task.knobs, 0).held_out(20)}
+    assert {pair.prompt[0]["content"] for pair in read_preferences(str(noisy))} <= asked  # type: ignore[index,typeddict-item]
     with pytest.raises(ConfigError, match=r"model.scratch is not trained"):
         sample_pairs(load_config("configs/quickstart.yaml"), out, None, 1, 2, 1)

@@ -1,0 +1,33 @@
+"""What every page is made of: the document around it, figures in a grid, tables that scroll."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A whole page: no script, no outside resource, light and dark."""
+    style = files("rlvr.report").joinpath("style.css").read_text()
+    head = [
+        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width, initial-scale=1'>",
+        f"<title>{escape(title)}</title><style>{style}</style></head><body><main>",
+    ]
+    return "\n".join([*head, *(part for part in parts if part), "</main></body></html>"]) + "\n"
+
+
+def figures(drawn: Sequence[str], captions: Sequence[tuple[str, str]]) -> str:
+    """Charts side by side, each under its title and note."""
+    shown = "".join(
+        f"<figure><figcaption><h3>{escape(title)}</h3><span class=note>{escape(note)}</span></figcaption>{svg}</figure>"
+        for svg, (title, note) in zip(drawn, captions, strict=True)
+    )
+    return f"<div class=grid-of-charts>{shown}</div>"
+
+
+def table(body: str, caption: str, kind: str = "") -> str:
+    """The caption stands above what scrolls, so that a narrow screen shows all of it."""
+    return (
+        f"<p class=note>{escape(caption)}</p><div class=scroll tabindex=0 role=region "
+        f"aria-label='{escape(caption[:80], quote=True)}'><table{f' class={kind}' if kind else ''}>{body}</table></div>"
+    )

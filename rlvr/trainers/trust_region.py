@@ -1,0 +1,175 @@
+"""PPO's update by a trust region: one natural-gradient step of the policy, its KL bounded, then the critic's own steps.
+
+    gain   sum_t weight_t (pi_t / pi_old_t - 1) A_t
+    F      mean over the step's tokens of grad log pi grad log pi^T  + damping     the Fisher matrix, by its samples
+    KL     mean over the same tokens of r - 1 - log r, r = pi / pi_old             at most `trust_region.kl`
+
+A product F v is the gradient of (grad (log pi - log pi_old)^2 / 2) . v, at the old policy. It costs about four passes,
+and each iteration needs one: this is for small models and adapters. The critic learns with the policy held still, a
+head on the policy's states without the states: otherwise its steps would leave the region.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from rlvr.algorithms.kl import kl
+from rlvr.algorithms.objective import Objective
+from rlvr.algorithms.trust_region import Trial, conjugate_gradient, line_search, longest_step
+from rlvr.algorithms.value_loss import value_loss
+from rlvr.algorithms.weights import token_weights
+from rlvr.batching import microbatches, minibatches
+from rlvr.config import PPOConfig, TrustRegionConfig
+from rlvr.learner import Learner
+from rlvr.models.policy import Policy, TokenScores
+from rlvr.types import Batch
+
+Parameters = Sequence[torch.nn.Parameter]
+
+
+def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Batch, seed: int) -> dict[str, float]:
+    """One step of the policy and `epochs` passes of the critic, in `minibatches` pieces each."""
+    assert config.trust_region is not None
+    weights = token_weights(batch.completion_mask, batch.group_index, objective.aggregate, config.sampling.max_tokens)
+    whole = replace(batch, loss_weights=weights)
+    pieces = [
+        whole.rows(rows).to(learner.policy.device) for rows in microbatches(whole, config.optimizer.microbatch_tokens)
+    ]
+    trial, grad_norm = policy_step(learner.policy, pieces, config.trust_region)
+    learner.tokens_seen += int(batch.attention_mask.sum())
+    metrics = {
+        "loss": -trial.gain,
+        "grad_norm": grad_norm,
+        "policy_kl": trial.kl,
+        "trust_region/share": trial.share,
+        "trust_region/gain": trial.gain,
+    }
+    if batch.ref_logprobs is not None and batch.old_logprobs is not None:
+        ones = torch.ones_like(batch.old_logprobs)
+        from_reference = kl(batch.old_logprobs, batch.ref_logprobs, ones, objective.kl)
+        metrics["kl"] = float(from_reference[batch.completion_mask].mean())
+    return metrics | critic_steps(learner, config, objective, batch, seed)
+
+
+def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConfig) -> tuple[Trial, float]:
+    """Take the step, if there is one. Returns what came of it (share 0: none was taken), and the gradient's norm."""
+    policy.model.eval()
+    parameters = [p for p in policy.model.parameters() if p.requires_grad]
+    tokens = sum(int(piece.completion_mask.sum()) for piece in pieces)
+    with sdpa_kernel(SDPBackend.MATH):  # the only attention whose gradient has a gradient
+        target = gain_gradient(policy, pieces, parameters)
+
+        def product(vector: Tensor) -> Tensor:
+            return fisher_product(policy, pieces, parameters, vector, tokens) + region.damping * vector
+
+        direction = conjugate_gradient(product, target, region.iterations)
+        step = longest_step(direction, float(direction @ product(direction)), region.kl)
+    before = [p.detach().clone() for p in parameters]
+
+    def measure(share: float) -> tuple[float, float]:
+        move(parameters, before, share * step)
+        return gain_and_kl(policy, pieces, tokens)
+
+    found = line_search(measure, region.kl, region.halvings)
+    if found is None:
+        move(parameters, before, torch.zeros_like(step))
+    return found or Trial(0.0, 0.0, 0.0), float(target.norm())
+
+
+def gain_gradient(policy: Policy, pieces: Sequence[Batch], parameters: Parameters) -> Tensor:
+    """The gradient of the gain `(N,)`."""
+    total = torch.zeros(sum(p.numel() for p in parameters), device=policy.device)
+    for piece in pieces:
+        assert piece.loss_weights is not None
+        assert piece.advantages is not None
+        log_ratio = from_here(policy.scores(piece))
+        gain = (piece.loss_weights * piece.advantages * log_ratio.exp()).sum()
+        total += flat(torch.autograd.grad(gain, parameters, materialize_grads=True))
+    return total
+
+
+def fisher_product(
+    policy: Policy, pieces: Sequence[Batch], parameters: Parameters, vector: Tensor, tokens: int
+) -> Tensor:
+    """F v `(N,)`, F being the mean over the tokens of the outer product of each one's gradient of log pi."""
+    total = torch.zeros_like(vector)
+    for piece in pieces:
+        half_square = (from_here(policy.scores(piece)) ** 2 * piece.completion_mask).sum() / (2 * tokens)
+        gradient = flat(torch.autograd.grad(half_square, parameters, create_graph=True, materialize_grads=True))
+        total += flat(torch.autograd.grad(gradient @ vector, parameters, materialize_grads=True))
+    return total
+
+
+def from_here(scores: TokenScores) -> Tensor:
+    """log pi - log pi_old `(B, T)` where the policy is still the old one: 0, and not its gradient."""
+    return scores.logprobs - scores.logprobs.detach()
+
+
+@torch.no_grad()
+def gain_and_kl(policy: Policy, pieces: Sequence[Batch], tokens: int) -> tuple[float, float]:
+    """What the policy gains as it is, and how far it is from the old one."""
+    gain = distance = 0.0
+    for piece in pieces:
+        assert piece.loss_weights is not None
+        assert piece.advantages is not None
+        assert piece.old_logprobs is not None
+        log_ratio = torch.where(piece.completion_mask, policy.scores(piece).logprobs - piece.old_logprobs, 0.0)
+        gain += float((piece.loss_weights * piece.advantages * log_ratio.expm1()).sum())
+        distance += float((log_ratio.expm1() - log_ratio).sum()) / tokens
+    return gain, distance
+
+
+@torch.no_grad()
+def move(parameters: Parameters, before: Sequence[Tensor], step: Tensor) -> None:
+    """Put the parameters where they were before, plus the step."""
+    pieces = step.split([p.numel() for p in parameters])
+    for parameter, old, piece in zip(parameters, before, pieces, strict=True):
+        parameter.copy_(old + piece.view_as(parameter).to(parameter.dtype))
+
+
+def flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.float().flatten() for tensor in tensors])
+
+
+def critic_steps(
+    learner: Learner, config: PPOConfig, objective: Objective, batch: Batch, seed: int
+) -> dict[str, float]:
+    """The critic's optimizer steps, with the policy held still."""
+
+    def loss(piece: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
+        assert piece.loss_weights is not None
+        assert piece.values is not None
+        assert piece.returns is not None
+        assert scores.values is not None
+        of_critic = value_loss(scores.values, piece.values, piece.returns, config.value_clip)
+        return config.value_coef * (piece.loss_weights * of_critic).sum(), {"value/loss": of_critic.detach()}
+
+    shuffle = torch.Generator().manual_seed(seed)
+    steps = []
+    with still(learner.policy.model):
+        for _ in range(config.epochs):
+            for rows in minibatches(batch, config.minibatches, shuffle):
+                piece = batch.rows(rows)
+                weights = token_weights(
+                    piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
+                )
+                steps.append(learner.update(replace(piece, loss_weights=weights), loss).metrics)
+    kept = ("value/loss", "lr", "skipped")
+    return {name: sum(step[name] for step in steps) / len(steps) for name in kept}
+
+
+@contextmanager
+def still(model: torch.nn.Module) -> Iterator[None]:
+    """Inside, no parameter of the model is trained."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
