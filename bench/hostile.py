@@ -3,8 +3,9 @@
     python bench/hostile.py
 
 Besides the hostile cases of the tests: identities that hold at every point and are more than sympy can prove in time,
-so that a worker is busy until it is killed. Memory is the high-water mark of resident memory (VmHWM), read every 2 ms
-from all processes that the verifier has started.
+so that a worker is busy until it is killed. Then 64 of each kind among 960 plain completions, in one batch with two
+workers: how much longer it takes than the 960 alone, and whether their verdicts are the same. Memory is the high-water
+mark of resident memory (VmHWM), read every 2 ms from all processes that the verifier has started.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tests.verifiers.math.hostile import hostile
 from tests.verifiers.math.test_hostile import kernel
-from verifiers import MathVerifier
+from verifiers import MathVerifier, verify_batch
 
 
 def hard() -> list[tuple[str, str]]:
@@ -50,6 +51,20 @@ def watch(peaks: dict[int, int], stop: threading.Event) -> None:
                 peaks[pid] = max(peaks.get(pid, 0), int(status.split("VmHWM:")[1].split()[0]))
 
 
+def delay_of_batch(kind: str, attackers: list[tuple[str, str]]) -> None:
+    """Say how long 64 attackers hold up a batch of 1,024, three times over."""
+    clean = [(rf"so it is \boxed{{{n}}}", str(n - n % 3)) for n in range(960)]
+    many = (attackers * 64)[:64]
+    for _ in range(3):
+        started = time.perf_counter()
+        alone = [verdict.score for verdict in verify_batch(clean, workers=2)]
+        halfway = time.perf_counter()
+        mixed = [verdict.score for verdict in verify_batch(clean[:500] + many + clean[500:], workers=2)]
+        delay = time.perf_counter() - halfway - (halfway - started)
+        same = mixed[:500] + mixed[564:] == alone
+        print(f"64 {kind} in 1,024: {delay:.2f} s longer, the other verdicts {'unchanged' if same else 'CHANGED'}")
+
+
 def main() -> None:
     verifier = MathVerifier()
     peaks: dict[int, int] = {}
@@ -69,6 +84,8 @@ def main() -> None:
               f"first {1e3 * seconds[0]:.0f} ms")  # fmt: skip
     stop.set()
     watcher.join()
+    for kind, pairs in (("hostile", hostile()), ("hard to prove", hard())):
+        delay_of_batch(kind, pairs)
     print(f"{len(peaks)} processes, the largest used {max(peaks.values()) / 1024:.0f} MB")
 
 

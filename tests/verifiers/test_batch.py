@@ -41,8 +41,8 @@ def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
 
 def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
     started = time.monotonic()
-    verdicts = verify_batch([("hang", ""), ("burn", ""), ("fine", "")], f"{HERE}:misbehaves", timeout_seconds=0.7)
-    assert time.monotonic() - started < 6.0
+    verdicts = verify_batch([("hang", ""), ("burn", ""), ("fine", "")], f"{HERE}:misbehaves", timeout_seconds=1.5)
+    assert time.monotonic() - started < 15.0
     assert [verdict.status for verdict in verdicts] == ["timeout", "timeout", "correct"]
     assert [verdict.score for verdict in verdicts] == [None, None, 1.0]
 
