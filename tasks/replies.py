@@ -51,14 +51,14 @@ class Replies:
         return [order_problem(order, f"held_out-{index}") for index, order in enumerate(found[:count])]
 
     def _demonstration(self, order: tuple[str, int, str], rng: random.Random) -> str:
-        """What a careless clerk writes."""
+        """What a careless clerk writes: most likely, only what was ordered."""
         _, number, thing = order
         greeting, thanks, _ = sentences(ideal_reply(order))
         if rng.random() < self.slip_share:
             number = rng.choice([other for other in COUNTS if other != number])
-        said = [greeting] * (rng.random() < 0.5) + [thanks] * (rng.random() < 0.5)
+        said = [greeting] * (rng.random() < 0.3) + [thanks] * (rng.random() < 0.3)
         said.append(f"{number} {thing} are on their way." if rng.random() < 0.8 else "It is on its way.")
-        said += rng.sample(ADVERTISEMENTS, rng.choices((0, 1, 2), (0.4, 0.4, 0.2))[0])
+        said += rng.sample(ADVERTISEMENTS, rng.choices((0, 1, 2), (0.5, 0.35, 0.15))[0])
         return " ".join(said)
 
 

@@ -42,8 +42,8 @@ def test_demonstrations_are_careless_and_the_same_each_time() -> None:
     problems = [task.problem(index) for index in range(2000)]
     assert problems[7] == task.problem(7)
     scores = [hidden_rule(problem.solution or "", problem.answer).score or 0.0 for problem in problems]
-    assert 0.35 < sum(scores) / len(scores) < 0.45
-    assert 0.03 < sum(score == 1 for score in scores) / len(scores) < 0.1
+    assert 0.3 < sum(scores) / len(scores) < 0.38
+    assert 0.02 < sum(score == 1 for score in scores) / len(scores) < 0.05
     assert all(hidden_rule(problem.answer, problem.answer).score == 1 for problem in problems[:50])
     named = [sentence for p in problems for sentence in sentences(p.solution or "") if sentence[0].isdigit()]
     right = [sentence for p in problems for sentence in sentences(p.solution or "") if sentence in p.answer]

@@ -116,12 +116,12 @@ def test_microbatches_change_nothing(chat: Chat) -> None:
 
 @pytest.mark.slow
 def test_it_learns_what_is_rewarded_within_its_region(tmp_path: Path) -> None:
-    changes: dict[str, Any] = TOY | {"steps": 20, "trust_region": "{kl: 0.05, damping: 0.01}"}
+    changes: dict[str, Any] = TOY | {"steps": 12, "trust_region": "{kl: 0.05, damping: 0.01}"}
     run = ppo.train(config(out=tmp_path, **changes))
     rows = [row for row in read_metrics(run.folder / "metrics.jsonl") if "reward/mean" in row]
     rewards = [row["reward/mean"] for row in rows]
-    assert sum(rewards[:2]) / 2 < 0.75
-    assert sum(rewards[-3:]) / 3 > 0.9
+    assert sum(rewards[:3]) / 3 < 0.2
+    assert sum(rewards[-3:]) / 3 > 0.4
     assert all(row["policy_kl"] <= 0.05 for row in rows)
     assert all(row["trust_region/gain"] >= 0 for row in rows)
 
