@@ -16,7 +16,7 @@ from examples.verifiers import llm_judge
 from rlvr.config import ModelConfig, OptimizerConfig, ScratchConfig
 from rlvr.learner import Learner
 from rlvr.models.load import load_policy, save_model, scratch_chat
-from rlvr.trainers.sft import likelihood_loss, solution_batch
+from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
 from tasks import Problem
 
 pytestmark = [
@@ -37,7 +37,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     prompt = ({"role": "system", "content": llm_judge.RUBRIC}, {"role": "user", "content": "{}"})
     for _ in range(40):
         learner.update(
-            solution_batch([Problem("judge", prompt, "", solution='{"verdict": "wrong"}')] * 2, chat), likelihood_loss
+            equal_tokens(solution_batch([Problem("judge", prompt, "", solution='{"verdict": "wrong"}')] * 2, chat)),
+            likelihood_loss,
         )
     folder: Path = tmp_path_factory.mktemp("judge")
     save_model(learner.policy, chat.tokenizer, folder)

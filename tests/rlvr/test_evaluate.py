@@ -97,8 +97,8 @@ def test_lengths_are_of_correct_and_of_incorrect_completions(chat: Chat) -> None
     def script(prompt: str, seed: int, number: int) -> str:
         return "even more words 2" if number % 2 else "1"
 
-    def grade(problem: Problem, completions: Sequence[str]) -> list[Verdict]:
-        return [Verdict(float(text == "1"), "correct" if text == "1" else "wrong") for text in completions]
+    def grade(problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [Verdict(float(r.text == "1"), "correct" if r.text == "1" else "wrong") for r in rollouts]
 
     figures = evaluate(problems, 2, Sampling(40), ScriptedEngine(script, chat), chat, grade, seed=0).metrics()
     assert figures["eval/length_correct"] == len(chat.completion_ids("1"))

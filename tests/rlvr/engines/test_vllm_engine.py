@@ -57,11 +57,11 @@ def test_a_sync_alarms_nobody_and_errors_are_still_logged(pair: Pair, caplog: py
 
 
 def test_after_an_optimizer_step_they_agree_again_only_once_the_weights_were_sent(pair: Pair) -> None:
-    from rlvr.trainers.sft import likelihood_loss, solution_batch
+    from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
 
     chat = Chat(pair.engine.llm.get_tokenizer(), tuple(pair.engine.end_ids), 256)
     for _ in range(3):
-        pair.learner.update(solution_batch([Arithmetic().problem(9)], chat), likelihood_loss)
+        pair.learner.update(equal_tokens(solution_batch([Arithmetic().problem(9)], chat)), likelihood_loss)
     assert probe_gap(*pair) > 100 * TOLERANCE
     pair.engine.load_weights(pair.learner.named_weights(), version=3)
     assert probe_gap(*pair) < TOLERANCE
