@@ -1,6 +1,6 @@
 """Feed mutated answers to the `math` verifier: no crash, no reward without cause, no worker left behind.
 
-    python bench/fuzz_math.py --count 1000000 [--seed 0] [--data DIR]
+    PYTHONPATH=. python bench/fuzz_math.py --count 1000000 [--seed 0] [--data DIR]
 
 Seeds are the labelled cases of the tests and, with --data, the MATH-500 answers. A mutation cuts, doubles, swaps,
 inserts and splices pieces of LaTeX. Every verdict must be a Verdict with a score of 0 or 1 (or a bad ground truth) in
