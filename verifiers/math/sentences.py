@@ -99,7 +99,8 @@ SHARE = re.compile(
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
 ODD_END = re.compile(r"['!]{2}|;")  # 42!! and 42'' are no prose
 ODD_START = re.compile(r"[()]{2}\s*\Z")
-PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}|\ba\b|\bI\b)*", re.ASCII)
+# Possessive: a long word must not be tried in all the ways that it can be cut into shorter ones.
+PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}+|\ba\b|\bI\b)*+", re.ASCII)
 MISLEADING = re.compile(  # what stands before a number that is not what the sentence states
     r"\b(?:of|by|after|before|than|from|through|first|next|last|another|but|except|near|nearly|almost|close to|up to|"
     r"check|try|see|example|page|step|question|problem|case)\s+[-$€£]?\Z",
