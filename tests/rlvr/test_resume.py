@@ -3,13 +3,12 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from rlvr.models.chat import Chat
 from rlvr.models.checkpoint import checkpoints
 from rlvr.models.load import load_policy, save_model
 from rlvr.trainers import grpo
-from rlvr.types import Group
 from tests.conftest import TINY
 
 STEPS = 8
@@ -44,12 +42,13 @@ OVERRIDES = [
 ]
 
 
-def command(out: Path) -> list[str]:
-    return [sys.executable, "-m", "rlvr", "train", "configs/quickstart.yaml", f"out={out}", *OVERRIDES]
+def command(out: Path, *options: str) -> list[str]:
+    """A process of its own for each run: what else has run in this one (vLLM, say) can change the last bit of a sum."""
+    return [sys.executable, "-m", "rlvr", "train", "configs/quickstart.yaml", f"out={out}", *OVERRIDES, *options]
 
 
-def finish(out: Path) -> str:
-    done = subprocess.run(command(out), capture_output=True, text=True, timeout=300)
+def finish(out: Path, *options: str) -> str:
+    done = subprocess.run(command(out, *options), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -128,14 +127,9 @@ def newest_history(out: Path) -> dict[str, list[object]]:
     return json.loads(found[-1].read_text()) if found and found[-1].exists() else {"pending": []}
 
 
-def untimed(groups: Sequence[Group]) -> list[Group]:
-    """The groups without the seconds that their verdicts took."""
-    return [
-        replace(
-            g, rollouts=tuple(replace(r, verdict=r.verdict and replace(r.verdict, seconds=0.0)) for r in g.rollouts)
-        )
-        for g in groups
-    ]
+def untimed(history: dict[str, list[object]]) -> dict[str, list[object]]:
+    """The history without the seconds that verdicts took."""
+    return json.loads(re.sub(r'("seconds": )[^,}]+', r"\g<1>0", json.dumps(history)))
 
 
 def test_killed_with_groups_that_wait_a_run_ends_as_if_it_had_not_been(tmp_path: Path, chat: Chat) -> None:
@@ -143,30 +137,30 @@ def test_killed_with_groups_that_wait_a_run_ends_as_if_it_had_not_been(tmp_path:
     tiny.mkdir()
     save_model(load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, tiny)
     objective = "{preset: rloo, keep: mixed, refill_rounds: 2, max_staleness: 4, kl_target: 0.01, entropy_target: 9}"
-    options = [
+    options = (
         f"model={{path: {tiny}}}", "cold_start=null", f"objective={objective}", "group_size=2", "eval={problems: 0}",
         "verify.verifier=tests.rlvr.scripts:by_text", "selection={curriculum: pass_rate, oversample: 2}",
         "checkpoint={every: 1, keep_last: 2}",
-    ]  # fmt: skip
-    whole = grpo.train(load_config("configs/quickstart.yaml", [f"out={tmp_path / 'whole'}", *OVERRIDES, *options]))
+    )  # fmt: skip
+    whole = tmp_path / "whole"
+    finish(whole, *options)
     for attempt in range(5):  # a slow kill can hit the next checkpoint, in which no group waits
         out = tmp_path / f"run{attempt}"
-        process = subprocess.Popen([*command(out), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command(out, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         kill_when(process, lambda out=out: len(newest_history(out)["pending"]) > 0)
         if newest_history(out)["pending"] and not (out / "model").exists():
             break
     assert newest_history(out)["pending"]
     assert not (out / "model").exists()
-    resumed = grpo.train(load_config("configs/quickstart.yaml", [f"out={out}", *OVERRIDES, *options]))
-    rows = metrics_of(out)[1:]
-    assert rows == metrics_of(whole.folder)[1:]
+    finish(out, *options)
+    weights, rows = load_file(out / "model/model.safetensors"), metrics_of(out)[1:]
+    assert rows == metrics_of(whole)[1:]
     assert len(rows) == STEPS
     assert max(row["groups/staleness_max"] for row in rows) > 0
     assert len({row["objective/kl_coef"] for row in rows if "loss" in row}) > 1
-    assert resumed.history == whole.history
-    assert untimed(resumed.pending) == untimed(whole.pending)
-    for (name, weight), (_, other) in zip(resumed.learner.named_weights(), whole.learner.named_weights(), strict=True):
-        assert torch.equal(weight, other), name
+    assert untimed(newest_history(out)) == untimed(newest_history(whole))
+    for name, weight in load_file(whole / "model/model.safetensors").items():
+        assert torch.equal(weights[name], weight), name
 
 
 def test_a_truncated_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, uninterrupted: Path) -> None:
