@@ -1,6 +1,6 @@
 """Hostile completions through the `math` verifier, one by one: rewards, times, and the memory of the worker.
 
-    PYTHONPATH=. python bench/hostile.py
+    python -m bench.hostile
 
 Besides the hostile cases of the tests: identities that hold at every point and are more than sympy can prove in time,
 so that a worker is busy until it is killed. Then 64 of each kind among 960 plain completions, in one batch with two

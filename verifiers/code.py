@@ -17,7 +17,7 @@ from sandbox import BadTests, Grade, Limits, Sandbox, SandboxUnavailable
 from verifiers.verdict import Status, Verdict
 
 _FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+    r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n]*+\n(.*?)(?:^[ \t]*+\1[ \t]*+$|\Z)", re.MULTILINE | re.DOTALL
 )
 _PYTHON = ("python", "py", "python3", "python2", "pycon3", "{.python}", "{python}")
 _UNNAMED = ("", "code", "text")

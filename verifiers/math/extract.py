@@ -8,6 +8,7 @@ number. Time is linear in the length of the text.
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,7 @@ MARK = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a tokenizer leaves at the end
+MAX_GROUP = 64  # marks that are looked at for one list
 THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
@@ -153,22 +155,23 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
             else:
                 broken_after = found.start()
     if after_hashes:
-        marks += _line_marks(text, after_hashes)
+        marks += _line_marks(text, after_hashes[-MAX_GROUP:], marks)
         marks.sort(key=lambda mark: mark.start)
     unclosed = max((box for box in stack if box >= 0), default=-1)
     last_start = marks[-1].start if marks else -1
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
 
 
-def _line_marks(text: str, starts: list[int]) -> list[_Mark]:
-    """The lines behind `####`, except those that hold a box: the box is their mark."""
-    marks = []
+def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]:
+    """The lines behind `####`, except those that hold one of `marks` (in order): a box is its line's mark."""
+    lines: list[_Mark] = []
     for start in starts:
         line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
-        boxed = ("\\boxed" in line or "\\fbox" in line) and _marks(line)[0]
-        if line.strip() and not boxed:
-            marks.append(_Mark(start - 4, start + len(line), line, prose=True))
-    return marks
+        first = bisect_left(marks, start, key=lambda mark: mark.start)
+        holds_a_mark = first < len(marks) and marks[first].end <= start + len(line)
+        if line.strip() and not holds_a_mark:
+            lines.append(_Mark(start - 4, start + len(line), line, prose=True))
+    return lines
 
 
 def _last_group(text: str, marks: list[_Mark]) -> list[str]:
@@ -179,7 +182,7 @@ def _last_group(text: str, marks: list[_Mark]) -> list[str]:
         if len(gap) > 200 or not (BETWEEN_ADJACENT.fullmatch(gap) or JOINED.fullmatch(gap)):
             break
         group.insert(0, mark)
-        if len(group) > 64:
+        if len(group) > MAX_GROUP:
             break
     contents: list[str] = []
     for mark in group:

@@ -16,7 +16,7 @@ ANNOUNCED = re.compile(
     r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*",
     re.IGNORECASE | re.MULTILINE,
 )
-LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*(\S[^\n]*?)\s*(?:<\|[^\n]*|</s>)?\s*\Z", re.MULTILINE)  # as in GSM8K's "A: 18"
+LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*+(\S[^\n]*?)\s*+(?:<\|[^\n]*+|</s>)?+\s*+\Z", re.M)  # as in GSM8K's "A: 18"
 FILLER = re.compile(
     r"^(?:(?:therefore|thus|then|clearly|obviously|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*)+"
 )

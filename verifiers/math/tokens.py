@@ -60,7 +60,7 @@ GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
 GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
 MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
-BRACED = re.compile(r"\s*\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+BRACED = re.compile(r"\s*+\*?+\s*+\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
 def tokenize(text: str) -> list[Token]:

@@ -15,7 +15,7 @@ CHOSEN = re.compile(
 )
 LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
 HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
-ONLY_WORDS = re.compile(r"[A-Za-z\s.,'\"()\-]*[A-Za-z][A-Za-z\s.,'\"()\-]*", re.ASCII)
+ONLY_WORDS = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z\s.,'\"()\-]*", re.ASCII)
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
 ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
 NUMBERED = re.compile(
