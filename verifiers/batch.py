@@ -1,23 +1,19 @@
 """Many checks at once: the call that trainers use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from verifiers.function import BatchVerifier, FunctionVerifier, failed
 from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import get_verifier
-from verifiers.verdict import Verdict, Verifier
-
-Pair = tuple[str, str] | tuple[str, str, Mapping[str, object]]
+from verifiers.verdict import Pair, Verdict, Verifier
 
 
 @runtime_checkable
 class ChecksBatches(Protocol):
     """A verifier that knows how to check a batch itself: which pairs are cheap enough for the calling process."""
 
-    def verify_batch(
-        self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float
-    ) -> list[Verdict]: ...
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]: ...
 
 
 def verify_batch(
@@ -39,9 +35,7 @@ def verify_batch(
     """
     checker = get_verifier(verifier) if isinstance(verifier, str) else verifier
     if isinstance(checker, ChecksBatches):
-        return checker.verify_batch(
-            [(pair[0], pair[1]) for pair in pairs], workers=workers, timeout_seconds=timeout_seconds
-        )
+        return checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds)
     pool = shared_pool()
     shipped: object = verifier if isinstance(verifier, str) else _shippable(checker)
     if isinstance(checker, BatchVerifier):

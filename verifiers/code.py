@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import BadTests, Grade, Limits, Sandbox, SandboxUnavailable
-from verifiers.verdict import Status, Verdict
+from verifiers.verdict import Pair, Status, Verdict
 
 _FENCE = re.compile(
     r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n]*+\n(.*?)(?:^[ \t]*+\1[ \t]*+$|\Z)", re.MULTILINE | re.DOTALL
@@ -54,17 +54,18 @@ class CodeVerifier:
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self._check(completion, answer, 1, self.timeout_seconds)
 
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         """The verdicts in the order of `pairs`, `workers` at a time, each under the longer of the two time limits.
 
         Pairs that are equal are run once: in a group of a policy that is sure of itself most completions are.
         """
         seconds = max(timeout_seconds, self.timeout_seconds)
-        different = list(dict.fromkeys(pairs))
+        asked = [(completion, answer) for completion, answer, *_ in pairs]
+        different = list(dict.fromkeys(asked))
         with ThreadPoolExecutor(workers, thread_name_prefix="code-verifier") as threads:
             checked = threads.map(lambda pair: self._check(pair[0], pair[1], workers, seconds), different)
             verdicts = dict(zip(different, checked, strict=True))
-        return [verdicts[pair] for pair in pairs]
+        return [verdicts[pair] for pair in asked]
 
     def _check(self, completion: str, answer: str, workers: int, timeout_seconds: float) -> Verdict:
         started = time.perf_counter()

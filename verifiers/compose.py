@@ -4,19 +4,30 @@ A part that failed (`score=None`) makes the whole fail: what is not known cannot
 holds the score of each part by name.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from verifiers.batch import verify_batch
 from verifiers.function import failed
 from verifiers.registry import get_verifier
-from verifiers.verdict import Status, Verdict, Verifier
+from verifiers.verdict import Pair, Status, Verdict, Verifier
 
 Part = str | Verifier
 
 
+class Composition(ABC):
+    """A verifier that asks others, each with the whole batch and its context."""
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
+
+    @abstractmethod
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]: ...
+
+
 @dataclass(frozen=True)
-class WeightedSum:
+class WeightedSum(Composition):
     """`sum(weight * score) / sum(weight)`. `weights` maps verifier names (or names of `parts`) to positive weights."""
 
     weights: Mapping[str, float]
@@ -26,10 +37,7 @@ class WeightedSum:
         if not self.weights or any(weight <= 0 for weight in self.weights.values()):
             raise ValueError(f"the weights of a sum are positive and at least one: got {dict(self.weights)}")
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
-
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         total = sum(self.weights.values())
 
         def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
@@ -41,15 +49,12 @@ class WeightedSum:
 
 
 @dataclass(frozen=True)
-class AllOf:
+class AllOf(Composition):
     """Correct only where every part is: the lowest score counts."""
 
     parts: Mapping[str, Part]
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
-
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
             return scored(min(scores.values()), found)
 
@@ -57,16 +62,13 @@ class AllOf:
 
 
 @dataclass(frozen=True)
-class Gate:
+class Gate(Composition):
     """`then` counts only where `first` is fully correct; else the score is 0, with the reason of `first`."""
 
     first: Part = "format"
     then: Part = "math"
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
-
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
             if scores["first"] < 1.0:
                 return replace(found["first"], score=0.0, status="wrong", detail=f"gate: {found['first'].detail}")
@@ -76,7 +78,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class LengthPenalty:
+class LengthPenalty(Composition):
     """The score of `verifier`, lowered linearly for completions of more than `free_chars` characters.
 
     At `max_chars` and beyond, `penalty` (a part of the score, 0 to 1) is taken off in full. A wrong answer stays at 0.
@@ -94,10 +96,7 @@ class LengthPenalty:
                 f"{self.penalty}"
             )
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=5.0)[0]
-
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         verdicts = verify_batch(pairs, resolve(self.verifier), workers=workers, timeout_seconds=timeout_seconds)
         return [self._shortened(verdict, len(pair[0])) for verdict, pair in zip(verdicts, pairs, strict=True)]
 
@@ -116,7 +115,7 @@ def resolve(part: Part) -> Verifier:
 
 def combined(
     parts: Mapping[str, Part],
-    pairs: Sequence[tuple[str, str]],
+    pairs: Sequence[Pair],
     combine: Callable[[Mapping[str, Verdict], Mapping[str, float]], Verdict],
     workers: int,
     timeout_seconds: float,

@@ -6,6 +6,7 @@ so `regex` runs in a worker under the deadline like any plugin.
 
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,17 +14,22 @@ from fractions import Fraction
 from verifiers.math.extract import Mode, extract
 from verifiers.math.judge import choice, number_of
 from verifiers.math.text import undress
-from verifiers.verdict import Verdict, Verifier
+from verifiers.verdict import Pair, Verdict
 
 
-def check_here(verifier: Verifier, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-    """Every pair in the calling process: for verifiers that cannot take long."""
-    verdicts = []
-    for completion, answer in pairs:
-        started = time.perf_counter()
-        verdict = verifier(completion, answer)
-        verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
-    return verdicts
+class CheckedHere(ABC):
+    """A verifier that cannot take long: a batch is checked in the calling process."""
+
+    @abstractmethod
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict: ...
+
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        verdicts = []
+        for completion, answer, *_ in pairs:
+            started = time.perf_counter()
+            verdict = self(completion, answer)
+            verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
+        return verdicts
 
 
 def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
@@ -31,7 +37,7 @@ def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
 
 
 @dataclass(frozen=True)
-class ExactVerifier:
+class ExactVerifier(CheckedHere):
     """The whole completion is the ground truth, without the white space around it. `ignore_case` as it says."""
 
     ignore_case: bool = False
@@ -41,12 +47,9 @@ class ExactVerifier:
         same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
         return found_or_not(same, ours[:200], "the same text" if same else "another text")
 
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
-
 
 @dataclass(frozen=True)
-class NumericVerifier:
+class NumericVerifier(CheckedHere):
     """The answer of a completion is a number within a tolerance of the ground truth.
 
     `|ours - truth| <= absolute + relative * |truth|`, in exact arithmetic. A percent sign is read over on both sides or
@@ -77,15 +80,12 @@ class NumericVerifier:
         near = abs(value - goal) <= tolerance
         return found_or_not(near, candidate, "within the tolerance" if near else "outside the tolerance")
 
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
-
 
 CHOSEN_LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])", re.ASCII)
 
 
 @dataclass(frozen=True)
-class ChoiceVerifier:
+class ChoiceVerifier(CheckedHere):
     """The letter of a multiple choice: boxed, in `<answer>`, announced, or the only letter of a short completion."""
 
     letters: str = "ABCDEFGHIJ"
@@ -105,12 +105,9 @@ class ChoiceVerifier:
                 return found_or_not(letter == truth, letter, "the only letter of the answer")
         return Verdict(0.0, "no_answer", detail=found.detail or "the answer names no single letter")
 
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
-
 
 @dataclass(frozen=True)
-class FormatVerifier:
+class FormatVerifier(CheckedHere):
     """The completion consists of these tags in this order, each once and not empty.
 
     By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening
@@ -139,9 +136,6 @@ class FormatVerifier:
         if text[position:].strip():
             return found_or_not(False, "", "text behind the last tag")
         return found_or_not(True, "", "all tags in order")
-
-    def verify_batch(self, pairs: Sequence[tuple[str, str]], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ class Verdict:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
+# What `verify_batch` checks: (completion, answer), or (completion, answer, context).
+Pair = tuple[str, str] | tuple[str, str, Mapping[str, object]]
+
+
 class Verifier(Protocol):
     """Anything that can be called so. `context` holds what else is known of the problem (its prompt, its id)."""
 

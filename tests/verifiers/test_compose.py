@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers import AllOf, Gate, LengthPenalty, Verdict, WeightedSum
+from verifiers import AllOf, Gate, LengthPenalty, Verdict, Verifier, WeightedSum, verify_batch
 
 GOOD = "<think>6 * 7</think><answer>42</answer>"
 WRONG = "<think>6 * 7</think><answer>41</answer>"
@@ -11,6 +11,27 @@ LOOSE = "The answer is 42."
 
 def broken(completion: str, answer: str, **context: object) -> Verdict:
     return Verdict(None, "error", detail="out of order")
+
+
+def same_unit(completion: str, answer: str, **context: object) -> Verdict:
+    return Verdict(float(completion.endswith(str(context.get("unit")))), "correct", detail=str(context))
+
+
+@pytest.mark.parametrize(
+    "verifier",
+    [
+        WeightedSum({"unit": 1.0}, {"unit": same_unit}),
+        AllOf({"unit": same_unit}),
+        Gate("exact", same_unit),
+        LengthPenalty(same_unit),
+        Gate(first=same_unit, then=LengthPenalty(AllOf({"unit": same_unit}))),
+    ],
+)
+def test_each_part_is_told_what_is_known_of_the_problem(verifier: Verifier) -> None:
+    assert verifier("12 km", "12 km", unit="km").score == 1.0
+    assert verifier("12 km", "12 km", unit="miles").score == 0.0
+    batch = [("12 km", "12 km", {"unit": unit}) for unit in ("km", "miles")]
+    assert [verdict.score for verdict in verify_batch(batch, verifier)] == [1.0, 0.0]
 
 
 def test_a_weighted_sum_is_an_average() -> None:

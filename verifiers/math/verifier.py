@@ -15,7 +15,7 @@ from verifiers.math.judge import Judgement, is_readable, judge
 from verifiers.math.sentences import is_mere_prose
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
-from verifiers.verdict import Verdict
+from verifiers.verdict import Pair, Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
 CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
@@ -43,14 +43,12 @@ class MathVerifier:
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=CONFIRM_SECONDS)[0]
 
-    def verify_batch(
-        self, pairs: Sequence[tuple[str, str]], *, workers: int = 2, timeout_seconds: float = 5.0
-    ) -> list[Verdict]:
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int = 2, timeout_seconds: float = 5.0) -> list[Verdict]:
         """The verdicts of `(completion, answer)` pairs, in order. What cannot be settled in time is not correct."""
         warm_up(os.getpid())
         verdicts: list[Verdict] = []
         waiting: list[tuple[int, Judgement]] = []
-        for index, (completion, answer) in enumerate(pairs):
+        for index, (completion, answer, *_) in enumerate(pairs):
             started = time.perf_counter()
             verdict, judgement = self._decide(completion, answer)
             seconds = time.perf_counter() - started
