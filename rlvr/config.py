@@ -210,7 +210,16 @@ class VerifyConfig(Section):
         return self
 
 
-class EvalConfig(Section):
+class MeasureConfig(Section):
+    """When what was learned is measured: a reward model on held-out comparisons, a policy as below."""
+
+    every: int = Field(0, ge=0)
+    """Steps between evaluations; 0: at the start and at the end only."""
+    at_start: bool = True
+    at_end: bool = True
+
+
+class EvalConfig(MeasureConfig):
     """Evaluation on held-out problems: one greedy completion and `samples` drawn ones of each."""
 
     verifier: str | None = None
@@ -218,10 +227,6 @@ class EvalConfig(Section):
     problems: int = Field(512, ge=0)
     """0 does not evaluate."""
     samples: int = Field(8, ge=0)
-    every: int = Field(0, ge=0)
-    """Steps between evaluations; 0: at the start and at the end only."""
-    at_start: bool = True
-    at_end: bool = True
 
     @property
     def happens(self) -> bool:
@@ -260,7 +265,7 @@ class RunConfig(Section):
     model: ModelConfig
     steps: int = Field(ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
-    eval: EvalConfig = EvalConfig()
+    eval: MeasureConfig = MeasureConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 
@@ -270,6 +275,7 @@ class PolicyRunConfig(RunConfig):
     engine: Annotated[EngineConfig, BeforeValidator(_named)] = EngineConfig()
     sampling: SamplingConfig = SamplingConfig()
     verify: VerifyConfig = VerifyConfig()
+    eval: EvalConfig = EvalConfig()
 
 
 def _check_adapters(model: ModelConfig, key: str = "model") -> None:

@@ -36,7 +36,13 @@ def reference() -> str:
     """The whole page, in Markdown."""
     parts = [HEAD, "## Every trainer\n", *described(RunConfig)]
     for name, model in TRAINERS.items():
-        parts += [f"## `trainer: {name}`\n", *described(model, without=RunConfig.model_fields)]
+        own = [
+            key
+            for key, field in RunConfig.model_fields.items()
+            if model.model_fields[key].annotation != field.annotation
+        ]
+        same = RunConfig.model_fields.keys() - own | {"trainer"}
+        parts += [f"## `trainer: {name}`\n", *described(model, without=same)]
     for key, model in sections_of([RunConfig, *TRAINERS.values()]):
         parts += [f"## `{key}`\n", *described(model)]
     parts += ["## `objective`\n", "A preset's name, or `{preset: NAME, choice: value, ...}`.\n"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rlvr.algorithms.log_ratio import bounded
 from rlvr.batching import token_batch
 from rlvr.config import PolicyRunConfig
 from rlvr.engines.base import Generator
@@ -19,8 +20,6 @@ from rlvr.types import Batch, Sampling
 
 # Mean |difference| of log-probabilities that rounding explains, with room (float32 measures 1e-6).
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
-# e^20 is far outside of every ratio that means something, and far inside of float32.
-MAX_LOG_RATIO = 20.0
 PROBE_TOKENS = 16
 PROBE_NOISES = (0.05, 0.2, 0.8)
 
@@ -57,7 +56,7 @@ def rollout_ratio(batch: Batch, version: int) -> dict[str, float]:
     assert batch.rollout_logprobs is not None
     assert batch.policy_version is not None
     mask = batch.completion_mask
-    gap = (batch.old_logprobs - batch.rollout_logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    gap = bounded(batch.old_logprobs - batch.rollout_logprobs)
     ratio, last = gap[mask].exp().sort().values, int(mask.sum()) - 1
     own = gap[mask & (batch.policy_version == version).unsqueeze(-1)].abs()
     return {

@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from rlvr.algorithms.choices import pick
+from rlvr.algorithms.log_ratio import bounded
 from rlvr.algorithms.objective import Objective
-
-# e^20 is far outside of every range that a factor is held in, and far inside of float32.
-MAX_LOG_RATIO = 20.0
 
 
 def token_gap(log_ratio: Tensor) -> Tensor:
@@ -61,5 +59,5 @@ def correction(log_ratio: Tensor, mask: Tensor, objective: Objective) -> Tensor:
     """
     gap = torch.where(mask, log_ratio.detach(), 0.0)
     level = pick(CORRECTION_LEVELS, objective.correction_level, "correction_level")(gap)
-    ratio = level.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+    ratio = bounded(level).exp()
     return pick(CORRECTIONS, objective.correction, "correction")(ratio, objective)

@@ -15,9 +15,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from rlvr.algorithms.choices import pick
-
-# exp(d) of a token that the reference finds e^20 times likelier says "far off" as well as a larger number would.
-MAX_LOG_RATIO = 20.0
+from rlvr.algorithms.log_ratio import bounded
 
 
 def k1(log_ratio: Tensor, ratio: Tensor) -> Tensor:
@@ -47,5 +45,5 @@ ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def kl(logprobs: Tensor, ref_logprobs: Tensor, ratio: Tensor, estimator: str) -> Tensor:
     """Per-token KL estimate, of the shape of `logprobs`, with its gradient in `logprobs` and `ratio`."""
-    log_ratio = (ref_logprobs - logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    log_ratio = bounded(ref_logprobs - logprobs)
     return pick(ESTIMATORS, estimator, "kl")(log_ratio, ratio)

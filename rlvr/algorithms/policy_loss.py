@@ -17,10 +17,8 @@ from torch import Tensor
 
 from rlvr.algorithms.choices import pick
 from rlvr.algorithms.kl import kl
+from rlvr.algorithms.log_ratio import bounded
 from rlvr.algorithms.objective import Objective
-
-# e^20 is far outside of every clip range and far inside of float32.
-MAX_LOG_RATIO = 20.0
 
 
 def token_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
@@ -171,7 +169,7 @@ def policy_loss(
             raise ValueError(f"{name} must match mask: got {tuple(value.shape)}, expected {tuple(mask.shape)}")
     # Outside the mask log-probabilities mean nothing; zeroed before exp, they cannot turn into inf * 0 = nan.
     logprobs, old_logprobs = torch.where(mask, logprobs, 0.0), torch.where(mask, old_logprobs, 0.0)
-    log_ratio = (logprobs - old_logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+    log_ratio = bounded(logprobs - old_logprobs)
     level = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask)
     tokens = Tokens(logprobs, old_logprobs, level, level.exp(), advantages, mask)
     surrogate, cut = pick(SURROGATES, objective.surrogate, "surrogate")(tokens, objective)

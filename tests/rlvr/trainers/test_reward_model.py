@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from rlvr.config import LoraConfig, ModelConfig, OptimizerConfig, RewardModelConfig
 from rlvr.config_file import load_config
-from rlvr.errors import DataError
+from rlvr.errors import ConfigError, DataError
 from rlvr.examples import answer_batch, encode
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
@@ -142,10 +142,13 @@ def test_it_learns_what_is_preferred_and_says_how_surely(
         "data": f"{{train: {path}, held_out_rows: 100}}",
         "rows_per_step": 16,
         "steps": 30,
+        "eval": "{every: 10}",
         "model": model % SCRATCH,
     }
     run = reward_model.train(load_config(recipe(tmp_path / "rm.yaml", "reward_model", **keys)))
-    first, *_, last = read_metrics(run.folder / "metrics.jsonl")
+    measured = [row for row in read_metrics(run.folder / "metrics.jsonl") if "held_out/accuracy" in row]
+    assert [row["step"] for row in measured] == [0, 10, 20, 30]
+    first, *_, last = measured
     assert first["held_out/accuracy"] < 0.8
     assert last["held_out/accuracy"] > 0.95
     assert last["held_out/accuracy_low"] > 0.9
@@ -154,6 +157,12 @@ def test_it_learns_what_is_preferred_and_says_how_surely(
     assert "100 held-out comparisons: accuracy" in capsys.readouterr().out
     config_json = (run.folder / "model" / "config.json").read_text()
     assert "ForSequenceClassification" in config_json
+
+
+def test_it_is_measured_on_comparisons_and_refuses_keys_that_speak_of_problems(tmp_path: Path) -> None:
+    keys = {"data": "{train: pairs.jsonl}", "eval": "{every: 10, problems: 5}"}
+    with pytest.raises(ConfigError, match=r"unknown key 'eval.problems'; known here: every, at_start, at_end"):
+        load_config(recipe(tmp_path / "rm.yaml", "reward_model", **keys))
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
