@@ -22,18 +22,21 @@ endif
 train: $(VENV)/installed-train
 	$(VENV)/bin/rlvr train $(CONFIG) $(ARGS)
 
-# What people prefer instead of what is right: demonstrations, comparisons, a reward model, PPO against it, and DPO on the
-# same comparisons; then a page that shows the reward model's score beside the truth. Goes on where it was stopped.
+# What people prefer instead of what is right: demonstrations, comparisons, a reward model, PPO against it (held near the
+# demonstrations, and hardly held), and DPO on the same comparisons; then a page that shows the reward model's score
+# beside the truth. Goes on where it was stopped. Example: make rlhf ARGS="seed=1 threads=2"
 RLHF      := runs/rlhf
-RLHF_PAIRS = $(VENV)/bin/rlvr pairs configs/rlhf_quickstart/dpo.yaml --samples 2
+RLHF_PAIRS = $(VENV)/bin/rlvr pairs configs/rlhf_quickstart/dpo.yaml $(ARGS) --samples 2
+RLHF_TRAIN = $(VENV)/bin/rlvr train configs/rlhf_quickstart
 rlhf: $(VENV)/installed-train
-	$(VENV)/bin/rlvr train configs/rlhf_quickstart/sft.yaml
+	$(RLHF_TRAIN)/sft.yaml $(ARGS)
 	$(RLHF_PAIRS) --problems 3000 --noise 0.1 --out $(RLHF)/pairs.jsonl
 	$(RLHF_PAIRS) --problems 400 --held-out --out $(RLHF)/held_out_pairs.jsonl
-	$(VENV)/bin/rlvr train configs/rlhf_quickstart/reward_model.yaml
-	$(VENV)/bin/rlvr train configs/rlhf_quickstart/dpo.yaml
-	$(VENV)/bin/rlvr train configs/rlhf_quickstart/ppo.yaml
-	$(VENV)/bin/rlvr truth $(RLHF)/ppo $(RLHF)/dpo --out $(RLHF)/truth.html
+	$(RLHF_TRAIN)/reward_model.yaml $(ARGS)
+	$(RLHF_TRAIN)/dpo.yaml $(ARGS)
+	$(RLHF_TRAIN)/ppo.yaml $(ARGS)
+	$(RLHF_TRAIN)/ppo.yaml out=$(RLHF)/ppo_hardly_held objective.kl_coef=0.02 $(ARGS)
+	$(VENV)/bin/rlvr truth $(RLHF)/ppo $(RLHF)/dpo $(RLHF)/ppo_hardly_held --out $(RLHF)/truth.html
 
 # Example: make test ARGS="-k advantage"
 test: $(VENV)/installed-test lint
