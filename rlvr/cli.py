@@ -85,6 +85,7 @@ def truth(
     reward_model: Annotated[
         str | None, typer.Option(help="Empty: the one that the first of the runs learned from.", show_default=False)
     ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Write the charts as a PNG too (needs matplotlib).")] = False,
 ) -> None:
     """Show a reward model's score beside the true one over the evaluations of runs, and flag over-optimization.
 
@@ -93,7 +94,7 @@ def truth(
     from rlvr.truth import write_page
 
     named = [f"--reward-model {reward_model}"] if reward_model else []
-    write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]))
+    write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]), png)
 
 
 @app.command("config")

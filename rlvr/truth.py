@@ -21,13 +21,14 @@ from rlvr.errors import DataError
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
 from rlvr.models.load import load_chat, load_policy
-from rlvr.report.truth_page import JudgedRun, Said, headline, render
+from rlvr.report.pictures import save_charts
+from rlvr.report.truth_page import JudgedRun, Said, charts, headline, render
 from rlvr.reward_grade import RewardModelGrade, load_reward_grade
 from rlvr.types import Rollout
 from tasks import Problem
 
 
-def write_page(folders: Sequence[Path], out: Path, reward_model: str | None, command: str) -> None:
+def write_page(folders: Sequence[Path], out: Path, reward_model: str | None, command: str, png: bool = False) -> None:
     """Judge the runs in `folders` and write the page. Prints what it says first.
 
     Without `reward_model` it is the one that the first run with a learned reward was trained against. Raises
@@ -51,6 +52,8 @@ def write_page(folders: Sequence[Path], out: Path, reward_model: str | None, com
     partial.write_text(render(runs, path, command), encoding="utf-8")
     partial.rename(out)
     print(f"written: {out}")
+    if png:
+        print(f"written: {save_charts(charts(runs), out.with_suffix('.png'))}")
 
 
 def config_of(folder: Path) -> PolicyConfig:

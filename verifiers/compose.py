@@ -4,7 +4,6 @@ A part that failed (`score=None`) makes the whole fail: what is not known cannot
 holds the score of each part by name.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,18 +15,8 @@ from verifiers.verdict import Pair, Status, Verdict, Verifier
 Part = str | Verifier
 
 
-class Composition(ABC):
-    """A verifier that asks others, each with the whole batch and its context."""
-
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
-
-    @abstractmethod
-    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]: ...
-
-
 @dataclass(frozen=True)
-class WeightedSum(Composition):
+class WeightedSum:
     """`sum(weight * score) / sum(weight)`. `weights` maps verifier names (or names of `parts`) to positive weights."""
 
     weights: Mapping[str, float]
@@ -36,6 +25,9 @@ class WeightedSum(Composition):
     def __post_init__(self) -> None:
         if not self.weights or any(weight <= 0 for weight in self.weights.values()):
             raise ValueError(f"the weights of a sum are positive and at least one: got {dict(self.weights)}")
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         total = sum(self.weights.values())
@@ -49,10 +41,13 @@ class WeightedSum(Composition):
 
 
 @dataclass(frozen=True)
-class AllOf(Composition):
+class AllOf:
     """Correct only where every part is: the lowest score counts."""
 
     parts: Mapping[str, Part]
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
@@ -62,11 +57,14 @@ class AllOf(Composition):
 
 
 @dataclass(frozen=True)
-class Gate(Composition):
+class Gate:
     """`then` counts only where `first` is fully correct; else the score is 0, with the reason of `first`."""
 
     first: Part = "format"
     then: Part = "math"
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
@@ -78,7 +76,7 @@ class Gate(Composition):
 
 
 @dataclass(frozen=True)
-class LengthPenalty(Composition):
+class LengthPenalty:
     """The score of `verifier`, lowered linearly for completions of more than `free_chars` characters.
 
     At `max_chars` and beyond, `penalty` (a part of the score, 0 to 1) is taken off in full. A wrong answer stays at 0.
@@ -95,6 +93,9 @@ class LengthPenalty(Composition):
                 f"expected 0 <= free_chars < max_chars and 0 <= penalty <= 1: got {self.free_chars}, {self.max_chars}, "
                 f"{self.penalty}"
             )
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         verdicts = verify_batch(pairs, resolve(self.verifier), workers=workers, timeout_seconds=timeout_seconds)

@@ -6,7 +6,6 @@ so `regex` runs in a worker under the deadline like any plugin.
 
 import re
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,22 +13,17 @@ from fractions import Fraction
 from verifiers.math.extract import Mode, extract
 from verifiers.math.judge import choice, number_of
 from verifiers.math.text import undress
-from verifiers.verdict import Pair, Verdict
+from verifiers.verdict import Pair, Verdict, Verifier
 
 
-class CheckedHere(ABC):
-    """A verifier that cannot take long: a batch is checked in the calling process."""
-
-    @abstractmethod
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict: ...
-
-    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        verdicts = []
-        for completion, answer, *_ in pairs:
-            started = time.perf_counter()
-            verdict = self(completion, answer)
-            verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
-        return verdicts
+def check_here(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
+    """Every pair in the calling process: for verifiers that cannot take long."""
+    verdicts = []
+    for completion, answer, *_ in pairs:
+        started = time.perf_counter()
+        verdict = verifier(completion, answer)
+        verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
+    return verdicts
 
 
 def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
@@ -37,7 +31,7 @@ def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
 
 
 @dataclass(frozen=True)
-class ExactVerifier(CheckedHere):
+class ExactVerifier:
     """The whole completion is the ground truth, without the white space around it. `ignore_case` as it says."""
 
     ignore_case: bool = False
@@ -47,9 +41,12 @@ class ExactVerifier(CheckedHere):
         same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
         return found_or_not(same, ours[:200], "the same text" if same else "another text")
 
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
 
 @dataclass(frozen=True)
-class NumericVerifier(CheckedHere):
+class NumericVerifier:
     """The answer of a completion is a number within a tolerance of the ground truth.
 
     `|ours - truth| <= absolute + relative * |truth|`, in exact arithmetic. A percent sign is read over on both sides or
@@ -80,12 +77,15 @@ class NumericVerifier(CheckedHere):
         near = abs(value - goal) <= tolerance
         return found_or_not(near, candidate, "within the tolerance" if near else "outside the tolerance")
 
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
 
 CHOSEN_LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])", re.ASCII)
 
 
 @dataclass(frozen=True)
-class ChoiceVerifier(CheckedHere):
+class ChoiceVerifier:
     """The letter of a multiple choice: boxed, in `<answer>`, announced, or the only letter of a short completion."""
 
     letters: str = "ABCDEFGHIJ"
@@ -105,9 +105,12 @@ class ChoiceVerifier(CheckedHere):
                 return found_or_not(letter == truth, letter, "the only letter of the answer")
         return Verdict(0.0, "no_answer", detail=found.detail or "the answer names no single letter")
 
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
+
 
 @dataclass(frozen=True)
-class FormatVerifier(CheckedHere):
+class FormatVerifier:
     """The completion consists of these tags in this order, each once and not empty.
 
     By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening
@@ -136,6 +139,9 @@ class FormatVerifier(CheckedHere):
         if text[position:].strip():
             return found_or_not(False, "", "text behind the last tag")
         return found_or_not(True, "", "all tags in order")
+
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return check_here(self, pairs)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""The figures of a comparison as PNG, for documents that take no HTML. Needs matplotlib, the extra `report`."""
+"""The figures of a page as PNG, for documents that take no HTML. Needs matplotlib, the extra `report`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,13 @@ MARKS = "os^D"
 
 
 def save_pictures(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write one PNG for each figure of the page; returns their paths. Raises `RlvrError` without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise RlvrError(
-            "--png draws with matplotlib, and it is not installed; pip install 'rlvr[report]', or read compare.html, "
-            "which needs nothing"
-        ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    """Write one PNG for each figure of a comparison; returns their paths. Raises `RlvrError` without matplotlib."""
+    pyplot = _pyplot()
     folder.mkdir(parents=True, exist_ok=True)
     written = []
 
     def save(figure: Any, name: str) -> None:
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=130, metadata={"Software": None})
-        pyplot.close(figure)
-        written.append(path)
+        written.append(_save(figure, folder / f"{name}.png"))
 
     for chart in line_charts(comparison):
         figure, axes = pyplot.subplots(figsize=(6.4, 4.0), constrained_layout=True)
@@ -52,6 +41,36 @@ def save_pictures(comparison: Comparison, folder: Path) -> list[Path]:
         _draw_matrix(axes, comparison, measure)
         save(figure, f"pairs-{measure.replace('_', '-')}")
     return written
+
+
+def save_charts(charts: Sequence[Chart], path: Path) -> Path:
+    """Write charts side by side into one PNG. Raises `RlvrError` without matplotlib."""
+    figure, row = _pyplot().subplots(
+        1, len(charts), figsize=(4.6 * len(charts), 3.6), squeeze=False, constrained_layout=True
+    )
+    for axes, chart in zip(row[0], charts, strict=True):
+        _draw_lines(axes, chart)
+    return _save(figure, path)
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        raise RlvrError(
+            "--png draws with matplotlib, and it is not installed; pip install 'rlvr[report]', or read the page, which "
+            "needs nothing"
+        ) from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure: Any, path: Path) -> Path:
+    figure.savefig(path, dpi=130, metadata={"Software": None})
+    _pyplot().close(figure)
+    return path
 
 
 def _draw_lines(axes: Any, chart: Chart) -> None:

@@ -47,7 +47,8 @@ def test_the_stages_hand_on_to_each_other_and_the_page_shows_score_and_truth(
     capsys.readouterr()
 
     page = tmp_path / "page" / "truth.html"
-    write_page([tmp_path / "ppo", tmp_path / "dpo"], page, None, "rlvr truth")
+    write_page([tmp_path / "ppo", tmp_path / "dpo"], page, None, "rlvr truth", png=True)
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     for name in ("ppo", "dpo"):
         first, last = (f"{rows[name][step]['eval/avg@2']:.3f}" for step in (0, -1))
