@@ -74,6 +74,7 @@ class RewardModel:
         """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
         from safetensors.torch import save_file
 
+        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names that one
         self.model.config.save_pretrained(folder)
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +71,30 @@ def test_it_starts_from_a_language_model_with_a_new_head(chat: Chat, policy: Pol
         assert (trunk[name] == weight).all()
     assert (models[0].head.weight == models[1].head.weight).all()
     assert (models[0].head.weight != models[2].head.weight).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"lora": LoraConfig(rank=4)}])
+def test_one_made_from_a_language_model_is_saved_as_a_classifier(
+    chat: Chat, policy: Policy, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    for name in ("language", "reward"):
+        (tmp_path / name).mkdir()
+    save_model(policy, chat.tokenizer, tmp_path / "language")
+    source = ModelConfig(path=str(tmp_path / "language"), **options)
+    model, batch = load_reward_model(source, chat, torch.device("cpu"), seed=0), ranking(chat)
+    model.save(tmp_path / "reward", chat.tokenizer)
+    said = json.loads((tmp_path / "reward/config.json").read_text())
+    assert said["architectures"] == ["Qwen3ForSequenceClassification"]
+    ours = model.scores(batch).detach()
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "reward")
+    with torch.no_grad():
+        theirs = loaded(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.squeeze(-1)
+    assert_close(theirs, ours, atol=1e-6, rtol=1e-5)
+    again = ModelConfig(path=str(tmp_path / "reward"))
+    judge = load_reward_model(again, chat, torch.device("cpu"), seed=7, may_draw=False)
+    assert_close(judge.scores(batch).detach(), ours, atol=1e-6, rtol=1e-5)
 
 
 def test_padding_neighbours_and_packing_change_no_score(chat: Chat) -> None:
