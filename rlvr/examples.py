@@ -93,10 +93,20 @@ def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
 
 
 def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
-    """Each prompt with the answer of the row before (the first with that of the last), cut where the context ends."""
+    """Each prompt with the answer of the nearest row before it (before the first comes the last) that has another
+    prompt, cut where the context ends. Raises `DataError` where all rows have the same.
+    """
+    other = next((row for row in reversed(examples) if row.prompt_ids != examples[0].prompt_ids), None)
+    if other is None:
+        raise DataError(
+            "loss: kto measures how far the policy is from its reference on prompts with the answers of other prompts: "
+            f"expected two prompts or more, got one in all of rows {examples[0].row} to {examples[-1].row}. Add rows "
+            "with other prompts, hold out more rows or none, or take a loss of pairs"
+        )
     made = []
-    for index, example in enumerate(examples):
-        other, room = examples[index - 1], context - len(example.prompt_ids)
+    for before, example in zip([examples[-1], *examples[:-1]], examples, strict=True):
+        other = before if before.prompt_ids != example.prompt_ids else other
+        room = context - len(example.prompt_ids)
         answers, learned = ([part[:room] for part in parts] for parts in (other.answer_ids, other.learned))
         made.append(replace(example, answer_ids=tuple(answers), learned=tuple(learned)))
     return made
