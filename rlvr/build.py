@@ -306,7 +306,7 @@ def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig, task: Task)
     """The tokenizer of a run on data; for a model from nothing it is trained on the first rows, else on the task."""
     if config.model.scratch is None or config.data is None:
         return make_chat_for(config.model, task)
-    (rows, _, _), _ = split_rows(config.data, reader_of(config))
+    rows, _ = split_rows(config.data, reader_of(config))
     texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
     return scratch_chat(config.model.scratch, texts)
 

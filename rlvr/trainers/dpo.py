@@ -88,15 +88,15 @@ class PairLoss:
     """The loss of a microbatch of comparisons. The step's prompts are counted once, before it is split."""
 
     def __init__(self, batch: Batch, config: DPOConfig) -> None:
-        assert batch.ratings_B is not None
-        better, _ = comparisons(batch.ratings_B, batch.group_index)
+        assert batch.ranks_B is not None
+        better, _ = comparisons(batch.ranks_B, batch.group_index)
         self.prompts = len(batch.group_index[better].unique())
         self.loss = pick(PAIR_LOSSES, config.loss, "loss")
         self.beta, self.label_smoothing = config.beta, config.label_smoothing
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.ratings_B is not None
-        better, worse = comparisons(batch.ratings_B, batch.group_index)
+        assert batch.ranks_B is not None
+        better, worse = comparisons(batch.ranks_B, batch.group_index)
         log_ratio_B = log_ratio(batch, scores)
         mean_B = log_ratio_B / batch.completion_mask.sum(-1)
         per_pair = self.loss(
@@ -122,8 +122,8 @@ class AnswerLoss:
         self.wanted_weight, self.unwanted_weight = config.wanted_weight, config.unwanted_weight
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.ratings_B is not None
-        wanted = batch.ratings_B == 0  # the best rank
+        assert batch.ranks_B is not None
+        wanted = batch.ranks_B == 0
         log_ratio_B = log_ratio(batch, scores)
         kl = self.kl.to(log_ratio_B.device)
         per_answer = self.loss(log_ratio_B, wanted, kl, self.beta)

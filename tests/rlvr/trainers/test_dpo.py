@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from rlvr.build import open_run
-from rlvr.config import DPOConfig
+from rlvr.config import DataConfig, DPOConfig
 from rlvr.config_file import load_config
 from rlvr.errors import CheckpointError, ConfigError, DataError
 from rlvr.examples import Answers, answer_batch, load_examples, mismatched
@@ -180,6 +180,17 @@ def test_held_out_figures_of_kto_are_beside_the_kl_of_held_out_prompts(tmp_path:
     kl = float((logprobs - reference).mean())
     assert kl > 0.1
     assert last["held_out/kl"] == pytest.approx(kl, rel=1e-3)
+
+
+def test_an_answer_of_a_pair_is_named_by_the_pairs_row(tmp_path: Path, chat: Chat) -> None:
+    pairs = polite_pairs(4)
+    path = write(tmp_path / "pairs.jsonl", pairs)
+    config = DataConfig(train=path, held_out_rows=3)
+    examples = load_examples(config, read_judged, chat)
+    assert [row.row for row in (*examples.train, *examples.held_out)] == [1, 1, 2, 2, 3, 3, 4, 4]
+    write(tmp_path / "pairs.jsonl", [*pairs[:3], pairs[3] | {"rejected": [assistant("")]}])
+    with pytest.raises(DataError, match=r"pairs.jsonl', row 4, field 'rejected\[0\].content': is empty"):
+        load_examples(config, read_judged, chat)
 
 
 def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:

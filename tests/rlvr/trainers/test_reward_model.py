@@ -250,9 +250,29 @@ def test_a_pair_in_the_data_is_a_pair_in_the_batch(chat: Chat) -> None:
         {"prompt": [user("q")], "completions": [[assistant("a")], [assistant("b")]], "ratings": [1, 4]}
     )
     example = encode(row, 1, chat, "rows")
-    ranked, rated = answer_batch([example]), answer_batch([example], rated=True)
-    assert ranked.ratings_B is not None
-    assert rated.ratings_B is not None
-    assert ranked.ratings_B.tolist() == [0.0, -1.0]
-    assert rated.ratings_B.tolist() == [4.0, 1.0]
-    assert chat.tokenizer.decode(ranked.input_ids[0]).endswith("b<|end|>")
+    batch = answer_batch([example])
+    assert batch.ranks_B is not None
+    assert batch.ratings_B is not None
+    assert batch.ranks_B.tolist() == [0, 1]
+    assert batch.ratings_B.tolist() == [4.0, 1.0]
+    assert chat.tokenizer.decode(batch.input_ids[0]).endswith("b<|end|>")
+    assert answer_batch([example, replace(example, ratings=None)]).ratings_B is None
+
+
+def test_a_pair_whose_scores_are_equal_is_trained_on_with_margin_zero(chat: Chat) -> None:
+    row = {"prompt": [user("q")], "chosen": [assistant("a")], "rejected": [assistant("b")]}
+    pairs = [row | {"score_chosen": 3, "score_rejected": 3}, row | {"score_chosen": 4, "score_rejected": 1}]
+    batch = answer_batch([encode(parse_preference(pair), 1, chat, "rows") for pair in pairs])
+    scores = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    loss, stats = reward_model.ComparisonLoss(batch, config(margin=True))(batch, scores)
+    assert len(stats["margin"]) == 2
+    expected = torch.nn.functional.softplus(torch.tensor([-1.0, 3.0 - 1.0])).mean()  # -log sigmoid(1 - 0), (1 - 3)
+    assert_close(loss, expected)
+
+
+def test_held_out_rows_need_no_ratings_for_margins(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.jsonl", [row | {"margin": 0.5} for row in polite_pairs(4)])
+    test = write(tmp_path / "test.jsonl", polite_pairs(4))
+    keys = {"data": f"{{train: {train}, test: {test}}}", "margin": "true", "rows_per_step": 4, "steps": 1}
+    run = reward_model.train(load_config(recipe(tmp_path / "rm.yaml", "reward_model", **keys)))
+    assert "held_out/accuracy" in read_metrics(run.folder / "metrics.jsonl")[-1]
