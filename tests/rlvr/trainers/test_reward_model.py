@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,8 +224,10 @@ def test_the_report_by_hand() -> None:
     lengths = torch.tensor([3, 3, 3, 3]), torch.tensor([1, 5, 2, 3])
     report = pair_report(better, worse, *lengths, torch.tensor([0, 0, 1, 2]))
     assert report.accuracy.mean == pytest.approx(0.5)
-    # length differences 2, -2, 1, 0: 2*2 - 2*1 - 1*1 = 1, norms sqrt(6) and 3
-    assert report.length_correlation.mean == pytest.approx(1 / (6**0.5 * 3))
+    # length differences 2, -2, 1, 0 with signs 1, 1, -1, 0: 2 - 2 - 1 = -1, norms sqrt(3) and 3; three prompts
+    assert report.length_correlation.mean == pytest.approx(-1 / (3**0.5 * 3))
+    half = 1.959964 / (3 - 2) ** 0.5
+    assert report.length_correlation.high == pytest.approx(math.tanh(math.atanh(-1 / (3**0.5 * 3)) + half), abs=1e-5)
     assert report.label_length_correlation == pytest.approx(1 / (2 * 3))
     # sigmoid(2) = 0.8808, right once; sigmoid(1) = 0.7311 twice, right once; sigmoid(0) = 0.5, half right
     assert report.calibration_error == pytest.approx((0.1192 + 0.4621 + 0.0) / 4, abs=1e-4)
@@ -243,6 +246,22 @@ def test_a_model_that_pays_for_length_is_flagged_and_one_that_follows_the_labels
     better = torch.maximum(*lengths), torch.minimum(*lengths)  # the labels themselves prefer the longer answer
     assert not pair_report(torch.ones(300), torch.zeros(300), *better, prompts).pays_for_length
     assert longer.abs().sum() > 0
+
+
+def test_an_honest_model_of_a_utility_that_goes_with_length_is_not_flagged() -> None:
+    torch.manual_seed(0)
+    n = 2000
+    lengths = torch.randn(2, n)
+    utilities = 0.7 * lengths + (1 - 0.7**2) ** 0.5 * torch.randn(2, n)  # correlates with length by 0.7
+    order = utilities.argsort(0, descending=True)
+    better, worse = utilities.gather(0, order)
+    lengths = lengths.gather(0, order)
+    perfect = pair_report(better, worse, *lengths, torch.arange(n))
+    assert perfect.accuracy.mean == 1.0
+    assert perfect.label_length_correlation > 0.5
+    assert not perfect.pays_for_length
+    paid = pair_report(better + 2 * lengths[0], worse + 2 * lengths[1], *lengths, torch.arange(n))
+    assert paid.pays_for_length
 
 
 def test_a_pair_in_the_data_is_a_pair_in_the_batch(chat: Chat) -> None:
