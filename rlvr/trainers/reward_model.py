@@ -82,7 +82,7 @@ def report_on(model: RewardModel, examples: Sequence[Answers], max_tokens: int) 
     """What a reward model makes of some comparisons."""
     batch = answer_batch(examples)
     assert batch.ranks_B is not None
-    model.model.eval()
+    model.train(False)
     scores_B = torch.zeros(len(batch))
     for rows in microbatches(batch, max_tokens):
         scores_B[rows] = model.scores(batch.rows(rows).to(model.device)).cpu()

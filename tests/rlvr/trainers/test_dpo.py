@@ -198,6 +198,14 @@ def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) 
         dpo.train(settings(tmp_path, loss="sigmoyd"))
 
 
+def test_the_temperature_of_sampling_changes_no_loss(tmp_path: Path) -> None:
+    found = [
+        [row["loss"] for row in steps(dpo.train(settings(tmp_path, name, steps=3, sampling=sampling)).folder)]
+        for name, sampling in (("warm", "{temperature: 1}"), ("cold", "{temperature: 0.3}"))
+    ]
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
 def test_implicit_rewards_start_at_zero_and_part(tmp_path: Path) -> None:
     run = dpo.train(settings(tmp_path, steps=8, optimizer="{lr: 2.0e-3}"))
     rows = steps(run.folder)
