@@ -28,8 +28,6 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("0.750", ".75"),
         ("3/4", "0.75"),
         (r"\frac34", ".75"),
-        ("2,75", "2.75"),
-        ("0,125", "0.125"),
     ],
     "fractions": [
         (r"\dfrac{5}{8}", r"\frac58"),
@@ -47,6 +45,10 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("2 3/8", "2.375"),
         (r"-2\frac38", r"-\frac{19}{8}"),
         (r"2 \dfrac{3}{8}", "2.375"),
+        (r"\frac{270}{7}^\circ", r"38\frac{4}{7}^\circ"),
+        (r"\frac{270}{7}", r"38\frac{4}{7}^\circ"),
+        (r"\left(38\frac47\right)^\circ", r"38\frac{4}{7}^\circ"),
+        (r"12\frac12\%", r"12.5\%"),
     ],
     "percent": [(r"35\%", "35%"), ("35", r"35\%"), ("0.35", r"35\%"), ("35 percent", r"35\%"), (r"12.5\%", r"\frac18")],
     "currency": [(r"\$4.50", "4.5"), ("€4.50", "4.50"), (r"4.50\text{ dollars}", "4.5"), (r"\$12{,}000", "12000")],
@@ -242,6 +244,10 @@ SAME: dict[str, list[tuple[str, str]]] = {
 }
 
 
+# Right only in this direction: the truth `2,75` would be a list.
+ONE_WAY: list[tuple[str, str]] = [("2,75", "2.75"), ("0,125", "0.125"), ("-1,2", "-1.2")]
+
+
 DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "numbers": [
         ("17", "18"),
@@ -274,6 +280,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("11 6/6", "11"),
         ("2 3/8", "2"),
         (r"\frac{12}{3}x", r"\frac{1}{23}x"),
+        (r"\frac{152}{7}^\circ", r"38\frac{4}{7}^\circ"),
     ],
     "units": [
         (r"5\text{ cm}", r"5\text{ m}"),
@@ -310,7 +317,15 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("x-5=0", "0"),
         ("x^2=5", "5"),
         ("x+2=5", "5"),
+        ("-x=7", "7"),
+        (r"\ln x = 7", "7"),
+        (r"\log_2 x = 7", "7"),
+        ("x!=7", "7"),
+        (r"\text{half the answer}=7", "7"),
+        (r"\text{twice the answer}=7", "7"),
+        (r"\text{negative of the answer}=7", "7"),
     ],
+    "a point behind a space": [(r"\,.5", "5"), (r"\quad.5", "5"), (r"\!.5", "5")],
     "containers": [
         ("[1,2)", "(1,2)"),
         ("(1,2)", "[1,2]"),
