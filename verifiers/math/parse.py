@@ -281,6 +281,8 @@ class Parser:
                 node = self.make("fn", "factorial", node)
             elif token.value == "%":
                 self.advance()
+                if node.head == "percent":
+                    raise Unreadable("a percentage of percent")
                 node = self.make("percent", node)
             elif token.value in ("degree", "circ"):
                 self.advance()
