@@ -26,9 +26,12 @@ MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
 )
 TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
-    r"[\s.…]*(?:no\s*[,.!:;—–-]|wait\b|hmm+\b|oops\b|actually\b|correction\b|scratch that|on second thought"
-    r"|(?:sorry|instead|rather)\b|I think\b[^.!?\n]{0,40}\d|(?:that|this|it)(?:'s| is| was) (?:wrong|not|incorrect|too)\b"
-    r"|(?:but|however)\b,?\s*(?=(?:that|this|it)\b|[^.!?\n]{0,120}\d)[^.!?\n]{0,120}?(?:\b(?:not|no|cannot|impossible|wrong|too|should be|must be)\b|n't))",
+    r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:wait|hmm+|oops|actually|correction|sorry|scratch that|on second thought)\b"
+    r"|I think\b[^.!?\n]{0,40}\d"
+    r"|(?:(?:but|however),?\s)?(?:that|this|it)(?:'s| is) "
+    r"(?:wrong|incorrect|impossible|too|not (?:right|correct|possible))\b"
+    r"|(?:but|however)\b(?=[^.!?\n]{0,120}\d)[^.!?\n]{0,120}?"
+    r"(?:\b(?:not|no|cannot|impossible|wrong|too|must be)\b|n't))",
     re.IGNORECASE,
 )
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")

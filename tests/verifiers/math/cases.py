@@ -263,6 +263,15 @@ SAME: dict[str, list[tuple[str, str]]] = {
 ONE_WAY: list[tuple[str, str]] = [("2,75", "2.75"), ("0,125", "0.125"), ("-1,2", "-1.2")]
 
 
+RECOUNTING = (
+    "and a half", "and a quarter", "tenths", "hundredths", "millionths", "thirds", "halves", "point five",
+    "feet six inches", "feet and one inch", "dollars and fifty cents", "hours and a quarter", "and six", "and up",
+    "at least", "at most", "less than ten", "more than twenty-five", "remainder two", "lakh", "crore", "gross", "score",
+    "doubled", "halved", "decreased by one", "cannot be", "is impossible", "isn't it", "below zero", "in the negative",
+    "reciprocal", "quarters of one", "per cent of ten", "to six", "through ten", "to the fourth", "hundred thousand",
+    "million and a half",
+)  # fmt: skip
+
 DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "numbers": [
         ("17", "18"),
@@ -445,50 +454,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"x\text{-intercept}", r"x\text{-axis}"),
         ("5:20 AM", r"5:20 \text{ p.m.}"),
     ],
-    "words behind a number that change it": [
-        (rf"5\text{{ {words}}}", "5")
-        for words in (
-            "and a half",
-            "and a quarter",
-            "tenths",
-            "hundredths",
-            "millionths",
-            "thirds",
-            "halves",
-            "point five",
-            "feet six inches",
-            "feet and one inch",
-            "dollars and fifty cents",
-            "hours and a quarter",
-            "and six",
-            "and up",
-            "at least",
-            "at most",
-            "less than ten",
-            "more than twenty-five",
-            "remainder two",
-            "lakh",
-            "crore",
-            "gross",
-            "score",
-            "doubled",
-            "halved",
-            "decreased by one",
-            "cannot be",
-            "is impossible",
-            "isn't it",
-            "below zero",
-            "in the negative",
-            "reciprocal",
-            "quarters of one",
-            "per cent of ten",
-            "to six",
-            "through ten",
-            "to the fourth",
-            "hundred thousand",
-            "million and a half",
-        )
-    ],  # fmt: skip
+    "words behind a number that change it": [(rf"5\text{{ {words}}}", "5") for words in RECOUNTING],
     "remainders": [(r"4 \pmod 9", r"4 \pmod 8"), (r"13 \pmod 9", "4")],
     "a set given by a condition": [(r"\{n \in \mathbb{Z} : 2 \le n < 9\}", "[2,9)")],
     "bases in brackets": [("(314)_5", "314"), ("(314)_5", "314_6")],
@@ -594,6 +560,7 @@ EXTRACTED: list[tuple[str, str, bool]] = [
             "Let me verify: 42 / 6 = 7.",
             "I hope it is correct.",
             "But note that there are other ways.",
+            "It is not hard to check.",
             "No, it is not 43. So the answer is 42.",
         )
     ),
