@@ -5,11 +5,14 @@ import re
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.shapes import variables
-from verifiers.math.vocabulary import words
 
 NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
 CHANGING = frozenset({"log", "exp", "factorial"})  # ln x = 7 does not say that x is 7
-CHANGING_WORDS = words("half twice double thrice triple negative opposite reciprocal inverse minus plus times not")
+CHANGING_WORDS = re.compile(
+    r"\b(?:half|twice|double|thrice|triple|negative|opposite|reciprocal|inverse|minus|plus|times|not|than|root"
+    r"|(?:square|cube) of)\b(?!-)",
+    re.IGNORECASE,
+)
 
 
 def concluded(node: Node) -> Node:
@@ -82,7 +85,7 @@ def is_label(node: Node) -> bool:
     if node.head == "sym":
         return node.args[0] not in CONSTANTS
     if node.head == "text":
-        return not CHANGING_WORDS & set(re.findall(r"[a-z-]+", node.args[0].lower()))
+        return CHANGING_WORDS.search(node.args[0]) is None
     if node.head == "fn":
         named = node.args[0] == "abs" or len(node.args[0].removesuffix("^{-1}").rstrip("'")) == 1
         return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
