@@ -43,13 +43,17 @@ class Outcome:
     """What became of one job: its `value`, or how it failed and the reason in words."""
 
     value: object = None
-    failure: Literal["", "timeout", "died", "raised"] = ""
+    failure: Literal["", "timeout", "died", "raised", "unstarted"] = ""
     detail: str = ""
     seconds: float = 0.0
 
 
 class _Lost(Exception):
     """The other side of a socket is gone."""
+
+
+class _Unstarted(Exception):
+    """No worker could be started; the message says why."""
 
 
 def send_message(channel: socket.socket, message: object) -> None:
@@ -128,8 +132,11 @@ class WorkerPool:
         self.close()
 
     def start(self) -> None:
-        """Start the template process without waiting for it, so that the first job does not pay for its imports."""
-        with self._lock:
+        """Start the template process without waiting for it, so that the first job does not pay for its imports.
+
+        Never raises: a job that finds no worker reports it.
+        """
+        with self._lock, contextlib.suppress(OSError):
             self._living_template()
 
     def close(self) -> None:
@@ -159,7 +166,8 @@ class WorkerPool:
         further job is begun: what is left is reported as timed out.
 
         Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
-        is reported so, and the other jobs are not harmed.
+        is reported so, and the other jobs are not harmed. Where no worker can be started, the jobs that no worker has
+        got yet are reported as unstarted.
         """
         outcomes: list[Outcome | None] = [None] * len(payloads)
         waiting = list(reversed(range(len(payloads))))
@@ -173,7 +181,16 @@ class WorkerPool:
                         outcomes[index] = Outcome(failure="timeout", detail="not begun: the batch had no time left")
                     waiting.clear()
                     continue
-                while waiting and len(running) < at_once and (worker := self._acquire(wait=not running)) is not None:
+                while waiting and len(running) < at_once:
+                    try:
+                        worker = self._acquire(wait=not running)
+                    except _Unstarted as problem:
+                        for index in waiting:
+                            outcomes[index] = Outcome(failure="unstarted", detail=str(problem))
+                        waiting.clear()
+                        break
+                    if worker is None:
+                        break
                     index = waiting.pop()
                     job = _Job(worker, index, time.monotonic(), worker.cpu_seconds())
                     begun = min(begun, job.started)
@@ -238,7 +255,7 @@ class WorkerPool:
                 outcomes[job.index] = Outcome(failure="timeout", detail=detail, seconds=seconds)
 
     def _acquire(self, *, wait: bool) -> _Worker | None:
-        """An idle or a new worker; `None` when all are busy and `wait` is false."""
+        """An idle or a new worker; `None` when all are busy and `wait` is false. Raises `_Unstarted`."""
         with self._lock:
             self._forget_if_forked()
             while not self._idle and self._busy >= self.workers:
@@ -248,15 +265,25 @@ class WorkerPool:
             self._busy += 1
             if self._idle:
                 return self._idle.pop()
+            worker = None
             try:
-                return self._living_template().fork()
-            except (_Lost, OSError):
-                self._template = None  # it was killed from outside: one more try with a new one
-            try:
-                return self._living_template().fork()
-            except BaseException as problem:
-                self._busy -= 1
-                raise RuntimeError(f"no verifier worker could be started: {problem}") from problem
+                worker = self._new_worker()
+            finally:
+                if worker is None:
+                    self._busy -= 1
+                    self._freed.notify()
+            return worker
+
+    def _new_worker(self) -> _Worker:
+        try:
+            return self._living_template().fork()
+        except (_Lost, OSError):
+            self._template = None  # it was killed from outside: one more try with a new one
+        try:
+            return self._living_template().fork()
+        except (_Lost, OSError) as problem:
+            self._template = None
+            raise _Unstarted(f"no verifier worker could be started: {problem}") from problem
 
     def _release(self, worker: _Worker) -> None:
         with self._lock:

@@ -104,6 +104,18 @@ def test_workers_end_with_a_killed_template_and_the_pool_recovers(pool: WorkerPo
     assert pool.run(f"{HERE}:add", [(1, 2)], 5.0)[0].value == 3
 
 
+def test_where_no_worker_can_be_started_every_job_says_so(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    outcomes = pool.run(f"{HERE}:add", [(1, 2), (3, 4), (5, 6)], 5.0)
+    assert [outcome.failure for outcome in outcomes] == ["unstarted"] * 3
+    assert outcomes[0].detail.startswith("no verifier worker could be started: ")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    pool.start()
+    assert [outcome.failure for outcome in pool.run(f"{HERE}:add", [(1, 2)], 5.0)] == ["unstarted"]
+    monkeypatch.undo()
+    assert pool.run(f"{HERE}:add", [(1, 2)], 5.0)[0].value == 3
+
+
 def test_threads_share_a_pool(pool: WorkerPool) -> None:
     sums: dict[int, list[object]] = {}
 

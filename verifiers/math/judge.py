@@ -16,6 +16,7 @@ from verifiers.math.wording import (
     choice,
     phrase_of,
     same_time,
+    same_words,
     unwrapped,
     without_choice,
     without_noun,
@@ -103,13 +104,9 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
     chosen = choice(ours, truth)
     if chosen is not None:
         return Judgement(chosen, "the same choice" if chosen else "another choice")
-    words, true_words = words_of(ours), words_of(truth)
-    if words and true_words:
-        if words == true_words:
-            return Judgement(True, "the same words")
-    elif (phrase := phrase_of(ours)) and phrase == phrase_of(truth):
+    if same_words(ours, truth) or ((phrase := phrase_of(ours)) and phrase == phrase_of(truth)):
         return Judgement(True, "the same words")
-    elif decimal_comma(ours, truth) or decimal_comma(truth, ours):
+    if decimal_comma(ours, truth):
         return Judgement(True, "the same number")
     node, true_node = tree_of(ours), tree_of(truth)
     if isinstance(true_node, str) and "=" in truth and not SEVERAL.search(truth):
@@ -143,7 +140,7 @@ def numbers_agree(left: Number, right: Number) -> bool:
 
 
 def decimal_comma(ours: str, truth: str) -> bool:
-    """`1,22` for 1.22, where it cannot be a thousands separator."""
+    """A completion's `1,22` for 1.22, where it cannot be a thousands separator. A ground truth `1,22` is a list."""
     if not DECIMAL_COMMA.fullmatch(ours) or GROUPED.fullmatch(ours):
         return False
     other = number_of(truth)

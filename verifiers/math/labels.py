@@ -1,10 +1,18 @@
 r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
 
+import re
+
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.shapes import variables
 
 NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
+CHANGING = frozenset({"log", "exp", "factorial"})  # ln x = 7 does not say that x is 7
+CHANGING_WORDS = re.compile(
+    r"\b(?:half|twice|double|thrice|triple|negative|opposite|reciprocal|inverse|minus|plus|times|not|than|root"
+    r"|(?:square|cube) of)\b(?!-)",
+    re.IGNORECASE,
+)
 
 
 def concluded(node: Node) -> Node:
@@ -77,7 +85,7 @@ def is_label(node: Node) -> bool:
     if node.head == "sym":
         return node.args[0] not in CONSTANTS
     if node.head == "text":
-        return True
+        return CHANGING_WORDS.search(node.args[0]) is None
     if node.head == "fn":
         named = node.args[0] == "abs" or len(node.args[0].removesuffix("^{-1}").rstrip("'")) == 1
         return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
@@ -95,13 +103,15 @@ def is_label(node: Node) -> bool:
 
 
 def label_of(node: Node, *, loosely: bool = False) -> Node | None:
-    """The label of `label = value`; `loosely` also a sum or product of names, as in `x + y = 7`."""
+    """The label of `label = value`; `loosely` also a sum or product of names: `x + y = 7`, but not `-x = 7`."""
     if node.head != "rel" or node.args[0] != "=":
         return None
     left: Node = node.args[1]
     if is_label(left):
         return left
-    nameable = all(one.head in NAMING for one in walk(left))
+    nameable = left.head != "neg" and all(
+        one.head in NAMING and not (one.head == "fn" and one.args[0] in CHANGING) for one in walk(left)
+    )
     if loosely and nameable and variables(left) and (not variables(node.args[2]) or is_derivative(left)):
         return left
     return None

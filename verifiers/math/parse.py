@@ -16,6 +16,7 @@ NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
+MEASURES = frozenset({"degree", "percent", "unit"})
 MINUS_ONE = Node("neg", (number(1),))
 
 
@@ -212,8 +213,11 @@ class Parser:
             start = self.position
             if token == Token("cmd", "frac") or token == Token("cmd", "frac", True):
                 right = self.power()
-                if right.head == "div" and all(part.head == "num" for part in right.args):
-                    return mixed(self, left, right)
+                measured = right.head in MEASURES  # 38\\frac{4}{7}^\\circ: all of it in degrees
+                fraction = right.args[0] if measured else right
+                if fraction.head == "div" and all(part.head == "num" for part in fraction.args):
+                    whole = mixed(self, left, fraction)
+                    return self.make(right.head, whole, *right.args[1:]) if measured else whole
                 return self.make("mul", left, right)
             if token.kind == "num" and token.spaced:
                 numerator = self.advance()
@@ -277,6 +281,8 @@ class Parser:
                 node = self.make("fn", "factorial", node)
             elif token.value == "%":
                 self.advance()
+                if node.head == "percent":
+                    raise Unreadable("a percentage of percent")
                 node = self.make("percent", node)
             elif token.value in ("degree", "circ"):
                 self.advance()

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from verifiers.math.counting import recounts
 from verifiers.math.limits import MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.tokens import Token, Unreadable
@@ -22,6 +23,8 @@ TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 
 def with_unit(parser: "Parser", node: Node) -> Node:
     unit = parser.advance().value
+    if node.head == "sym" and unit.startswith("-"):
+        raise Unreadable(f"a name and no unit: {node.args[0]}{unit}"[:60])  # the x-axis
     first = unit.lower().split()[0]
     if first in SCALES:
         node = parser.make("mul", node, number(SCALES[first]))
@@ -40,7 +43,8 @@ def with_unit(parser: "Parser", node: Node) -> Node:
             unit += "/" + parser.advance().value
         else:
             break
-    if (TAKEN_BACK | MONTHS) & set(re.findall(r"[a-z'/]+", unit.lower())) or not SPOTLESS_UNIT.fullmatch(unit):
+    taken_back = (TAKEN_BACK | MONTHS) & set(re.findall(r"[a-z'/]+", unit.lower()))
+    if taken_back or recounts(unit) or not SPOTLESS_UNIT.fullmatch(unit):
         raise Unreadable(f"words that are no unit: {unit}"[:60])
     return parser.make("unit", node, unit)
 

@@ -6,6 +6,7 @@ A number is taken out of a sentence only where the words around it just name it:
 
 import re
 
+from verifiers.math.counting import recounts
 from verifiers.math.limits import MAX_ANSWER_CHARS
 
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
@@ -24,11 +25,20 @@ REASON = re.compile(r",?\s(?:since|because)\s")
 MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
 )
+TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
+    r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:wait|hmm+|oops|actually|correction|sorry|scratch that|on second thought)\b"
+    r"|I think\b[^.!?\n]{0,40}\d"
+    r"|(?:(?:but|however),?\s)?(?:that|this|it)(?:'s| is) "
+    r"(?:wrong|incorrect|impossible|too|not (?:right|correct|possible))\b"
+    r"|(?:but|however)\b(?=[^.!?\n]{0,120}\d)[^.!?\n]{0,120}?"
+    r"(?:\b(?:not|no|cannot|impossible|wrong|too|must be)\b|n't))",
+    re.IGNORECASE,
+)
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
 
 
 def announced(text: str) -> tuple[str, ...]:
-    """What follows the last "the answer is"."""
+    """What follows the last "the answer is", unless it is a question or the next sentence takes it back."""
     last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
@@ -53,17 +63,26 @@ def announced(text: str) -> tuple[str, ...]:
         inside = _inside(math_span)
         if re.match(r"(?:\\?%|percent|pct)", tail):
             inside += r"\%"
-        following = SENTENCE_END.search(rest, math_span.end())
-        sentence = rest[: following.start()] if following else rest
+        ending = SENTENCE_END.search(rest, math_span.end())
+        if is_taken_back(rest, ending):
+            return ()
+        sentence = rest[: ending.start()] if ending else rest
         around = sentence.strip(" .").removeprefix(math_span.group())
-        return (inside,) if _is_prose(around) else (_untag(sentence),)
+        return (inside,) if _is_prose(around) and not recounts(around) else (_untag(sentence),)
     ending = SENTENCE_END.search(rest)
+    if is_taken_back(rest, ending):
+        return ()
     if ending:
         sentence = rest[: ending.start()]
     sentence = _untag(REASON.split(sentence, maxsplit=1)[0])
     if not sentence:
         return ()
     return tuple(dict.fromkeys((sentence, *loosely(sentence))))
+
+
+def is_taken_back(text: str, ending: "re.Match[str] | None") -> bool:
+    """Whether a sentence that ends there is a question, or is followed by one that takes it back."""
+    return ending is not None and (ending.group() == "?" or TAKES_BACK.match(text, ending.end()) is not None)
 
 
 FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
@@ -89,15 +108,17 @@ STATED = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 HEDGE = re.compile(
-    r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of)\b", re.IGNORECASE
+    r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of|assum\w*|suppos\w*)\b",
+    re.IGNORECASE,
 )
 ONE_OF_SEVERAL = re.compile(r"=\s*\$?[-\d./]+\$?\s*(?:,|,?\s*\b(?:and|or)\b)\s*\$?\Z")  # x = 41, y =
 SHARE = re.compile(
     r"(?:\b(?:half|third|quarter|fourth|fifth|sixth|tenth|double|triple|percent|most|all|out|rest|sum|product)s?|%|\d)\s+\Z",
     re.IGNORECASE,
 )
+ASSUMED = re.compile(r"\b(?:assum\w*|suppos\w*|imagin\w*|pretend\w*)\b[^,\n]*\Z", re.IGNORECASE)
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
-ODD_END = re.compile(r"['!]{2}|;")  # 42!! and 42'' are no prose
+ODD_END = re.compile(r"['!]{2}|;|\?")  # 42!! and 42'' are no prose, 42? is a question
 ODD_START = re.compile(r"[()]{2}\s*\Z")
 # Possessive: a long word must not be tried in all the ways that it can be cut into shorter ones.
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}+|\ba\b|\bI\b)*+", re.ASCII)
@@ -115,7 +136,7 @@ HYPOTHETICAL = re.compile(r"\b(?:assum\w*|suppos\w*|if|whether|unless|imagine|pr
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
-    r"wrong|incorrect|false|never|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"wait|hmm+|oops|actually|correction|sorry|too\s+[a-z]+|wrong|incorrect|false|never|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
     r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|january|february|march|april|may|june|july|august|september|october|november|december|thousand|million|billion|hundred|dozen|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
@@ -135,9 +156,10 @@ def concluded(text: str) -> tuple[str, ...]:
             value, begin, end = found["value"], found.start(), found.end()
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
         return ()  # "half of 18"
-    if ONE_OF_SEVERAL.search(sentence[:begin]):
+    if ONE_OF_SEVERAL.search(sentence[:begin]) or ASSUMED.search(sentence[:begin]):
         return ()
-    return (value,) if value and _is_prose(sentence[end:]) and not ODD_END.match(sentence[end:]) else ()
+    after = sentence[end:]
+    return (value,) if value and _is_prose(after) and not recounts(after) and not ODD_END.match(after) else ()
 
 
 def loosely(sentence: str) -> tuple[str, ...]:
@@ -161,9 +183,9 @@ def _only_number(text: str) -> tuple[str, ...]:
         return ()
     if not re.search(r"[A-Za-z]{2}", before + after) or re.match(r"\w", after) or re.search(r"\w$", before):
         return ()
-    if ODD_END.match(after) or ODD_START.search(before[-8:]):
+    if ODD_END.match(after) or ODD_START.search(before[-8:]) or after.rstrip(' *"').endswith("?"):
         return ()
-    return (numbers[0].group(),) if _is_prose(before + " " + after) else ()
+    return (numbers[0].group(),) if _is_prose(before + " " + after) and not recounts(after) else ()
 
 
 def _untag(sentence: str) -> str:

@@ -14,7 +14,8 @@ WRAPPERS = (
     ('"', '"'),
 )
 DRESSING = re.compile(
-    r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])\.?"
+    r"\\(?:left|right)(?![A-Za-z])\.?"  # the point is an empty delimiter; elsewhere it is a number's: \,.5
+    r"|\\(?:bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|!|,|;|:|>|quad|qquad|ensuremath|phantom\{[^{}]*\}|,)(?![A-Za-z])"
     r"|\\ |[\s\u200b\u200c\u200d\u200e\u200f\u2060\ufeff]"
 )
 UNWRAPPED = re.compile(

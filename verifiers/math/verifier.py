@@ -120,6 +120,8 @@ def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
         return Verdict(1.0, "correct", verdict.extracted, "equal, confirmed by sympy", seconds)
     if not outcome.failure:
         return Verdict(0.0, "wrong", verdict.extracted, "numerically close, but not proved equal", seconds)
+    if outcome.failure == "unstarted":  # nothing that the completion could be blamed for
+        return Verdict(None, "error", verdict.extracted, outcome.detail, seconds)
     if outcome.failure == "timeout":
         return Verdict(0.0, "timeout", verdict.extracted, f"sympy was {outcome.detail}: not proved equal", seconds)
     return Verdict(0.0, "wrong", verdict.extracted, f"sympy could not tell: {outcome.detail}", seconds)

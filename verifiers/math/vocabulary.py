@@ -73,11 +73,14 @@ SHORT_WORDS = words(
 )
 LETTER_UNITS = words("m s g h L")  # in an upright font behind a number
 SCALES = {
-    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "dozen": 12, "score": 20, "hundred": 100, "gross": 144, "thousand": 10**3, "lakh": 10**5, "million": 10**6,
+    "crore": 10**7, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
-TAKEN_BACK = words("not no wrong incorrect false never or maybe perhaps except unless isn't")
-COMPUTING_WORDS = words(
-    "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not"
+TAKEN_BACK = words(
+    "not no wrong incorrect false never or maybe perhaps except unless isn't cannot can't impossible invalid"
+)
+COMPUTING_WORDS = words(  # as the first word behind a number
+    "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not and point root"
 )
 CONSTANT_WORDS = {"inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "pi": r"\pi"}
 NUMBER_WORDS = {

@@ -5,7 +5,9 @@ Each question has an answer only where the text is certainly of that kind; the o
 
 import re
 
+from verifiers.math.limits import TooMuch
 from verifiers.math.text import UNWRAPPED, undress
+from verifiers.math.tokens import Unreadable, tokenize
 from verifiers.math.vocabulary import words
 
 CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
@@ -16,8 +18,15 @@ CHOSEN = re.compile(
 LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
 HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
 ONLY_WORDS = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z\s.,'\"()\-]*", re.ASCII)
+PUNCTUATION = re.compile(  # of a language, where it touches a word; between two letters it may be mathematics
+    r"(?<=[A-Za-z]{3})\s*[,()]|[,()]\s*(?=[A-Za-z]{3})|(?<=[A-Za-z]{3})-(?=[A-Za-z])|(?<=[A-Za-z])-(?=[A-Za-z]{3})"
+    r"|(?<=[a-z])'|[.\"\s]",
+    re.ASCII,
+)
+LETTERS = re.compile(r"[A-J](?:,\s?[A-J])+")
+STOPS = re.compile(r"[.,()\"'-]")
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
-ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z]{2})")
+ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=[a-z][a-z-])")
 NUMBERED = re.compile(
     r"(?:the\s+)?(?:year|day|month|week|room|grade|level|age)\s+(\d+)",
     re.ASCII | re.IGNORECASE,
@@ -26,6 +35,14 @@ RATIO_WORD = re.compile(r"(?<=\d)\s*\bto\b\s*(?=\d)", re.ASCII)
 SPACING = re.compile(r"\\[!,;: ]|~")
 TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?\s*(?:([ap])\.?\s?m\.?)?", re.ASCII | re.IGNORECASE)
 MONTHS = words("january february march april may june july august september october november december")
+NAMED_SETS = {
+    r"\emptyset": "emptyset",
+    r"\varnothing": "emptyset",
+    r"\{\}": "emptyset",
+    "∅": "emptyset",
+    r"\mathbb{R}": "realnumbers",
+    "ℝ": "realnumbers",
+}
 SYNONYMS = {
     "nosolution": "emptyset",
     "nosolutions": "emptyset",
@@ -48,17 +65,37 @@ def unwrapped(text: str) -> str:
     return text.replace("\\ ", " ").strip()
 
 
+def is_language(text: str) -> bool:
+    r"""Whether a text certainly has words: not `xyz` or `f(x)`, which are mathematics, but `odd` and `\text{ab}`."""
+    try:
+        tokens = tokenize(STOPS.sub(" ", text))
+    except (Unreadable, TooMuch):
+        return False
+    return any(token.kind == "text" and re.search(r"[A-Za-z]{2}", token.value) for token in tokens)
+
+
 def words_of(text: str) -> str:
-    """A text answer without case, spaces and punctuation; empty if there is more than words."""
+    """A text answer without case, spaces and the punctuation of words; empty if there is more than words."""
     plain = unwrapped(text).replace("~", " ")
-    if plain in (r"\emptyset", r"\varnothing", r"\{\}", "∅"):
-        return "emptyset"
-    if plain in (r"\mathbb{R}", "ℝ"):
-        return "realnumbers"
+    if plain in NAMED_SETS:
+        return NAMED_SETS[plain]
     if not ONLY_WORDS.fullmatch(plain):
         return ""
-    letters = re.sub(r"[^a-z]", "", ARTICLE.sub("", plain.lower(), count=1))
+    letters = PUNCTUATION.sub("", ARTICLE.sub("", plain.lower(), count=1))
     return SYNONYMS.get(letters, letters) if len(letters) > 1 else ""
+
+
+def same_words(ours: str, truth: str) -> bool:
+    """Whether two answers are the same words: both plainly language, or one of them and the other letters alone."""
+    if LETTERS.fullmatch(unwrapped(truth)):  # a truth `A, C, D` of a choice of several, as ACD
+        return re.sub(r"[,\s]", "", unwrapped(truth)) == unwrapped(ours)
+    words = words_of(ours)
+    if not words or words != words_of(truth):
+        return False
+    if any(unwrapped(text) in NAMED_SETS for text in (ours, truth)):
+        return True
+    unspoken = [text for text in (ours, truth) if not is_language(text)]
+    return not unspoken or (len(unspoken) == 1 and unwrapped(unspoken[0]).replace(" ", "").isalpha())
 
 
 def phrase_of(text: str) -> list[str]:
@@ -66,6 +103,8 @@ def phrase_of(text: str) -> list[str]:
     plain = unwrapped(text)
     if not any(character.isdigit() for character in plain) or not WORDS_AND_NUMBERS.fullmatch(plain):
         return []
+    if not is_language(text) and MONTHS.isdisjoint(re.findall(r"[a-z]+", plain.lower())):
+        return []  # 2abc
     parts = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=\d)(?:st|nd|rd|th)\b|\bof\b|\bthe\b", "", plain.lower()))
     if len(parts) > 1 and parts[1] in MONTHS and parts[0].isdigit():
         parts[:2] = [parts[1], parts[0]]

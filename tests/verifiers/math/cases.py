@@ -28,8 +28,6 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("0.750", ".75"),
         ("3/4", "0.75"),
         (r"\frac34", ".75"),
-        ("2,75", "2.75"),
-        ("0,125", "0.125"),
     ],
     "fractions": [
         (r"\dfrac{5}{8}", r"\frac58"),
@@ -47,6 +45,10 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("2 3/8", "2.375"),
         (r"-2\frac38", r"-\frac{19}{8}"),
         (r"2 \dfrac{3}{8}", "2.375"),
+        (r"\frac{270}{7}^\circ", r"38\frac{4}{7}^\circ"),
+        (r"\frac{270}{7}", r"38\frac{4}{7}^\circ"),
+        (r"\left(38\frac47\right)^\circ", r"38\frac{4}{7}^\circ"),
+        (r"12\frac12\%", r"12.5\%"),
     ],
     "percent": [(r"35\%", "35%"), ("35", r"35\%"), ("0.35", r"35\%"), ("35 percent", r"35\%"), (r"12.5\%", r"\frac18")],
     "currency": [(r"\$4.50", "4.5"), ("€4.50", "4.50"), (r"4.50\text{ dollars}", "4.5"), (r"\$12{,}000", "12000")],
@@ -131,6 +133,8 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\angle ABC = 50^\circ", "50"),
         ("AB = 13", "13"),
         (r"\text{Area} = 24", "24"),
+        (r"\text{area of the square} = 24", "24"),
+        (r"\text{half-life} = 24", "24"),
         ("= 7", "7"),
         (r"x = 3.5 = \frac72", "3.5"),
         (r"\frac{\sqrt2}{2} \approx 0.707", r"\frac{\sqrt2}{2}"),
@@ -207,6 +211,11 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\text{Ann Lee}", "Ann Lee"),
         (r"\mathrm{odd}", "odd"),
         (r"\text{June 20}", "June 20"),
+        ("SSS", r"\text{SSS}"),
+        (r"\text{the }x\text{-axis}", r"x\text{-axis}"),
+        ("twenty one", r"\text{twenty-one}"),
+        ("5 May", r"\text{May 5}"),
+        ("(ellipse)", r"\text{an ellipse}"),
     ],
     "sums that nobody computes": [
         (r"\sum_{k=1}^{n} k a_k", r"\sum_{k=1}^{n} a_k k"),
@@ -225,6 +234,16 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"9.8 \, m/s^2", "9.8"),
         (r"\text{14 hours}", "14"),
         ("5:20 PM", r"5:20 \text{ p.m.}"),
+        (r"18\text{ dollars in two weeks}", "18"),
+        (r"18\text{ dollars for the third day}", "18"),
+        (r"18\text{ more apples than Bob}", "18"),
+        (r"18\text{ boys and girls}", "18"),
+        (r"18\text{ pairs of shoes}", "18"),
+        (r"18\text{ quarters}", "18"),
+        (r"18\text{ two-digit numbers}", "18"),
+        (r"18\text{ inches squared}", "18"),
+        (r"18\text{ (eighteen)}", "18"),
+        (r"5\text{ lakh}", "500000"),
     ],
     "remainders": [(r"4 \pmod 9", "4"), (r"x \equiv 4 \pmod{9}", "4")],
     "a set given by a condition": [
@@ -241,6 +260,19 @@ SAME: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
+
+# Right only in this direction: the truth `2,75` would be a list.
+ONE_WAY: list[tuple[str, str]] = [("2,75", "2.75"), ("0,125", "0.125"), ("-1,2", "-1.2")]
+
+
+RECOUNTING = (
+    "and a half", "and a quarter", "tenths", "hundredths", "millionths", "thirds", "halves", "point five",
+    "feet six inches", "feet and one inch", "dollars and fifty cents", "hours and a quarter", "and six", "and up",
+    "at least", "at most", "less than ten", "more than twenty-five", "remainder two", "lakh", "crore", "gross", "score",
+    "doubled", "halved", "decreased by one", "cannot be", "is impossible", "isn't it", "below zero", "in the negative",
+    "reciprocal", "quarters of one", "per cent of ten", "to six", "through ten", "to the fourth", "hundred thousand",
+    "million and a half",
+)  # fmt: skip
 
 DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "numbers": [
@@ -274,6 +306,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("11 6/6", "11"),
         ("2 3/8", "2"),
         (r"\frac{12}{3}x", r"\frac{1}{23}x"),
+        (r"\frac{152}{7}^\circ", r"38\frac{4}{7}^\circ"),
     ],
     "units": [
         (r"5\text{ cm}", r"5\text{ m}"),
@@ -310,7 +343,17 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("x-5=0", "0"),
         ("x^2=5", "5"),
         ("x+2=5", "5"),
+        ("-x=7", "7"),
+        (r"\ln x = 7", "7"),
+        (r"\log_2 x = 7", "7"),
+        ("x!=7", "7"),
+        (r"\text{half the answer}=7", "7"),
+        (r"\text{twice the answer}=7", "7"),
+        (r"\text{the square of the answer}=7", "7"),
+        (r"\text{one less than the answer}=7", "7"),
+        (r"\text{negative of the answer}=7", "7"),
     ],
+    "a point behind a space": [(r"\,.5", "5"), (r"\quad.5", "5"), (r"\!.5", "5")],
     "containers": [
         ("[1,2)", "(1,2)"),
         ("(1,2)", "[1,2]"),
@@ -361,7 +404,32 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("not odd", "odd"),
         ("ACB", "ABC"),
         (r"\text{June 21}", "June 20"),
+        ("-SSS", r"\text{SSS}"),
     ],
+    "letters that are mathematics and no words": [
+        ("-(a-b)(b-c)(c-a)", "(a-b)(b-c)(c-a)"),
+        ("pq", "p-q"),
+        ("(p,q)", "p - q"),
+        ("-xyz", "xyz"),
+        ("x(y-z)", "xyz"),
+        ("XYZ", "xyz"),
+        ("(y,-x)", "(y, x)"),
+        ("(-y,x)", "(y, x)"),
+        ("i,i", "i, -i"),
+        ("(c,c)", "(c,-c)"),
+        ("p-q-p-q", "pq-p-q"),
+        ("bdac", "bd-ac"),
+        ("a-bcd", "abcd"),
+        (r"-\ln x", r"\ln x"),
+        ("F(X)", "f(x)"),
+        ("ab", r"\mathbf{a}-\mathbf{b}"),
+        ("2, abc", "2abc"),
+        ("2ABC", "2abc"),
+        (r"ab\text{ meters}", r"(a-b)\text{ meters}"),
+        (r"x\text{ or }x", r"x\text{ or }-x"),
+        ("AB", "A - B"),
+    ],
+    "percent twice": [(r"12.5\%\%", r"12.5\%"), (r"12.5\%\%", r"12\frac12\%")],
     "nothing": [
         ("", "5"),
         (" ", "0"),
@@ -385,8 +453,12 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\text{7 or 8}", "7"),
         (r"\text{7 minus 8}", "7"),
         (r"\frac{1}{4}\%", r"\frac{1}{4}"),
+        (r"\text{18 and a half}", "18"),
+        ("x", r"x\text{-axis}"),
+        (r"x\text{-intercept}", r"x\text{-axis}"),
         ("5:20 AM", r"5:20 \text{ p.m.}"),
     ],
+    "words behind a number that change it": [(rf"5\text{{ {words}}}", "5") for words in RECOUNTING],
     "remainders": [(r"4 \pmod 9", r"4 \pmod 8"), (r"13 \pmod 9", "4")],
     "a set given by a condition": [(r"\{n \in \mathbb{Z} : 2 \le n < 9\}", "[2,9)")],
     "bases in brackets": [("(314)_5", "314"), ("(314)_5", "314_6")],
@@ -466,5 +538,46 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     ("Therefore, it is ((((42", "42", False),
     ("Therefore, it is 42!", "42", True),
     ("42", "The answer is 42", True),
+    *(
+        (f"The answer is 42. {after}", "42", False)
+        for after in (
+            "No, 43.",
+            "No: 43.",
+            "Wait, 43.",
+            "Actually 43.",
+            "Hmm, actually it's 43.",
+            "Scratch that, it is 43.",
+            "Correction: 43.",
+            "Sorry, 43.",
+            "But 42 is not even allowed, so 44.",
+            "But that's too large.",
+            "I think 43.",
+            "However, 42 isn't prime, so 43.",
+            "That's wrong.",
+        )
+    ),
+    *(
+        (f"The answer is 42. {after}", "42", True)
+        for after in (
+            "No other value works.",
+            "This is because 6 * 7 = 42.",
+            "Let me verify: 42 / 6 = 7.",
+            "I hope it is correct.",
+            "But note that there are other ways.",
+            "It is not hard to check.",
+            "No, it is not 43. So the answer is 42.",
+        )
+    ),
+    ("Answer: 42? No, 43.", "42", False),
+    ("The answer is $42$? I think $43$.", "42", False),
+    ("The answer is 42... Actually 43.", "42", False),
+    ("The answer is $42$. Wait, $43$.", "42", False),
+    ("The answer is 42?", "42", False),
+    ("Is 42 the answer?", "42", False),
+    ("Therefore 42 is too large.", "42", False),
+    ("Therefore she has 42 apples too.", "42", True),
+    ("So let us assume it is 42.", "42", False),
+    ("So, supposing that nobody left, there are 42.", "42", True),
+    ("The answer is 42 (forty-two).", "42", True),
     (r"\boxed{\text{The final answer is: } \frac{6}{7}}", r"\frac67", True),
 ]

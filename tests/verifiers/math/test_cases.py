@@ -1,10 +1,13 @@
 """The verifier agrees with every labelled case, in both directions where the label has none."""
 
+import sys
+
 import pytest
 
-from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, SAME
+from tests.verifiers.math.cases import DIFFERENT, EXTRACTED, ONE_WAY, SAME
 from tests.verifiers.math.fresh_cases import ANSWERS, COMPLETIONS, HEDGES, REFUSED
 from verifiers import MathVerifier
+from verifiers.math.verifier import confirm_pool
 
 VERIFIER = MathVerifier()
 
@@ -25,6 +28,11 @@ def test_equal_answers_are_correct_the_other_way_round(kind: str) -> None:
 def test_different_answers_are_not(kind: str) -> None:
     rewarded = [pair for pair in DIFFERENT[kind] if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 0.0]
     assert rewarded == []
+
+
+def test_a_decimal_comma_is_read_in_a_completion_and_not_in_the_truth() -> None:
+    assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 1.0] == []
+    assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[1]}}}", pair[0]).score != 0.0] == []
 
 
 @pytest.mark.parametrize(("completion", "answer", "correct"), EXTRACTED)
@@ -82,3 +90,14 @@ def test_a_verdict_gives_its_reason() -> None:
 def test_what_only_sympy_can_prove_says_so() -> None:
     verdict = VERIFIER(r"\boxed{\sqrt{7+4\sqrt3}}", r"2+\sqrt3")
     assert (verdict.score, verdict.detail) == (1.0, "equal, confirmed by sympy")
+
+
+def test_a_proof_that_finds_no_worker_is_no_verdict_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    hard = (r"\boxed{\sqrt{7+4\sqrt3}}", r"2+\sqrt3")
+    confirm_pool().close()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    verdicts = VERIFIER.verify_batch([(r"\boxed{5}", "5"), hard])
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(1.0, "correct"), (None, "error")]
+    assert verdicts[1].detail.startswith("no verifier worker could be started: ")
+    monkeypatch.undo()
+    assert VERIFIER(*hard).score == 1.0
