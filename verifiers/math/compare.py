@@ -121,7 +121,7 @@ class Comparison:
             return self.matched(left, right)
         left, right = grouped_by_label(left), grouped_by_label(right)
         left, right = self.labels_settled(left, right)
-        if self.ordered and ours.head == truth.head == "seq":
+        if self.ordered and {ours.head, truth.head} <= {"seq", "text"}:
             return self.each(left, right)
         points = all(item.head == "group" for item in (*left, *right))  # a point named twice is one point
         if "set" in (ours.head, truth.head) or points:

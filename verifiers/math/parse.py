@@ -9,7 +9,7 @@ from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import INFINITY, Node, number, symbol, symbols_of
-from verifiers.math.quantities import degrees, literal, mixed, ordinal, with_unit
+from verifiers.math.quantities import degrees, literal, mixed, ordinal, rate_of, with_unit
 from verifiers.math.tokens import END, Token, Unreadable, tokenize
 
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
@@ -220,7 +220,8 @@ class Parser:
                 right = self.power()
                 if right.head == "div" and all(part.head == "num" for part in right.args):
                     return mixed(self, left, right)
-                return self.make("mul", left, right)
+                rate = rate_of(right)
+                return self.make("unit", left, rate) if rate else self.make("mul", left, right)
             if token.kind == "num" and token.spaced:
                 numerator = self.advance()
                 if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:

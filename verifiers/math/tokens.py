@@ -62,6 +62,7 @@ GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
 GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
 BASE = re.compile(r"\(?(?:in )?base[ -]?(\d{1,2})?\)?", re.ASCII)
 REALS_EXCEPT = re.compile(r"all real(?:s| numbers)(?: x)? (?:except|other than)(?: for)?")
+LETTERS = re.compile(r"[A-Z](?:\s?,\s?(?:and )?[A-Z]|\s(?:and|or)\s[A-Z])+", re.ASCII)
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
 MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
 MAX_PERIOD = 6
@@ -209,7 +210,7 @@ def _command(
 def _accent(text: str, name: str, position: int, spaced: bool, tokens: list[Token]) -> int:
     r"""Append an accented symbol, `\vec{v}`, or a set of numbers, `\mathbb{R}^+`; the position behind it."""
     braced = ARGUMENT.match(text, position)
-    inside = (braced[1] or braced[2]).strip() if braced else ""
+    inside = (braced[1] or braced[2] or "").strip() if braced else ""
     if braced is None or not inside or len(inside) > 20:
         raise Unreadable(f"\\{name} without an argument")
     unit = UNIT_VECTOR.fullmatch(inside) if name in ("hat", "vec") else None
@@ -291,6 +292,8 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     elif tokens and tokens[-1].kind in ("num", "close") and (base := BASE.fullmatch(lowered)) is not None:
         tokens.append(Token("op", "_", spaced))  # 1011 (base 2)
         tokens.extend(tokenize(base[1]) if base[1] else [])
+    elif LETTERS.fullmatch(words) is not None:  # \text{A, C}
+        tokens.extend(tokenize(words))
     elif (counted := COUNTED.fullmatch(words)) is not None:  # \\text{12 eggs}
         tokens.extend(tokenize(counted[1]))
         _text(counted[2], command, True, tokens)
