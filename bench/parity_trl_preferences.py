@@ -248,7 +248,7 @@ def our_reward(folder: Path, chat: Chat, rows: list[dict[str, Any]], **options: 
     config = RewardModelConfig(
         trainer="reward_model", model=ModelConfig(path="-"), data={"train": "-"}, steps=1, **options
     )
-    batch = answer_batch(examples, rated=config.margin)
+    batch = answer_batch(examples)
     model = load_reward_model(ModelConfig(path=str(folder / "reward")), chat, torch.device("cpu"), seed=0)
     return our_loss(model, ComparisonLoss(batch, config), batch)
 

@@ -91,19 +91,25 @@ def check(config: AnyConfig) -> None:
     Raises `ConfigError`, `ModelError` or `DataError`.
     """
     pick_device(config.device)
-    if config.model.path is not None:
-        check_path(config.model.path)
-    if config.model.attention:
-        check_attention(config.model.attention)
+    check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
         check_rewards(config.verify)
+    if isinstance(config, PPOConfig) and config.critic is not None:
+        check_model(config.critic, "critic")
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if not isinstance(config, RewardModelConfig) and config.task is not None:
         check_task(config, task_of(config))
+
+
+def check_model(config: ModelConfig, key: str) -> None:
+    if config.path is not None:
+        check_path(config.path, f"{key}.path")
+    if config.attention:
+        check_attention(config.attention, f"{key}.attention")
 
 
 def check_task(config: PolicyConfig, task: Task) -> None:
@@ -131,7 +137,7 @@ def open_run(config: PolicyConfig, model: ModelConfig | None = None) -> Run:
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
     set_global_generators(config.seed, "build")
-    policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
+    policy = load_policy(model, chat, device, scoring_temperature(config), config.seed)
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = Learner(policy, config.optimizer, optimizer_steps(config), reference_of(config, model, chat, device))
@@ -229,7 +235,7 @@ def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -
 
 def check_rewards(config: VerifyConfig) -> None:
     if config.reward_model is not None:
-        check_path(config.reward_model.path)
+        check_path(config.reward_model.path, "verify.reward_model.path")
     elif config.verifier:
         check_verifier(config.verifier)
 
@@ -306,7 +312,7 @@ def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig, task: Task)
     """The tokenizer of a run on data; for a model from nothing it is trained on the first rows, else on the task."""
     if config.model.scratch is None or config.data is None:
         return make_chat_for(config.model, task)
-    (rows, _, _), _ = split_rows(config.data, reader_of(config))
+    rows, _ = split_rows(config.data, reader_of(config))
     texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
     return scratch_chat(config.model.scratch, texts)
 
@@ -316,11 +322,16 @@ def optimizer_steps(config: PolicyConfig) -> int:
     return config.steps * config.epochs * config.minibatches if isinstance(config, GRPOConfig) else config.steps
 
 
+def scoring_temperature(config: PolicyConfig) -> float:
+    """RL learns from what was drawn, and scores it as it was drawn; data was not, and is learned as it is."""
+    return config.sampling.temperature if isinstance(config, GRPOConfig) else 1.0
+
+
 def reference_of(config: PolicyConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:
     """A frozen copy of the initial model, where the KL term needs one; with adapters the model itself serves."""
     if not isinstance(config, GRPOConfig) or not config.objective.needs_reference or model.lora:
         return None
-    reference = load_policy(model, chat, device, config.sampling.temperature, config.seed)
+    reference = load_policy(model, chat, device, scoring_temperature(config), config.seed)
     reference.model.requires_grad_(False)
     return reference
 

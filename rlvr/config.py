@@ -116,6 +116,7 @@ class SamplingConfig(Section):
 
     max_tokens: int = Field(512, ge=1)
     temperature: float = Field(1.0, gt=0)
+    """RL scores at it what was drawn at it; sft and dpo learn at 1, and use it for evaluations alone."""
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
     """0 keeps all tokens."""

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -15,9 +15,7 @@ from rlvr.models.chat import Chat
 from rlvr.types import Batch
 from tasks.conversations import Conversation, read_conversations
 from tasks.preferences import Judged, Preference, read_judged, read_preferences
-from tasks.table import Text
-
-Row = TypeVar("Row")
+from tasks.table import Rows, Text
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,19 @@ class Examples:
         return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}"
 
 
-def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Sequence[Any]]:
+def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Rows[Any]]:
     """Which kind of rows a trainer learns from."""
     if isinstance(config, SFTConfig):
         return read_conversations
     return read_judged if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
 
 
-def load_examples(config: DataConfig, read: Callable[..., Sequence[Row]], chat: Chat) -> Examples:
+def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat) -> Examples:
     """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
     most = min(config.max_tokens or chat.context, chat.context)
     encoded = [
-        [encode(row, number, chat, source) for number, row in enumerate(rows, start=first)]
-        for rows, first, source in split_rows(config, read)
+        [encode(row, part.number(index), chat, part.source) for index, row in enumerate(part)]
+        for part in split_rows(config, read)
     ]
     train, held_out = ([example for example in part if example.longest <= most] for part in encoded)
     if not train:
@@ -74,8 +72,8 @@ def load_examples(config: DataConfig, read: Callable[..., Sequence[Row]], chat: 
     return Examples(train, held_out, sum(map(len, encoded)) - len(train) - len(held_out))
 
 
-def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
-    """All answers of some prompts as rows, a group for each prompt; `ratings_B` are the data's own where `rated`."""
+def answer_batch(examples: Sequence[Answers]) -> Batch:
+    """All answers of some prompts as rows, a group for each prompt; with ratings where each of them has some."""
     rows = [
         (index, example, number) for index, example in enumerate(examples) for number in range(len(example.answer_ids))
     ]
@@ -85,33 +83,38 @@ def answer_batch(examples: Sequence[Answers], rated: bool = False) -> Batch:
         [[bool(learned) for learned in example.learned[number]] for _, example, number in rows],
         [index for index, _, _ in rows],
     )
-    ratings = [
-        example.ratings[number] if rated and example.ratings is not None else -float(example.ranks[number])
-        for _, example, number in rows
-    ]
-    return replace(batch, ratings_B=torch.tensor(ratings))
+    ranks_B = torch.tensor([example.ranks[number] for _, example, number in rows])
+    ratings = [example.ratings[number] for _, example, number in rows if example.ratings is not None]
+    return replace(batch, ranks_B=ranks_B, ratings_B=torch.tensor(ratings) if len(ratings) == len(rows) else None)
 
 
 def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
-    """Each prompt with the answer of the row before (the first with that of the last), cut where the context ends."""
+    """Each prompt with the answer of the nearest row before it (before the first comes the last) that has another
+    prompt, cut where the context ends. Raises `DataError` where all rows have the same.
+    """
+    other = next((row for row in reversed(examples) if row.prompt_ids != examples[0].prompt_ids), None)
+    if other is None:
+        raise DataError(
+            "loss: kto measures how far the policy is from its reference on prompts with the answers of other prompts: "
+            f"expected two prompts or more, got one in all of rows {examples[0].row} to {examples[-1].row}. Add rows "
+            "with other prompts, hold out more rows or none, or take a loss of pairs"
+        )
     made = []
-    for index, example in enumerate(examples):
-        other, room = examples[index - 1], context - len(example.prompt_ids)
+    for before, example in zip([examples[-1], *examples[:-1]], examples, strict=True):
+        other = before if before.prompt_ids != example.prompt_ids else other
+        room = context - len(example.prompt_ids)
         answers, learned = ([part[:room] for part in parts] for parts in (other.answer_ids, other.learned))
         made.append(replace(example, answer_ids=tuple(answers), learned=tuple(learned)))
     return made
 
 
-Part = tuple[Sequence[Row], int, str]
-
-
-def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[Part[Row], Part[Row]]:
-    """The rows to train on and those to measure on, each with the number of its first row and its source."""
+def split_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> tuple["Part", "Part"]:
+    """The rows to train on and those to measure on."""
     try:
         rows = read(config.train, config.train_split, config.subset)
         if config.test:
             test = read(config.test, config.test_split, config.subset)
-            return (_Part(rows, 0, len(rows)), 1, config.train), (_Part(test, 0, len(test)), 1, config.test)
+            return Part(rows, config.train, 0, len(rows)), Part(test, config.test, 0, len(test))
     except ValueError as error:
         raise DataError(str(error)) from error
     count = len(rows) - config.held_out_rows
@@ -120,24 +123,27 @@ def split_rows(config: DataConfig, read: Callable[..., Sequence[Row]]) -> tuple[
             f"dataset {config.train!r} has {len(rows)} rows and {config.held_out_rows} are held out; expected some to "
             "train on. Lower data.held_out_rows or name a data.test file"
         )
-    return (_Part(rows, 0, count), 1, config.train), (_Part(rows, count, len(rows)), count + 1, config.train)
+    return Part(rows, config.train, 0, count), Part(rows, config.train, count, len(rows))
 
 
-class _Part(Sequence[Any]):
+class Part(Sequence[Any]):
     """Rows `start` to `stop` of a table, parsed when they are asked for. Raises `DataError` for one that is broken."""
 
-    def __init__(self, rows: Sequence[Any], start: int, stop: int) -> None:
-        self.rows, self.numbers = rows, range(start, stop)
+    def __init__(self, rows: Rows[Any], source: str, start: int, stop: int) -> None:
+        self.rows, self.source, self.places = rows, source, range(start, stop)
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.places)
 
     def __getitem__(self, index: Any) -> Any:
-        number = self.numbers[index]
+        place = self.places[index]
         try:
-            return self.rows[number]
+            return self.rows[place]
         except ValueError as error:
             raise DataError(str(error)) from error
+
+    def number(self, index: int) -> int:
+        return self.rows.number(self.places[index])
 
 
 def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:

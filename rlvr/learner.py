@@ -29,6 +29,8 @@ class Scorer(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    def train(self, mode: bool = True) -> None: ...
+
     def trainable(self) -> dict[str, nn.Parameter]: ...
 
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> Any: ...
@@ -100,7 +102,7 @@ class Learner(Generic[Model]):
         The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what it logs for
         each token, over the scored ones).
         """
-        self.policy.model.train()
+        self.policy.train()
         self.optimizer.zero_grad(set_to_none=True)
         device = self.policy.device
         totals: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
@@ -152,7 +154,7 @@ class Learner(Generic[Model]):
         They are the policy's now, or with `reference` those of the frozen reference policy.
         """
         policy = (self.reference or self.policy) if reference else self.policy
-        policy.model.eval()
+        policy.train(False)
         out = torch.zeros(batch.input_ids.shape)
         with policy.without_adapters() if reference else nullcontext():
             for piece in microbatches(batch.rows(rows), self.config.microbatch_tokens):

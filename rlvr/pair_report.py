@@ -3,7 +3,8 @@
 accuracy     share of comparisons whose better answer scores higher (a tie is half right)
 calibration  expected calibration error: how far sigmoid(score difference) is from how often it is right, in ten bins
              (Guo et al., 2017, arXiv:1706.04599)
-length       correlation of score differences with length differences, beside the same correlation of the labels
+length       correlation of who scores higher (+-1) with length differences, beside that of who is said to be better:
+             the sign alone, since a label has no size, and one that had would go with length more than labels can
 """
 
 import math
@@ -15,7 +16,7 @@ from torch import Tensor
 from rlvr.evaluate import Z95, Estimate, mean
 
 BINS = 10
-# A model whose scores go with length more than the labels do by this much, with certainty, is said to pay for length.
+# A model that prefers length more than the labels do by this much, with certainty, is said to pay for length.
 LENGTH_TOLERANCE = 0.1
 
 
@@ -68,8 +69,8 @@ def pair_report(
         mean(of_prompt, samples=1),
         float(-torch.nn.functional.logsigmoid(difference).mean()),
         _calibration_error(believed, right),
-        _correlation(difference, longer),
-        _correlation(torch.ones_like(difference), longer).mean,
+        _correlation(difference.sign(), longer, len(of_prompt)),
+        _correlation(torch.ones_like(difference), longer, len(of_prompt)).mean,
         len(difference),
     )
 
@@ -81,10 +82,13 @@ def _calibration_error(believed: Tensor, right: Tensor) -> float:
     return float(sum(gaps)) / len(believed)
 
 
-def _correlation(a: Tensor, b: Tensor) -> Estimate:
-    """Correlation of paired differences, which have no centre of their own: a . b / |a| |b|; Fisher's interval."""
+def _correlation(a: Tensor, b: Tensor, draws: int) -> Estimate:
+    """Correlation of paired differences, which have no centre of their own: a . b / |a| |b|; Fisher's interval.
+
+    `draws` are independent of each other.
+    """
     norms = float(a.norm() * b.norm())
     r = float(a @ b) / norms if norms else 0.0
     z = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, r)))
-    half = Z95 / math.sqrt(max(1, len(a) - 2))
+    half = Z95 / math.sqrt(max(1, draws - 2))
     return Estimate(r, math.tanh(z - half), math.tanh(z + half))

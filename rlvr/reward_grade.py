@@ -79,5 +79,5 @@ def load_reward_grade(config: LearnedRewardConfig, device: torch.device) -> Rewa
     where = torch.device(config.device) if config.device else device
     model = load_reward_model(ModelConfig(path=config.path, dtype=config.dtype), chat, where, seed=0, may_draw=False)
     model.model.requires_grad_(False)
-    model.model.eval()
+    model.train(False)
     return RewardModelGrade(model, chat, config.batch_tokens, config.cut_off_penalty)

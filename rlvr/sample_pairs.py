@@ -7,7 +7,8 @@ rejection sampling: those that are right (or, where rewards are learned, the bes
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rlvr.rollout import check_graders, collect
 from rlvr.seeds import derive
 from rlvr.types import Group, Rollout, Sampling
 
-# Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C.
+# Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C at most.
 CHUNK = 64
 
 
@@ -66,37 +67,34 @@ def sample_pairs(
     generator = make_generator(config, policy, chat)
     grade, _ = graders(config, device)
     s = config.sampling
-    pairs: list[dict[str, Any]] = []
-    demonstrations: list[dict[str, Any]] = []
+    pairs = demonstrations = 0
     rewards: list[float] = []
     try:
         asked = task.held_out(problems) if held_out else [task.problem(number) for number in range(problems)]
     except ValueError as error:
         raise DataError(str(error)) from error
-    for start in range(0, len(asked), CHUNK):
-        numbers = range(start, min(start + CHUNK, len(asked)))
-        chunk = asked[start : numbers.stop]
-        groups = collect(
-            chunk,
-            samples,
-            Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
-            [derive(config.seed, "pairs", number) for number in numbers],
-            generator,
-            chat,
-            grade,
-        )
-        check_graders(groups, config.verify.max_failed_share)
-        for number, group in zip(numbers, groups, strict=True):
-            rewards += group.rewards
-            found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
-            judge = random.Random(derive(config.seed, "noise", number))
-            pairs += [exchanged(pair) if judge.random() < noise else pair for pair in found]
-            demonstrations += demonstrations_of(group, per_problem)
-    write_rows(out, pairs)
-    if sft is not None:
-        write_rows(sft, demonstrations)
+    with growing(out) as write_pairs, growing(sft) if sft else nullcontext() as write_demonstrations:
+        for start in range(0, len(asked), CHUNK):
+            numbers = range(start, min(start + CHUNK, len(asked)))
+            groups = collect(
+                asked[start : numbers.stop],
+                samples,
+                Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+                [derive(config.seed, "pairs", number) for number in numbers],
+                generator,
+                chat,
+                grade,
+            )
+            check_graders(groups, config.verify.max_failed_share)
+            for number, group in zip(numbers, groups, strict=True):
+                rewards += group.rewards
+                found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
+                judge = random.Random(derive(config.seed, "noise", number))
+                pairs += write_pairs([exchanged(pair) if judge.random() < noise else pair for pair in found])
+                if write_demonstrations is not None:
+                    demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
-    return Found(len(asked), len(pairs), len(demonstrations) if sft is not None else 0, solved)
+    return Found(len(asked), pairs, demonstrations, solved)
 
 
 def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
@@ -141,8 +139,28 @@ def distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
     return list({rollout.text: rollout for rollout in reversed(rollouts) if rollout.text.strip()}.values())[::-1]
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+@contextmanager
+def growing(path: Path) -> Iterator[Callable[[Sequence[dict[str, Any]]], int]]:
+    """A .jsonl file that is there once it is whole. Gives a function that adds rows and says how many.
+
+    Until then they are in a `.partial` file beside it; where the end never comes (Ctrl-C), they stay there, and it is
+    said so.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    written = 0
+    with partial.open("w", encoding="utf-8") as file:
+
+        def add(rows: Sequence[dict[str, Any]]) -> int:
+            nonlocal written
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            file.flush()
+            written += len(rows)
+            return len(rows)
+
+        try:
+            yield add
+        except BaseException:
+            print(f"stopped before the end: {written} rows are in {partial}", flush=True)
+            raise
     partial.rename(path)

@@ -15,7 +15,7 @@ import torch
 
 from rlvr.batching import token_batch
 from rlvr.build import PolicyConfig, first_problems, pick_device, task_of
-from rlvr.config import LearnedRewardConfig
+from rlvr.config import GRPOConfig, LearnedRewardConfig
 from rlvr.config_file import load_config
 from rlvr.errors import DataError
 from rlvr.learner import Learner
@@ -141,9 +141,10 @@ def kl_curve(folder: Path, last_step: int, end: float) -> tuple[tuple[float, ...
 def final_kl(folder: Path, config: PolicyConfig, problems: dict[str, Problem], rows: Sequence[dict]) -> float:
     """KL(final policy || initial policy) in nats an answer, of completions that the final policy drew.
 
-    Not a number where the run began with a model from nothing, or has not ended.
+    Not a number where the initial policy is kept nowhere, or the run has not ended.
     """
-    if config.model.path is None or not (folder / "model").is_dir():
+    initial = initial_model(folder, config)
+    if initial is None or not (folder / "model").is_dir():
         return math.nan
     chat, device = load_chat(str(folder / "model")), pick_device(config.device)
     encoded = []
@@ -155,9 +156,17 @@ def final_kl(folder: Path, config: PolicyConfig, problems: dict[str, Problem], r
     prompts, answers = zip(*encoded, strict=True)
     batch = token_batch(prompts, answers, [[True] * len(ids) for ids in answers], range(len(answers)))
     totals = []
-    for path in (str(folder / "model"), config.model.path):
-        model = config.model.model_copy(update={"path": path, "lora": None})
+    for path in (str(folder / "model"), initial):
+        model = config.model.model_copy(update={"path": path, "scratch": None, "lora": None})
         policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
         learner = Learner(policy, config.optimizer, 1)
         totals.append(learner.frozen_logprobs(batch, torch.arange(len(batch))).sum())
     return float(totals[0] - totals[1]) / len(rows)
+
+
+def initial_model(folder: Path, config: PolicyConfig) -> str | None:
+    """Where the policy lies that the steps began with: what the cold start made, or `model.path`; `None` if nowhere."""
+    if not isinstance(config, GRPOConfig) or config.cold_start is None:
+        return config.model.path
+    made = folder / "cold_start" / "model"
+    return str(made) if made.is_dir() else None

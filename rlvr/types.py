@@ -84,8 +84,9 @@ class Batch:
     """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
 
     `group_index` and `policy_version`, the version of the weights that wrote a row, are `(B,)`. What a stage has not
-    filled yet is `None`. Of preferences: `ratings_B`, how good the data says each answer is beside the others of its
-    group; `ref_logprobs_B`, the reference's log-probability of the answer.
+    filled yet is `None`. Of preferences: `ranks_B`, 0 for the best answer of its group and equal for a tie;
+    `ratings_B`, the data's own numbers where it has them; `ref_logprobs_B`, the reference's log-probability of the
+    answer.
     """
 
     input_ids: Tensor
@@ -100,6 +101,7 @@ class Batch:
     values: Tensor | None = None
     returns: Tensor | None = None
     loss_weights: Tensor | None = None
+    ranks_B: Tensor | None = None
     ratings_B: Tensor | None = None
     ref_logprobs_B: Tensor | None = None
 

@@ -7,12 +7,12 @@
 Left out: bare text without a prompt, tool calls beside the content, images.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.table import (
     FieldError,
     Row,
+    Rows,
     Table,
     Text,
     check_answer,
@@ -32,7 +32,7 @@ class Conversation:
     completion: Text
 
 
-def read_conversations(source: str, split: str = "train", subset: str | None = None) -> Sequence[Conversation]:
+def read_conversations(source: str, split: str = "train", subset: str | None = None) -> Rows[Conversation]:
     """The conversations of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
     return Table(source, open_rows(source, split, subset), parse_conversation)
 

@@ -16,6 +16,7 @@ from typing import Any
 from tasks.table import (
     FieldError,
     Row,
+    Rows,
     Table,
     Text,
     check_answer,
@@ -49,16 +50,16 @@ class Judged:
     wanted: bool
 
 
-def read_preferences(source: str, split: str = "train", subset: str | None = None) -> Sequence[Preference]:
+def read_preferences(source: str, split: str = "train", subset: str | None = None) -> Rows[Preference]:
     """The comparisons of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
     return Table(source, open_rows(source, split, subset), parse_preference)
 
 
-def read_judged(source: str, split: str = "train", subset: str | None = None) -> Sequence[Judged]:
+def read_judged(source: str, split: str = "train", subset: str | None = None) -> Rows[Judged]:
     """Unpaired answers, like `read_preferences`. Pairs are two of them; each row of a file is read as one kind."""
     rows = open_rows(source, split, subset)
-    paired = "label" not in rows[0]
-    return Table(source, _Halves(rows) if paired else rows, parse_judged)
+    first = Table(source, rows, lambda row: row)[0]
+    return Table(source, rows, parse_judged) if "label" in first else Halves(Table(source, rows, parse_pair))
 
 
 def parse_preference(row: Row) -> Preference:
@@ -95,21 +96,29 @@ def parse_judged(row: Row) -> Judged:
     return Judged(prompt, answer, row["label"])
 
 
-class _Halves(Sequence[Row]):
-    """Pairs as unpaired rows: chosen and rejected in turn."""
+def parse_pair(row: Row) -> Preference:
+    """One row of a pair. Raises `FieldError`, for a longer ranking too."""
+    pair = parse_preference(row)
+    if len(pair.answers) != 2:
+        raise FieldError("completions", f"expected a pair, got a ranking of {len(pair.answers)}")
+    return pair
 
-    def __init__(self, pairs: Sequence[Row]) -> None:
-        self.pairs = pairs
+
+@dataclass(frozen=True)
+class Halves(Sequence[Judged]):
+    """Pairs as single answers: the better and the worse in turn, each with its pair's number in the source."""
+
+    pairs: Rows[Preference]
 
     def __len__(self) -> int:
         return 2 * len(self.pairs)
 
     def __getitem__(self, index: Any) -> Any:
-        pair = parse_preference(self.pairs[index // 2])
-        if len(pair.answers) != 2:
-            raise FieldError("completions", f"expected a pair, got a ranking of {len(pair.answers)}")
-        as_field = [text if isinstance(text, str) else list(text) for text in (pair.prompt, pair.answers[index % 2])]
-        return {"prompt": as_field[0], "completion": as_field[1], "label": index % 2 == 0}
+        pair = self.pairs[index // 2]
+        return Judged(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
+
+    def number(self, index: int) -> int:
+        return self.pairs.number(index // 2)
 
 
 def _ranking(row: Row) -> Preference:

@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tasks.problem import Message
 from tasks.rows import load_rows
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Row = Mapping[str, Any]
 # A prompt or an answer: plain text, or chat messages.
 Text = str | tuple[Message, ...]
@@ -46,6 +47,16 @@ class JsonLines(Sequence[Row]):
         return row
 
 
+class Rows(Protocol[T_co]):
+    """What a reader gives: the rows of a source in order. `number` is a row's there; in a .jsonl file, its line."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> T_co: ...
+
+    def number(self, index: int) -> int: ...
+
+
 @dataclass(frozen=True)
 class Table(Sequence[T], Generic[T]):
     """The rows of a source as what `parse` makes of them, each time they are asked for.
@@ -65,7 +76,10 @@ class Table(Sequence[T], Generic[T]):
         try:
             return self.parse(self.rows[index])
         except FieldError as error:
-            raise ValueError(f"{self.source!r}, row {index + 1}, {error}") from error
+            raise ValueError(f"{self.source!r}, row {self.number(index)}, {error}") from error
+
+    def number(self, index: int) -> int:
+        return index + 1
 
     def __iter__(self) -> Iterator[T]:
         return (self[index] for index in range(len(self)))

@@ -15,10 +15,13 @@ from torch.nn.functional import logsigmoid
 from rlvr.algorithms.advantage import group_sum
 
 
-def comparisons(ratings_B: Tensor, group_index: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows `(N,)` and `(N,)` of every pair of one group in which the first is rated higher. Ties are no pairs."""
+def comparisons(ranks_B: Tensor, group_index: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows `(N,)` and `(N,)` of every pair of one group in which the first ranks before the second (0 is the best).
+
+    Ties are no pairs.
+    """
     same = group_index.unsqueeze(1) == group_index.unsqueeze(0)
-    better, worse = (same & (ratings_B.unsqueeze(1) > ratings_B.unsqueeze(0))).nonzero(as_tuple=True)
+    better, worse = (same & (ranks_B.unsqueeze(1) < ranks_B.unsqueeze(0))).nonzero(as_tuple=True)
     return better, worse
 
 

@@ -49,6 +49,10 @@ class RewardModel:
         head: nn.Linear = getattr(self.model, HEAD)
         return head
 
+    def train(self, mode: bool = True) -> None:
+        """Turn on what only training does (dropout, recomputing in the backward pass), or off."""
+        self.model.train(mode)
+
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that training changes, by name: all of them, or the adapters and the head."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -74,6 +78,7 @@ class RewardModel:
         """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
         from safetensors.torch import save_file
 
+        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names that one
         self.model.config.save_pretrained(folder)
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -88,6 +93,9 @@ class ValueHead:
         self.linear = nn.Linear(hidden_size, 1, device=device)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+
+    def train(self, mode: bool = True) -> None:
+        self.linear.train(mode)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         return dict(self.linear.named_parameters())
@@ -140,12 +148,12 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"model.path {config.path!r} cannot be loaded as a reward model: {error}") from error
+        raise ModelError(f"{config.path!r} cannot be loaded as a reward model: {error}") from error
     finally:
         set_verbosity(told)
     missing = set(found["missing_keys"])
     if missing - {f"{HEAD}.weight"}:
-        raise ModelError(f"model.path {config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
+        raise ModelError(f"{config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
     if missing and not may_draw:
         raise ModelError(
             f"{config.path!r} holds a language model without a head that scores; expected what trainer: reward_model "

@@ -29,7 +29,7 @@ from rlvr.seeds import derive
 HUB_SECONDS = 5.0
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, key: str = "model.path") -> None:
     """Refuse a folder that is not there, and a hub model that lies in no cache while the hub does not answer.
 
     Raises `ModelError`. transformers would take the folder for a hub id and ask for it again and again.
@@ -39,21 +39,21 @@ def check_path(path: str) -> None:
     expected = "expected a folder in Hugging Face format, such as runs/quickstart/model, or a hub id with one slash"
     parent = Path(path).parent
     if path.startswith((".", "/", "~")) or path.count("/") > 1 or (parent != Path(".") and parent.is_dir()):
-        raise ModelError(f"model.path {path!r}: there is no such folder; {expected}")
+        raise ModelError(f"{key} {path!r}: there is no such folder; {expected}")
     try:
         if isinstance(try_to_load_from_cache(path, "config.json"), str):
             return
         get_session().head(hf_hub_url(path, "config.json"), timeout=HUB_SECONDS)
     except HFValidationError as error:
-        raise ModelError(f"model.path {path!r}: there is no such folder, and it is no hub id; {expected}") from error
+        raise ModelError(f"{key} {path!r}: there is no such folder, and it is no hub id; {expected}") from error
     except Exception as error:  # of whatever HTTP library the hub's client uses
         raise ModelError(
-            f"model.path {path!r}: there is no such folder, the hub's cache does not hold it, and the hub cannot be "
+            f"{key} {path!r}: there is no such folder, the hub's cache does not hold it, and the hub cannot be "
             f"reached ({error}); {expected}"
         ) from error
 
 
-def check_attention(name: str) -> None:
+def check_attention(name: str, key: str = "model.attention") -> None:
     """Have transformers say, with a model of a few weights, whether it can use this attention here."""
     tiny = Qwen3Config(
         vocab_size=8,
@@ -68,7 +68,7 @@ def check_attention(name: str) -> None:
         AutoModelForCausalLM.from_config(tiny, attn_implementation=name)
     except (ImportError, ValueError) as error:
         raise ModelError(
-            f"model.attention: got {name!r}, expected sdpa, eager, or another one that transformers can use here: "
+            f"{key}: got {name!r}, expected sdpa, eager, or another one that transformers can use here: "
             f"{one_line(error)}"
         ) from error
 

@@ -33,6 +33,8 @@ class Critic(Protocol):
         """Values `(N,)`, float32, at the tokens in `where` `(B, T)`; the policy's states there are `(N, H)`."""
         ...
 
+    def train(self, mode: bool = True) -> None: ...
+
     def trainable(self) -> dict[str, torch.nn.Parameter]: ...
 
 
@@ -40,6 +42,7 @@ class Policy:
     """A causal language model, perhaps with LoRA adapters, that scores completions.
 
     `model` is the transformers model itself (with adapters injected where `adapters` is a peft model around it).
+    `temperature` divides the logits: what is scored was drawn at it, or it is 1.
     `autocast` is the dtype of matrix products, or `None` for the weights' own; `compile` runs torch.compile on scoring;
     `packing` computes rows without padding between them, and a prompt that several rows of a group share once.
     """
@@ -66,6 +69,12 @@ class Policy:
     def device(self) -> torch.device:
         return self.model.device
 
+    def train(self, mode: bool = True) -> None:
+        """Turn on what only training does (dropout, recomputing in the backward pass), or off; the critic's too."""
+        self.model.train(mode)
+        if self.critic is not None:
+            self.critic.train(mode)
+
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """The parameters that training changes, by name: all of them, or the adapters; and those of a critic."""
         own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -74,7 +83,7 @@ class Policy:
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> TokenScores:
         """Score each token in the completion mask given all tokens before it.
 
-        Entry `[b, t]` speaks of `input_ids[b, t]`, at the sampling temperature. The LM head runs on those tokens only.
+        Entry `[b, t]` speaks of `input_ids[b, t]`, at the policy's temperature. The LM head runs on those tokens only.
         """
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             scored = batch.completion_mask[:, 1:]  # token t is predicted by the state at t - 1

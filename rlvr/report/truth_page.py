@@ -149,11 +149,12 @@ def charts(runs: Sequence[JudgedRun]) -> list[Chart]:
         )
         for name, title, note, of in judged
     ]
-    kl = [
-        Line(run.name, place, run.kl_steps, run.kl, run.kl, run.kl)
-        for place, run in enumerate(runs)
-        if len(run.kl) > 1 and all(map(math.isfinite, run.kl))
-    ]
+    kl = []
+    for place, run in enumerate(runs):
+        known = [(step, value) for step, value in zip(run.kl_steps, run.kl, strict=True) if math.isfinite(value)]
+        if len(known) > 1:  # more than the start, where it is 0
+            x, y = zip(*known, strict=True)
+            kl.append(Line(run.name, place, x, y, y, y))
     note = "Nats an answer: each step's own estimate, and at the end of a run that logs none."
     return found + (
         [Chart("kl", "KL from the start", note, "training step", "nats", False, tuple(kl), False)] if kl else []

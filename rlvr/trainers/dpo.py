@@ -8,10 +8,14 @@ training starts from: its log-probabilities are computed once, before the first 
 that no second model is ever in memory.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -28,6 +32,7 @@ from rlvr.config import DPOConfig
 from rlvr.errors import CheckpointError
 from rlvr.examples import Answers, answer_batch, load_examples, mismatched, reader_of
 from rlvr.learner import Learner
+from rlvr.models.checkpoint import checkpoints
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
 from rlvr.types import Batch
@@ -46,16 +51,22 @@ def train(config: DPOConfig) -> Run:
     unpaired = config.loss in UNPAIRED_LOSSES
     parts = {"train": examples.train, "held_out": examples.held_out}
     if unpaired:
-        parts["mismatched"] = mismatched(examples.train, run.chat.context)
+        parts |= {f"{name}_mismatched": mismatched(rows, run.chat.context) for name, rows in parts.items() if rows}
     reference = reference_logprobs(run, parts)
 
     def batch_of(part: str, rows: Sequence[int]) -> Batch:
         batch = answer_batch([parts[part][row] for row in rows])
         return replace(batch, ref_logprobs_B=torch.cat([reference[part][row] for row in rows]))
 
+    def loss_of(part: str, rows: Sequence[int], batch: Batch) -> "PairLoss | AnswerLoss":
+        if not unpaired:
+            return PairLoss(batch, config)
+        return AnswerLoss(batch, config, policy_kl(run.learner, batch_of(f"{part}_mismatched", rows)))
+
     def measure() -> dict[str, float]:
-        batch = batch_of("held_out", range(len(examples.held_out)))
-        loss = AnswerLoss(batch, config, torch.zeros(())) if unpaired else PairLoss(batch, config)
+        rows = range(len(examples.held_out))
+        batch = batch_of("held_out", rows)
+        loss = loss_of("held_out", rows, batch)
         logprobs = run.learner.frozen_logprobs(batch, torch.arange(len(batch)))
         value, stats = loss(batch, TokenScores(logprobs, torch.zeros_like(logprobs)))
         return {"held_out/loss": float(value)} | {f"held_out/{k}": float(v.mean()) for k, v in stats.items()}
@@ -66,11 +77,8 @@ def train(config: DPOConfig) -> Run:
             rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
             batch = batch_of("train", rows)
             with run.clock("learn"):
-                if unpaired:
-                    loss = AnswerLoss(batch, config, policy_kl(run.learner, batch_of("mismatched", rows)))
-                    metrics = run.learner.update(batch, loss).metrics
-                else:
-                    metrics = run.learner.update(batch, PairLoss(batch, config), whole_groups=True).metrics
+                loss = loss_of("train", rows, batch)
+                metrics = run.learner.update(batch, loss, whole_groups=not unpaired).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run
@@ -80,15 +88,15 @@ class PairLoss:
     """The loss of a microbatch of comparisons. The step's prompts are counted once, before it is split."""
 
     def __init__(self, batch: Batch, config: DPOConfig) -> None:
-        assert batch.ratings_B is not None
-        better, _ = comparisons(batch.ratings_B, batch.group_index)
+        assert batch.ranks_B is not None
+        better, _ = comparisons(batch.ranks_B, batch.group_index)
         self.prompts = len(batch.group_index[better].unique())
         self.loss = pick(PAIR_LOSSES, config.loss, "loss")
         self.beta, self.label_smoothing = config.beta, config.label_smoothing
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.ratings_B is not None
-        better, worse = comparisons(batch.ratings_B, batch.group_index)
+        assert batch.ranks_B is not None
+        better, worse = comparisons(batch.ranks_B, batch.group_index)
         log_ratio_B = log_ratio(batch, scores)
         mean_B = log_ratio_B / batch.completion_mask.sum(-1)
         per_pair = self.loss(
@@ -114,8 +122,8 @@ class AnswerLoss:
         self.wanted_weight, self.unwanted_weight = config.wanted_weight, config.unwanted_weight
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.ratings_B is not None
-        wanted = batch.ratings_B == 0  # the best rank
+        assert batch.ranks_B is not None
+        wanted = batch.ranks_B == 0
         log_ratio_B = log_ratio(batch, scores)
         kl = self.kl.to(log_ratio_B.device)
         per_answer = self.loss(log_ratio_B, wanted, kl, self.beta)
@@ -138,28 +146,48 @@ def policy_kl(learner: Learner, batch: Batch) -> Tensor:
     return kl_estimate(log_ratio(batch, TokenScores(logprobs, torch.zeros_like(logprobs))))
 
 
-def reference_logprobs(run: Run, parts: dict[str, Sequence[Answers]]) -> dict[str, list[Tensor]]:
+def reference_logprobs(run: Run, parts: Mapping[str, Sequence[Answers]]) -> dict[str, list[Tensor]]:
     """The reference's log-probability of every answer of every row, `(answers,)`: from the run folder, or computed.
 
-    The policy is still the reference when this is called, and the file is there before the first step is taken.
+    The policy is still the reference when this is called, and the file is there before the first step is taken. Of
+    other rows than these the file is no use: before the first checkpoint it is made anew. After it the steps so far
+    were on other data, and a run on both is nobody's configuration. Raises `CheckpointError`.
     """
-    path = run.folder / REFERENCE
-    if not path.exists():
+    path, digest = run.folder / REFERENCE, digest_of(parts)
+    if _rows_in(path) != digest:
+        if checkpoints(run.folder / "checkpoints"):
+            raise CheckpointError(
+                f"{path} holds the reference's log-probabilities of other rows than data.train and data.test hold now: "
+                "the data has changed since this run began. Choose another folder, out=runs/NAME"
+            )
         flat = {name: _flat_logprobs(run.learner, rows) for name, rows in parts.items() if rows}
         partial = path.with_suffix(".partial")
-        save_file(flat, partial)
+        save_file(flat, partial, metadata={"rows": digest})
         partial.rename(path)
     found = load_file(path)
-    out = {}
+    return {
+        name: list(found[name].split([len(row.answer_ids) for row in rows])) if rows else []
+        for name, rows in parts.items()
+    }
+
+
+def digest_of(parts: Mapping[str, Sequence[Answers]]) -> str:
+    """SHA-256 of all that a row's log-probabilities depend on but the model: its tokens, and which of them count."""
+    digest = sha256()
     for name, rows in parts.items():
-        sizes = [len(row.answer_ids) for row in rows]
-        if rows and len(found[name]) != sum(sizes):
-            raise CheckpointError(
-                f"{path} holds {len(found[name])} log-probabilities of {name} rows, expected {sum(sizes)}: the data "
-                "has changed since. Choose another folder, out=runs/NAME"
-            )
-        out[name] = list(found[name].split(sizes)) if rows else []
-    return out
+        digest.update(f"{name} {len(rows)};".encode())
+        for row in rows:
+            for ids in (row.prompt_ids, *row.answer_ids, *row.learned):
+                digest.update(f"{len(ids)};".encode() + array("i", ids).tobytes())
+    return digest.hexdigest()
+
+
+def _rows_in(path: Path) -> str | None:
+    """The digest of the rows that a file of log-probabilities was made of; `None` where there is no file."""
+    if not path.exists():
+        return None
+    with safe_open(path, "pt") as file:
+        return (file.metadata() or {}).get("rows")
 
 
 def _flat_logprobs(learner: Learner, rows: Sequence[Answers]) -> Tensor:

@@ -130,7 +130,7 @@ def snapshot(learner: Learner, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     One forward pass says all three.
     """
     policy = learner.policy
-    policy.model.eval()
+    policy.train(False)
     longer = one_longer(batch)
     logprobs, values = (torch.zeros(longer.input_ids.shape) for _ in range(2))
     for rows in microbatches(longer, learner.config.microbatch_tokens):

@@ -31,14 +31,14 @@ def train(config: RewardModelConfig) -> Run:
     run = open_reward_run(config)
     examples = load_examples(config.data, read_preferences, run.chat)
     if config.margin:
-        check_ratings(examples, config.data.train)
+        check_ratings(examples.train, config.data.train)
     print(f"reward_model: {examples}", flush=True)
     if examples.held_out:
         run.measure = lambda: measure(run, examples)
     with run:
         for step in run.steps():
             rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
-            batch = answer_batch([examples.train[row] for row in rows], rated=config.margin)
+            batch = answer_batch([examples.train[row] for row in rows])
             with run.clock("learn"):
                 metrics = run.learner.update(batch, ComparisonLoss(batch, config), whole_groups=True).metrics
             run.finish_step(step, metrics)
@@ -49,15 +49,18 @@ class ComparisonLoss:
     """The loss of a microbatch of a step. The step's prompts are counted once, before it is split."""
 
     def __init__(self, batch: Batch, config: RewardModelConfig) -> None:
-        assert batch.ratings_B is not None
-        better, _ = comparisons(batch.ratings_B, batch.group_index)
+        assert batch.ranks_B is not None
+        better, _ = comparisons(batch.ranks_B, batch.group_index)
         self.prompts = len(batch.group_index[better].unique())
         self.margin, self.centre_coef = config.margin, config.centre_coef
 
     def __call__(self, batch: Batch, scores_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        assert batch.ratings_B is not None
-        better, worse = comparisons(batch.ratings_B, batch.group_index)
-        margin = batch.ratings_B[better] - batch.ratings_B[worse] if self.margin else 0.0
+        assert batch.ranks_B is not None
+        better, worse = comparisons(batch.ranks_B, batch.group_index)
+        margin: Tensor | float = 0.0
+        if self.margin:
+            assert batch.ratings_B is not None
+            margin = batch.ratings_B[better] - batch.ratings_B[worse]
         per_pair = bradley_terry(scores_B[better], scores_B[worse], margin)
         if self.centre_coef:
             per_pair = per_pair + self.centre_coef * centring(scores_B[better], scores_B[worse])
@@ -78,21 +81,23 @@ def measure(run: Run, examples: Examples) -> dict[str, float]:
 def report_on(model: RewardModel, examples: Sequence[Answers], max_tokens: int) -> PairReport:
     """What a reward model makes of some comparisons."""
     batch = answer_batch(examples)
-    assert batch.ratings_B is not None
-    model.model.eval()
+    assert batch.ranks_B is not None
+    model.train(False)
     scores_B = torch.zeros(len(batch))
     for rows in microbatches(batch, max_tokens):
         scores_B[rows] = model.scores(batch.rows(rows).to(model.device)).cpu()
-    better, worse = comparisons(batch.ratings_B, batch.group_index)
+    better, worse = comparisons(batch.ranks_B, batch.group_index)
     lengths_B = batch.completion_mask.sum(-1)
     return pair_report(
         scores_B[better], scores_B[worse], lengths_B[better], lengths_B[worse], batch.group_index[better]
     )
 
 
-def check_ratings(examples: Examples, source: str) -> None:
-    """Refuse rows without ratings, or whose ratings contradict their order. Raises `DataError`."""
-    for example in [*examples.train, *examples.held_out]:
+def check_ratings(examples: Sequence[Answers], source: str) -> None:
+    """Refuse rows to train on without ratings, or whose ratings contradict their order; held-out rows need none, as
+    they are measured by rank. Raises `DataError`.
+    """
+    for example in examples:
         ratings = example.ratings
         if ratings is None or any(a < b for a, b in pairwise(ratings)):
             found = "has none" if ratings is None else f"rates a worse answer higher: {ratings}"

@@ -57,7 +57,7 @@ def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Bat
 
 def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConfig) -> tuple[Trial, float]:
     """Take the step, if there is one. Returns what came of it (share 0: none was taken), and the gradient's norm."""
-    policy.model.eval()
+    policy.train(False)
     parameters = [p for p in policy.model.parameters() if p.requires_grad]
     tokens = sum(int(piece.completion_mask.sum()) for piece in pieces)
     with sdpa_kernel(SDPBackend.MATH):  # the only attention whose gradient has a gradient

@@ -13,7 +13,8 @@ from rlvr.trainers import run_trainer
 from rlvr.truth import write_page
 
 RECIPES = Path("configs/rlhf_quickstart")
-TINY = "{hidden_size: 32, layers: 1, heads: 2, kv_heads: 2, intermediate_size: 64, max_length: 96}"
+# Long enough for 50 tokens that are bytes of no text, each of which reads as a sign of three bytes.
+TINY = "{hidden_size: 32, layers: 1, heads: 2, kv_heads: 2, intermediate_size: 64, max_length: 192}"
 LITTLE = {
     "sft": [f"model.scratch={TINY}", "steps=60", "rows_per_step=32", "eval.problems=0", "optimizer.lr=1e-2"],
     "reward_model": ["steps=3", "rows_per_step=8"],

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.config import ModelConfig
+from rlvr.config import AnyConfig, GRPOConfig, ModelConfig
 from rlvr.config_file import load_config
 from rlvr.errors import ConfigError
 from rlvr.models.chat import Chat
@@ -16,6 +16,7 @@ from tasks.data_check import check_data
 from tasks.preferences import read_preferences
 from tasks.registry import make_task
 from tests.conftest import TINY
+from tests.rlvr import scripts
 from verifiers import Verdict
 
 
@@ -66,7 +67,8 @@ def test_demonstrations_are_right_ones_or_the_best_of_a_learned_judge() -> None:
     assert len(demonstrations_of(Group(found.problem, (scored,)), 4)) == 1
 
 
-def test_the_files_are_read_by_the_trainers(chat: Chat, tmp_path: Path) -> None:
+def scripted(chat: Chat, tmp_path: Path) -> AnyConfig:
+    """A recipe whose completions are written by `scripts.half_right`."""
     (tmp_path / "tiny").mkdir()
     save_model(
         load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, tmp_path / "tiny"
@@ -75,7 +77,12 @@ def test_the_files_are_read_by_the_trainers(chat: Chat, tmp_path: Path) -> None:
         f"model.path={tmp_path / 'tiny'}", "model.scratch=null", "cold_start=null",
         "engine={name: scripted, script: 'tests.rlvr.scripts:half_right'}", "verify.verifier=tests.rlvr.scripts:coin",
     ]  # fmt: skip
-    config = load_config("configs/quickstart.yaml", overrides)
+    return load_config("configs/quickstart.yaml", overrides)
+
+
+def test_the_files_are_read_by_the_trainers(chat: Chat, tmp_path: Path) -> None:
+    config = scripted(chat, tmp_path)
+    assert isinstance(config, GRPOConfig)
     out, sft = tmp_path / "new" / "pairs.jsonl", tmp_path / "new" / "sft.jsonl"
     found = sample_pairs(config, out, sft, problems=20, samples=4, per_problem=1)
     pairs = read_preferences(str(out))
@@ -100,3 +107,33 @@ def test_the_files_are_read_by_the_trainers(chat: Chat, tmp_path: Path) -> None:
     assert {pair.prompt[0]["content"] for pair in read_preferences(str(noisy))} <= asked  # type: ignore[index,typeddict-item]
     with pytest.raises(ConfigError, match=r"model.scratch is not trained"):
         sample_pairs(load_config("configs/quickstart.yaml"), out, None, 1, 2, 1)
+
+
+def test_ctrl_c_keeps_what_was_found_and_says_where(
+    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = scripted(chat, tmp_path)
+    whole, out, sft = tmp_path / "whole.jsonl", tmp_path / "pairs.jsonl", tmp_path / "sft.jsonl"
+    sample_pairs(config, whole, None, problems=20, samples=4, per_problem=1)
+    monkeypatch.setattr("rlvr.sample_pairs.CHUNK", 8)
+    asked = []
+
+    def until_interrupted(prompt: str, seed: int, number: int) -> str:
+        asked.append(prompt)
+        if len(asked) > 18 * 4:  # in the third chunk
+            raise KeyboardInterrupt
+        return half_right(prompt, seed, number)
+
+    half_right = scripts.half_right
+    monkeypatch.setattr(scripts, "half_right", until_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample_pairs(config, out, sft, problems=20, samples=4, per_problem=1)
+    assert not out.exists()
+    assert not sft.exists()
+    kept = (tmp_path / "pairs.jsonl.partial").read_text()
+    assert whole.read_text().startswith(kept)
+    assert 5 < len(kept.splitlines()) <= 16
+    assert len((tmp_path / "sft.jsonl.partial").read_text().splitlines()) > 5
+    said = capsys.readouterr().out
+    assert f"stopped before the end: {len(kept.splitlines())} rows are in {out}.partial" in said
+    assert f"{sft}.partial" in said

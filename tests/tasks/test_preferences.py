@@ -157,6 +157,21 @@ def test_a_broken_row_names_file_row_and_field(tmp_path: Path) -> None:
         rows[2]
 
 
+def test_a_pair_that_is_taken_apart_is_named_by_its_own_row(tmp_path: Path) -> None:
+    good = {"prompt": "Q:", "chosen": " a", "rejected": " b"}
+    ranking = {"prompt": "Q:", "completions": [" a", " b", " c"]}
+    rows = read_judged(write(tmp_path / "pairs.jsonl", good, good, good, good | {"rejected": None}, "{", ranking))
+    assert [rows.number(index) for index in range(6)] == [1, 1, 2, 2, 3, 3]
+    with pytest.raises(ValueError, match=r"pairs.jsonl', row 4, field 'rejected': is missing"):
+        rows[7]
+    with pytest.raises(ValueError, match=r"pairs.jsonl', row 5, field '\(the whole line\)': not JSON"):
+        rows[8]
+    with pytest.raises(ValueError, match=r"pairs.jsonl', row 6, field 'completions': expected a pair, got a ranking"):
+        rows[10]
+    with pytest.raises(ValueError, match=r"broken.jsonl', row 1, field '\(the whole line\)': not JSON"):
+        read_judged(write(tmp_path / "broken.jsonl", "{", good))
+
+
 def test_parquet_and_jsonl_hold_the_same(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet

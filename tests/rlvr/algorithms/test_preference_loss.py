@@ -96,9 +96,9 @@ def test_the_kl_estimate_is_never_negative_and_carries_no_gradient() -> None:
 
 
 def test_a_ranking_of_four_is_six_comparisons_that_weigh_as_much_as_one_pair() -> None:
-    ratings = tensor([3.0, 2.0, 1.0, 0.0, 1.0, 0.0])
+    ranks = tensor([0, 1, 2, 3, 0, 1])
     group = tensor([0, 0, 0, 0, 1, 1])
-    better, worse = comparisons(ratings, group)
+    better, worse = comparisons(ranks, group)
     assert sorted(zip(better.tolist(), worse.tolist(), strict=True)) == [
         (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3), (4, 5),
     ]  # fmt: skip
@@ -107,8 +107,8 @@ def test_a_ranking_of_four_is_six_comparisons_that_weigh_as_much_as_one_pair() -
 
 
 def test_ties_are_no_comparisons_and_the_order_of_rows_does_not_matter() -> None:
-    better, worse = comparisons(tensor([0.0, 1.0, 1.0]), tensor([7, 7, 7]))
+    better, worse = comparisons(tensor([1, 0, 0]), tensor([7, 7, 7]))
     assert list(zip(better.tolist(), worse.tolist(), strict=True)) == [(1, 0), (2, 0)]
-    better, _ = comparisons(tensor([1.0, 1.0]), tensor([0, 0]))
+    better, _ = comparisons(tensor([0, 0]), tensor([0, 0]))
     assert len(better) == 0
     assert torch.isfinite(comparison_weights(better, tensor([0, 0]), groups=0)).all()

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import numpy
 import pytest
 
@@ -67,6 +70,15 @@ def test_the_page_says_it_in_words_and_quotes_what_models_wrote() -> None:
     assert "<b>0</b>" not in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_an_end_that_is_not_known_leaves_the_rest_of_the_kl() -> None:
+    known = run(path(0.4, 0.8), path(0, 1))
+    unfinished = replace(known, kl_steps=(0.0, 5.0, 10.0), kl=(0.0, 1.5, math.nan))
+    kl = charts([unfinished])[2]
+    assert (kl.lines[0].x, kl.lines[0].y) == ((0.0, 5.0), (0.0, 1.5))
+    assert "nats" not in headline(unfinished)
+    assert [chart.name for chart in charts([replace(known, kl=(0.0, math.nan))])] == ["score", "truth"]
 
 
 def test_bands_are_95_percent_over_problems() -> None:

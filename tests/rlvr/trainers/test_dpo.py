@@ -1,22 +1,27 @@
 import json
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from rlvr.config import DPOConfig
+from rlvr.build import open_run
+from rlvr.config import DataConfig, DPOConfig
 from rlvr.config_file import load_config
-from rlvr.errors import CheckpointError, ConfigError
-from rlvr.examples import Answers, mismatched
+from rlvr.errors import CheckpointError, ConfigError, DataError
+from rlvr.examples import Answers, answer_batch, load_examples, mismatched
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
 from rlvr.models.chat import Chat
 from rlvr.models.load import save_model
 from rlvr.models.policy import Policy
 from rlvr.trainers import dpo
-from tests.rlvr.trainers.rows import SCRATCH, polite_pairs, recipe, write
+from tasks.preferences import read_judged
+from tests.rlvr.trainers.rows import SCRATCH, assistant, polite_pairs, recipe, user, write
 
 
 def settings(tmp_path: Path, name: str = "dpo", rows: int = 80, **keys: Any) -> DPOConfig:
@@ -64,8 +69,6 @@ def test_microbatches_and_packing_change_no_step(tmp_path: Path, loss: str) -> N
 def test_the_reference_is_computed_once_and_kept_for_a_run_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     config = settings(tmp_path, steps=4, checkpoint="{every: 2}", eval="{at_start: false, at_end: false}")
     whole = dpo.train(config)
     weights = {name: p.clone() for name, p in whole.learner.policy.trainable().items()}
@@ -76,12 +79,40 @@ def test_the_reference_is_computed_once_and_kept_for_a_run_that_goes_on(
     assert all((again.learner.policy.trainable()[name] == weight).all() for name, weight in weights.items())
 
 
-def test_data_that_changed_under_a_run_is_refused(tmp_path: Path) -> None:
+def test_data_that_changed_under_a_run_is_refused_though_it_is_as_long_as_before(tmp_path: Path) -> None:
     config = settings(tmp_path, steps=4, checkpoint="{every: 2}")
     dpo.train(config)
-    write(tmp_path / "pairs.jsonl", polite_pairs(82))
-    with pytest.raises(CheckpointError, match="the data has changed since"):
+    write(tmp_path / "pairs.jsonl", polite_pairs(80, seed=1))
+    with pytest.raises(CheckpointError, match="the data has changed since this run began"):
         dpo.train(config)
+
+
+def test_before_the_first_checkpoint_the_reference_of_other_data_is_computed_anew(tmp_path: Path) -> None:
+    keys = {"steps": 1, "eval": "{at_start: false, at_end: false}"}
+    run = dpo.train(settings(tmp_path, **keys))
+    first = load_file(run.folder / dpo.REFERENCE)["train"]
+    shutil.rmtree(run.folder / "checkpoints")
+    shutil.rmtree(run.folder / "model")
+    path = write(tmp_path / "pairs.jsonl", polite_pairs(80, seed=1))
+    dpo.train(load_config(recipe(tmp_path / "dpo.yaml", "dpo", **keys, rows_per_step=16, out=tmp_path / "dpo",
+                                 data=f"{{train: {path}, held_out_rows: 20}}")))  # fmt: skip
+    again = load_file(run.folder / dpo.REFERENCE)["train"]
+    assert (first != again).any()
+    assert steps(run.folder)[-1]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_the_digest_tells_apart_what_log_probabilities_depend_on() -> None:
+    row = Answers(1, [5, 6], ([7, 8], [9]), ([1, 1], [1]))
+    others = [
+        replace(row, prompt_ids=[5, 5]),
+        replace(row, answer_ids=([7, 9], [9])),
+        replace(row, answer_ids=([7], [8, 9]), learned=([1], [1, 1])),
+        replace(row, learned=([0, 1], [1])),
+    ]
+    digests = [dpo.digest_of({"train": [one]}) for one in (row, *others)]
+    assert len(set(digests)) == 5
+    assert dpo.digest_of({"train": [replace(row, ranks=(0, 1))]}) == digests[0]
+    assert dpo.digest_of({"held_out": [row]}) != digests[0]
 
 
 def test_with_adapters_the_base_model_is_the_reference(tmp_path: Path, chat: Chat, policy: Policy) -> None:
@@ -117,9 +148,62 @@ def test_a_mismatched_answer_is_that_of_the_row_before_and_ends_where_the_contex
     assert [len(row.learned[0]) for row in found] == [4, 3, 2]
 
 
+def test_a_mismatched_answer_is_never_one_to_the_same_prompt() -> None:
+    prompts = [1, 1, 1, 2, 2, 3, 1]  # of pairs taken apart, and of a prompt that is asked again
+    rows = [Answers(n, [prompt], ([10 + n],), ([1],)) for n, prompt in enumerate(prompts)]
+    assert [row.answer_ids[0][0] - 10 for row in mismatched(rows, context=9)] == [5, 5, 5, 2, 2, 4, 5]
+    with pytest.raises(DataError, match="expected two prompts or more, got one in all of rows 0 to 2"):
+        mismatched(rows[:3], context=9)
+
+
+def test_the_kl_of_kto_on_pairs_is_measured_on_answers_to_other_prompts(tmp_path: Path) -> None:
+    config = settings(tmp_path, loss="kto", steps=1)
+    sides = (("chosen", "yes"), ("rejected", "no"))
+    pairs = [{side: [assistant(f"{said} {n}")] for side, said in sides} for n in range(40)]
+    write(tmp_path / "pairs.jsonl", [pair | {"prompt": [user(f"say {n}")]} for n, pair in enumerate(pairs)])
+    run = open_run(config)
+    rows = load_examples(config.data, read_judged, run.chat).train
+    assert len(rows) == 60
+    asked = {tuple(row.answer_ids[0]): tuple(row.prompt_ids) for row in rows}
+    found = mismatched(rows, run.chat.context)
+    assert all(asked[tuple(row.answer_ids[0])] != tuple(row.prompt_ids) for row in found)
+
+
+def test_held_out_figures_of_kto_are_beside_the_kl_of_held_out_prompts(tmp_path: Path) -> None:
+    config = settings(tmp_path, loss="kto", steps=15, optimizer="{lr: 2.0e-3}", unwanted_weight=0.01)
+    run = dpo.train(config)
+    last = read_metrics(run.folder / "metrics.jsonl")[-1]
+    examples = load_examples(config.data, read_judged, run.chat)
+    others = answer_batch(mismatched(examples.held_out, run.chat.context))
+    reference = load_file(run.folder / dpo.REFERENCE)["held_out_mismatched"]
+    logprobs = run.learner.frozen_logprobs(others, torch.arange(len(others))).sum(-1)
+    kl = float((logprobs - reference).mean())
+    assert kl > 0.1
+    assert last["held_out/kl"] == pytest.approx(kl, rel=1e-3)
+
+
+def test_an_answer_of_a_pair_is_named_by_the_pairs_row(tmp_path: Path, chat: Chat) -> None:
+    pairs = polite_pairs(4)
+    path = write(tmp_path / "pairs.jsonl", pairs)
+    config = DataConfig(train=path, held_out_rows=3)
+    examples = load_examples(config, read_judged, chat)
+    assert [row.row for row in (*examples.train, *examples.held_out)] == [1, 1, 2, 2, 3, 3, 4, 4]
+    write(tmp_path / "pairs.jsonl", [*pairs[:3], pairs[3] | {"rejected": [assistant("")]}])
+    with pytest.raises(DataError, match=r"pairs.jsonl', row 4, field 'rejected\[0\].content': is empty"):
+        load_examples(config, read_judged, chat)
+
+
 def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"loss: got 'sigmoyd', .*did you mean 'sigmoid'"):
         dpo.train(settings(tmp_path, loss="sigmoyd"))
+
+
+def test_the_temperature_of_sampling_changes_no_loss(tmp_path: Path) -> None:
+    found = [
+        [row["loss"] for row in steps(dpo.train(settings(tmp_path, name, steps=3, sampling=sampling)).folder)]
+        for name, sampling in (("warm", "{temperature: 1}"), ("cold", "{temperature: 0.3}"))
+    ]
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
 
 
 def test_implicit_rewards_start_at_zero_and_part(tmp_path: Path) -> None:

@@ -69,6 +69,15 @@ def test_it_learns_what_is_rewarded(tmp_path: Path, cold_started: Path, override
     assert sum(rewards[-3:]) / 3 > 0.9
 
 
+def test_what_is_drawn_at_a_temperature_is_scored_at_it(tmp_path: Path) -> None:
+    changes = ["steps=1", "cold_start={steps: 1}", "sampling.temperature=0.5", "objective=grpo"]
+    run = grpo.train(load_config("configs/quickstart.yaml", [f"out={tmp_path}", *TOY, *changes]))
+    assert run.learner.policy.temperature == 0.5
+    assert run.learner.reference is not None
+    assert run.learner.reference.temperature == 0.5
+    assert read_metrics(tmp_path / "metrics.jsonl")[-1]["rollout_gap"] < 1e-4
+
+
 def group(*rewards: float, number: int = 0) -> Group:
     torch.manual_seed(number)
     rollouts = []

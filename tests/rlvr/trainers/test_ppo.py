@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from rlvr.config import ModelConfig, PPOConfig
 from rlvr.config_file import load_config
-from rlvr.errors import ConfigError
+from rlvr.errors import ConfigError, ModelError
 from rlvr.learner import Learner
 from rlvr.metrics import read_metrics
 from rlvr.models.chat import Chat
@@ -242,6 +242,27 @@ def test_a_reward_model_can_be_judge_and_critic(tiny: Path, chat: Chat) -> None:
 
     loaded = dict(AutoModelForCausalLM.from_pretrained(run.model_folder).named_parameters())
     assert not any("critic" in name or "score" in name for name in loaded)
+
+
+def test_a_critic_of_its_own_is_trained_and_at_rest_when_the_policy_is(tiny: Path, chat: Chat, policy: Policy) -> None:
+    cfg = config()
+    critic = load_reward_model(ModelConfig(path=str(tiny), gradient_checkpointing=True), chat, CPU, seed=0)
+    policy.critic = critic
+    computed: list[bool] = []
+    critic.model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: computed.append(critic.model.training))
+    learner = Learner(policy, cfg.optimizer, 1)
+    batch, _ = ppo.estimated(learner, cfg, cfg.objective, groups_of(rollout(policy, 4, 1.0), rollout(policy, 6, 0.0)))
+    assert computed == [False]
+    weights = batch.completion_mask / batch.completion_mask.sum()
+    learner.update(replace(batch, loss_weights=weights), ppo.loss_of(cfg, cfg.objective))
+    assert computed == [False, True, True]  # computed again in the backward pass, instead of being kept
+
+
+def test_a_critic_that_is_not_there_is_named_before_anything_is_made(tiny: Path) -> None:
+    cfg = small(tiny, critic=f"{{path: {tiny.parent / 'nowhere'}}}")
+    with pytest.raises(ModelError, match=r"^critic.path '.*nowhere': there is no such folder"):
+        ppo.train(cfg)
+    assert not Path(cfg.out).exists()
 
 
 def test_choices_that_ppo_does_not_read_are_refused() -> None:

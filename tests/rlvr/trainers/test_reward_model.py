@@ -1,5 +1,8 @@
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +72,30 @@ def test_it_starts_from_a_language_model_with_a_new_head(chat: Chat, policy: Pol
         assert (trunk[name] == weight).all()
     assert (models[0].head.weight == models[1].head.weight).all()
     assert (models[0].head.weight != models[2].head.weight).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"lora": LoraConfig(rank=4)}])
+def test_one_made_from_a_language_model_is_saved_as_a_classifier(
+    chat: Chat, policy: Policy, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    for name in ("language", "reward"):
+        (tmp_path / name).mkdir()
+    save_model(policy, chat.tokenizer, tmp_path / "language")
+    source = ModelConfig(path=str(tmp_path / "language"), **options)
+    model, batch = load_reward_model(source, chat, torch.device("cpu"), seed=0), ranking(chat)
+    model.save(tmp_path / "reward", chat.tokenizer)
+    said = json.loads((tmp_path / "reward/config.json").read_text())
+    assert said["architectures"] == ["Qwen3ForSequenceClassification"]
+    ours = model.scores(batch).detach()
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "reward")
+    with torch.no_grad():
+        theirs = loaded(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.squeeze(-1)
+    assert_close(theirs, ours, atol=1e-6, rtol=1e-5)
+    again = ModelConfig(path=str(tmp_path / "reward"))
+    judge = load_reward_model(again, chat, torch.device("cpu"), seed=7, may_draw=False)
+    assert_close(judge.scores(batch).detach(), ours, atol=1e-6, rtol=1e-5)
 
 
 def test_padding_neighbours_and_packing_change_no_score(chat: Chat) -> None:
@@ -197,8 +224,10 @@ def test_the_report_by_hand() -> None:
     lengths = torch.tensor([3, 3, 3, 3]), torch.tensor([1, 5, 2, 3])
     report = pair_report(better, worse, *lengths, torch.tensor([0, 0, 1, 2]))
     assert report.accuracy.mean == pytest.approx(0.5)
-    # length differences 2, -2, 1, 0: 2*2 - 2*1 - 1*1 = 1, norms sqrt(6) and 3
-    assert report.length_correlation.mean == pytest.approx(1 / (6**0.5 * 3))
+    # length differences 2, -2, 1, 0 with signs 1, 1, -1, 0: 2 - 2 - 1 = -1, norms sqrt(3) and 3; three prompts
+    assert report.length_correlation.mean == pytest.approx(-1 / (3**0.5 * 3))
+    half = 1.959964 / (3 - 2) ** 0.5
+    assert report.length_correlation.high == pytest.approx(math.tanh(math.atanh(-1 / (3**0.5 * 3)) + half), abs=1e-5)
     assert report.label_length_correlation == pytest.approx(1 / (2 * 3))
     # sigmoid(2) = 0.8808, right once; sigmoid(1) = 0.7311 twice, right once; sigmoid(0) = 0.5, half right
     assert report.calibration_error == pytest.approx((0.1192 + 0.4621 + 0.0) / 4, abs=1e-4)
@@ -219,14 +248,50 @@ def test_a_model_that_pays_for_length_is_flagged_and_one_that_follows_the_labels
     assert longer.abs().sum() > 0
 
 
+def test_an_honest_model_of_a_utility_that_goes_with_length_is_not_flagged() -> None:
+    torch.manual_seed(0)
+    n = 2000
+    lengths = torch.randn(2, n)
+    utilities = 0.7 * lengths + (1 - 0.7**2) ** 0.5 * torch.randn(2, n)  # correlates with length by 0.7
+    order = utilities.argsort(0, descending=True)
+    better, worse = utilities.gather(0, order)
+    lengths = lengths.gather(0, order)
+    perfect = pair_report(better, worse, *lengths, torch.arange(n))
+    assert perfect.accuracy.mean == 1.0
+    assert perfect.label_length_correlation > 0.5
+    assert not perfect.pays_for_length
+    paid = pair_report(better + 2 * lengths[0], worse + 2 * lengths[1], *lengths, torch.arange(n))
+    assert paid.pays_for_length
+
+
 def test_a_pair_in_the_data_is_a_pair_in_the_batch(chat: Chat) -> None:
     row = parse_preference(
         {"prompt": [user("q")], "completions": [[assistant("a")], [assistant("b")]], "ratings": [1, 4]}
     )
     example = encode(row, 1, chat, "rows")
-    ranked, rated = answer_batch([example]), answer_batch([example], rated=True)
-    assert ranked.ratings_B is not None
-    assert rated.ratings_B is not None
-    assert ranked.ratings_B.tolist() == [0.0, -1.0]
-    assert rated.ratings_B.tolist() == [4.0, 1.0]
-    assert chat.tokenizer.decode(ranked.input_ids[0]).endswith("b<|end|>")
+    batch = answer_batch([example])
+    assert batch.ranks_B is not None
+    assert batch.ratings_B is not None
+    assert batch.ranks_B.tolist() == [0, 1]
+    assert batch.ratings_B.tolist() == [4.0, 1.0]
+    assert chat.tokenizer.decode(batch.input_ids[0]).endswith("b<|end|>")
+    assert answer_batch([example, replace(example, ratings=None)]).ratings_B is None
+
+
+def test_a_pair_whose_scores_are_equal_is_trained_on_with_margin_zero(chat: Chat) -> None:
+    row = {"prompt": [user("q")], "chosen": [assistant("a")], "rejected": [assistant("b")]}
+    pairs = [row | {"score_chosen": 3, "score_rejected": 3}, row | {"score_chosen": 4, "score_rejected": 1}]
+    batch = answer_batch([encode(parse_preference(pair), 1, chat, "rows") for pair in pairs])
+    scores = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    loss, stats = reward_model.ComparisonLoss(batch, config(margin=True))(batch, scores)
+    assert len(stats["margin"]) == 2
+    expected = torch.nn.functional.softplus(torch.tensor([-1.0, 3.0 - 1.0])).mean()  # -log sigmoid(1 - 0), (1 - 3)
+    assert_close(loss, expected)
+
+
+def test_held_out_rows_need_no_ratings_for_margins(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.jsonl", [row | {"margin": 0.5} for row in polite_pairs(4)])
+    test = write(tmp_path / "test.jsonl", polite_pairs(4))
+    keys = {"data": f"{{train: {train}, test: {test}}}", "margin": "true", "rows_per_step": 4, "steps": 1}
+    run = reward_model.train(load_config(recipe(tmp_path / "rm.yaml", "reward_model", **keys)))
+    assert "held_out/accuracy" in read_metrics(run.folder / "metrics.jsonl")[-1]

@@ -57,6 +57,20 @@ def test_it_learns_the_solutions(tmp_path: Path) -> None:
     assert (run.model_folder / "model.safetensors").is_file()
 
 
+def test_the_temperature_of_sampling_changes_no_loss(tmp_path: Path) -> None:
+    rows = [{"messages": [user(f"say {n}"), assistant(f"{n}")]} for n in range(8)]
+    data = f"{{train: {write(tmp_path / 'rows.jsonl', rows)}, held_out_rows: 2}}"
+    found = []
+    for temperature in (1.0, 0.3):
+        keys = {"data": data, "rows_per_step": 4, "sampling": f"{{temperature: {temperature}}}"}
+        run = sft.train(load_config(recipe(tmp_path / "sft.yaml", "sft", out=tmp_path / f"{temperature}", **keys)))
+        assert run.sampling.temperature == temperature
+        told = read_metrics(run.folder / "metrics.jsonl")
+        found.append([row[name] for row in told for name in ("loss", "grad_norm", "held_out/loss") if name in row])
+    assert len(found[0]) > 4
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
 def test_a_problem_without_a_worked_solution_is_named(chat: Chat) -> None:
     problem = Problem("row-7", ({"role": "user", "content": "?"},), "1", source="rows.jsonl")
     with pytest.raises(DataError, match=r"problem 'row-7' of 'rows.jsonl' has no worked solution"):

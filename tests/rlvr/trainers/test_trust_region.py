@@ -36,7 +36,10 @@ def parameters_of(policy: Policy) -> list[torch.nn.Parameter]:
     return [p for p in policy.model.parameters() if p.requires_grad]
 
 
-def test_the_fisher_product_is_the_mean_outer_product_of_the_tokens_gradients(policy: Policy) -> None:
+@pytest.mark.parametrize("tokens_at_once", [1000, 2])  # with 2, logits are computed in slices, and again backwards
+def test_the_fisher_product_is_the_mean_outer_product_of_the_tokens_gradients(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, tokens_at_once: int
+) -> None:
     batch = batch_of(policy, 3, 4)
     parameters = parameters_of(policy)
     torch.manual_seed(0)
@@ -46,10 +49,12 @@ def test_the_fisher_product_is_the_mean_outer_product_of_the_tokens_gradients(po
     for logprob in logprobs:
         gradient = trust_region.flat(torch.autograd.grad(logprob, parameters, retain_graph=True))
         expected += (gradient @ vector) * gradient / 7
-    pieces = [batch.rows(torch.tensor([row])) for row in (0, 1)]
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        found = trust_region.fisher_product(policy, pieces, parameters, vector, 7)
-    assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
+    monkeypatch.setattr("rlvr.models.logprobs.MAX_LOGITS", tokens_at_once * policy.model.config.vocab_size)
+    for rows in ([[0, 1]], [[0], [1]]):
+        pieces = [batch.rows(torch.tensor(numbers)) for numbers in rows]
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            found = trust_region.fisher_product(policy, pieces, parameters, vector, 7)
+        assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
 
 
 def adapted(chat: Chat) -> Policy:
