@@ -15,7 +15,7 @@ from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, differ, evaluate
-from verifiers.math.regions import FLIPPED, is_inequality, is_union, region
+from verifiers.math.regions import FLIPPED, is_conditions, is_inequality, is_union, region
 from verifiers.math.shapes import (
     flattened,
     has_matrix,
@@ -49,6 +49,8 @@ class Comparison:
         if ours.head == "rel" or truth.head == "rel":
             return self.same_relation(ours, truth)
         if ours.head == "chain" or truth.head == "chain" or is_union(ours) or is_union(truth):
+            return self.same_region(ours, truth)
+        if is_conditions(ours) != is_conditions(truth):
             return self.same_region(ours, truth)
         left, right = listed(ours), listed(truth)
         if left is not None or right is not None:
@@ -119,7 +121,7 @@ class Comparison:
             return self.matched(left, right)
         left, right = grouped_by_label(left), grouped_by_label(right)
         left, right = self.labels_settled(left, right)
-        if self.ordered and ours.head == truth.head == "seq":
+        if self.ordered and {ours.head, truth.head} <= {"seq", "text"}:
             return self.each(left, right)
         points = all(item.head == "group" for item in (*left, *right))  # a point named twice is one point
         if "set" in (ours.head, truth.head) or points:

@@ -73,7 +73,7 @@ def function(algebra: "Algebra", name: str, args: tuple[Node, ...]) -> Quotient:
 
 
 def binomial(algebra: "Algebra", top: Quotient, bottom: Quotient) -> Quotient:
-    """`n(n-1)/2` for `n` over 2; a small lower number is needed."""
+    """`n(n-1)/2` for `n` over 2, and `n!/(k!(n-k)!)` for `n` over `k`."""
     values = algebra.rational(top), algebra.rational(bottom)
     if values[0] is not None and values[1] is not None:
         exact = exact_function("binom", [values[0], values[1]])
@@ -85,6 +85,11 @@ def binomial(algebra: "Algebra", top: Quotient, bottom: Quotient) -> Quotient:
             factor = algebra.sum(top, ({CONSTANT: Fraction(-step)} if step else {}, UNIT))
             product = algebra.multiply(product[0], factor[0]), algebra.multiply(product[1], factor[1])
         return algebra.divide(product, ({CONSTANT: Fraction(math.factorial(int(values[1])))}, UNIT))
+    elif values[1] is None and (values[0] is None or (values[0] >= 0 and values[0].denominator == 1)):
+        rest = algebra.sum(top, ({monomial: -value for monomial, value in bottom[0].items()}, bottom[1]))
+        chosen, left = factorial(algebra, bottom), factorial(algebra, rest)
+        below = algebra.multiply(chosen[0], left[0]), algebra.multiply(chosen[1], left[1])
+        return algebra.divide(factorial(algebra, top), below)
     return algebra.opaque(f"binom({algebra.key_of(top)},{algebra.key_of(bottom)})")
 
 

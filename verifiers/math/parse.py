@@ -5,11 +5,11 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
-from verifiers.math.brackets import bars, bracketed
+from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import Node, number, symbol, symbols_of
-from verifiers.math.quantities import degrees, literal, mixed, ordinal, with_unit
+from verifiers.math.nodes import INFINITY, Node, number, symbol, symbols_of
+from verifiers.math.quantities import degrees, literal, mixed, ordinal, rate_of, with_unit
 from verifiers.math.tokens import END, Token, Unreadable, tokenize
 
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
@@ -98,6 +98,8 @@ class Parser:
         self.depth -= 1
         if joints in ({"and"}, {"or"}) and about_one_name(found):  # 2 < x and x < 5
             return [self.make("cap" if joints == {"and"} else "union", *found)]
+        if joints == {"or"} and are_intervals(found):
+            return [self.make("union", *found)]
         return found
 
     def relation(self) -> Node:
@@ -117,6 +119,8 @@ class Parser:
 
     def set_expression(self) -> Node:
         left = self.ratio()
+        if left == REALS and self.accept("op", "except"):
+            return self.make("minus", left, self.make("set", *self.item_list(None)))
         while self.peek().kind == "op" and self.peek().value in SET_OPERATORS:
             head = SET_OPERATORS[self.advance().value]
             left = self.make(head, left, self.ratio())
@@ -152,6 +156,8 @@ class Parser:
                 total = self.make("unit", self.make("add", *terms), unit)
             else:
                 total = self.make("add", *terms)
+        if len(terms) == 2 and terms[1].head == "neg" and terms[1].args[0].head == "set":  # R - {3}
+            total = self.make("minus", terms[0], terms[1].args[0])
         if self.peek().kind == "op" and self.peek().value == "mod":
             self.advance()
             return self.make("mod", total, self.primary())
@@ -218,7 +224,8 @@ class Parser:
                 if fraction.head == "div" and all(part.head == "num" for part in fraction.args):
                     whole = mixed(self, left, fraction)
                     return self.make(right.head, whole, *right.args[1:]) if measured else whole
-                return self.make("mul", left, right)
+                rate = rate_of(right)
+                return self.make("unit", left, rate) if rate else self.make("mul", left, right)
             if token.kind == "num" and token.spaced:
                 numerator = self.advance()
                 if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:
@@ -303,6 +310,8 @@ class Parser:
         if token.kind == "open" and len(written) == 2 and written[0] is token:
             token = written[1]
         if node.head == "num" and index.head == "num" and token.kind == "num":
+            if index.args[0] == 10:
+                return node
             return self.make("based", token.value, str(index.args[0]))
         if node.head == "sym":
             name = "".join(
@@ -400,6 +409,13 @@ def about_one_name(items: list[Node]) -> bool:
             return False
         names |= symbols_of(item) or {""}
     return len(names) == 1
+
+
+def are_intervals(items: list[Node]) -> bool:
+    r"""Whether all items are intervals, and one of them certainly no point: `[1, 2)`, `(-\infty, 2)`."""
+    if not all(item.head == "group" and len(item.args) == 4 for item in items):
+        return False
+    return any({"[", "]"} & set(item.args[:2]) or INFINITY in item.args for item in items)
 
 
 __all__ = ["Unreadable", "parse"]

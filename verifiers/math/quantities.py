@@ -11,6 +11,7 @@ from verifiers.math.counting import recounts
 from verifiers.math.limits import MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.tokens import Token, Unreadable
+from verifiers.math.units import measures
 from verifiers.math.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 from verifiers.math.wording import MONTHS
 
@@ -47,6 +48,15 @@ def with_unit(parser: "Parser", node: Node) -> Node:
     if taken_back or recounts(unit) or not SPOTLESS_UNIT.fullmatch(unit):
         raise Unreadable(f"words that are no unit: {unit}"[:60])
     return parser.make("unit", node, unit)
+
+
+def rate_of(fraction: Node) -> str:
+    r"""`\frac{\text{miles}}{\text{hour}}` as a unit; empty for what is none."""
+    heads = {part.head for part in fraction.args} if fraction.head == "div" else set()
+    if "text" not in heads or not heads <= {"text", "sym"}:  # two letters may be variables
+        return ""
+    names = [part.args[0] for part in fraction.args]
+    return "/".join(names) if all(map(measures, names)) else ""
 
 
 def degrees(parser: "Parser", base: Node) -> Node:

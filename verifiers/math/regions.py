@@ -3,19 +3,28 @@
 import math
 from fractions import Fraction
 from functools import reduce
-from itertools import pairwise
+from itertools import combinations
 
 from verifiers.math.algebra import Algebra
 from verifiers.math.labels import is_label
 from verifiers.math.limits import TooMuch
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, walk
+from verifiers.math.nodes import CONSTANTS, INFINITY, ZERO, Node, walk
 from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, evaluate
-from verifiers.math.shapes import variables
+from verifiers.math.shapes import names_in, variables
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 MINUS_INFINITY = Node("neg", (INFINITY,))
+MAX_PIECES = 256  # that are compared with one another
 REAL_LINE = ("(", ")", MINUS_INFINITY, INFINITY)
+NAMED = {
+    "mathbb R": REAL_LINE,
+    r"\R": REAL_LINE,
+    "mathbb R>0": ("(", ")", ZERO, INFINITY),
+    "mathbb R>=0": ("[", ")", ZERO, INFINITY),
+    "mathbb R<0": ("(", ")", MINUS_INFINITY, ZERO),
+    "mathbb R<=0": ("(", "]", MINUS_INFINITY, ZERO),
+}
 
 Piece = tuple[str, str, Node, Node]
 
@@ -25,7 +34,16 @@ def is_inequality(node: Node) -> bool:
 
 
 def is_union(node: Node) -> bool:
-    return node.head in ("union", "cap", "minus") or (node.head == "sym" and node.args[0] in ("mathbb R", r"\R"))
+    return node.head in ("union", "cap", "minus") or (node.head == "sym" and node.args[0] in NAMED)
+
+
+def is_conditions(node: Node) -> bool:
+    """Whether a list says what holds of one name: `x >= 2, x <= 5`, `x in R, x != 3`."""
+    if node.head != "seq" or not all(
+        is_inequality(one) or (one.head == "rel" and one.args[0] in ("in", "!=")) for one in node.args
+    ):
+        return False
+    return bool(frozenset.intersection(*(names_in(one) for one in node.args)) - NAMED.keys())
 
 
 def region(node: Node) -> list[Piece] | None:
@@ -43,18 +61,29 @@ def region(node: Node) -> list[Piece] | None:
     if node.head == "cap":
         parts = [region(part) for part in node.args]
         return reduce(meet, parts[1:], parts[0])
-    if node.head == "sym" and node.args[0] in ("mathbb R", r"\R"):
-        return [REAL_LINE]
-    if node.head == "minus" and node.args[1].head == "set":
-        return punctured(region(node.args[0]), node.args[1].args)
-    if node.head == "seq":
-        return region(Node("union", node.args)) if all(is_inequality(item) for item in node.args) else None
+    if node.head == "sym" and node.args[0] in NAMED:
+        return [NAMED[node.args[0]]]
+    if node.head == "set":
+        return [("[", "]", point, point) for point in node.args]
+    if node.head == "minus":
+        removed = region(node.args[1])
+        return None if removed is None else reduce(meet, map(outside, removed), region(node.args[0]))
+    if node.head == "seq" and is_conditions(node):
+        # A comma is "or" between x < 1 and x > 5, which have nothing in common, and "and" between x > 1 and x < 5.
+        overlap = {bool(meet(region(one), region(other))) for one, other in combinations(node.args, 2)}
+        return region(Node("cap" if overlap == {True} else "union", node.args)) if len(overlap) == 1 else None
     if node.head == "rel":
         operator, left, right = node.args
         if operator == "in":
             return region(right)
-        if left.head != "sym" and right.head == "sym" and operator in FLIPPED:
+        if left.head != "sym" and (right.head == "sym" or is_absolute(right)) and operator in FLIPPED:
             operator, left, right = FLIPPED[operator], right, left
+        if is_absolute(left) and operator in FLIPPED and not variables(right):
+            sides = (
+                Node("rel", (operator, left.args[1], right)),
+                Node("rel", (FLIPPED[operator], left.args[1], Node("neg", (right,)))),
+            )
+            return region(Node("cap" if operator in ("<", "<=") else "union", sides))
         if left.head != "sym" or left.args[0] in CONSTANTS or variables(right):
             solved = solved_for_variable(operator, left, right)
             if solved is None:
@@ -67,6 +96,10 @@ def region(node: Node) -> list[Piece] | None:
         if operator in (">", ">="):
             return [("(" if operator == ">" else "[", ")", right, INFINITY)]
         return None
+    if node.head == "chain" and len(node.args) == 4 and is_absolute(node.args[2]):
+        first, second = node.args[0].split()
+        below, above = Node("rel", (first, *node.args[1:3])), Node("rel", (second, *node.args[2:]))
+        return region(Node("cap", (below, above)))
     if node.head == "chain" and len(node.args) == 4 and is_label(node.args[2]):
         low, _, high = node.args[1:]
         operators = node.args[0].split()
@@ -81,11 +114,12 @@ def region(node: Node) -> list[Piece] | None:
 
 def meet(left: list[Piece] | None, right: list[Piece] | None) -> list[Piece] | None:
     """What two regions have in common; `None` where the order of their ends is not known."""
-    if left is None or right is None:
+    if left is None or right is None or len(left) * len(right) > MAX_PIECES:
         return None
     pieces: list[Piece] = []
-    for opening, closing, low, high in left:
+    for piece in left:
         for other_opening, other_closing, other_low, other_high in right:
+            opening, closing, low, high = piece
             ends = [position(end) for end in (low, other_low, high, other_high)]
             if None in ends:
                 return None
@@ -109,21 +143,17 @@ def position(end: Node) -> float | None:
     return value.real if value.imag == 0 else None
 
 
-def punctured(pieces: list[Piece] | None, points: tuple[Node, ...]) -> list[Piece] | None:
-    """The real line without some rational points."""
-    values = [rational(point) for point in points]
-    if pieces != [REAL_LINE] or not values or any(value is None for value in values):
-        return None
-    inner = [Node("num", (value,)) for value in sorted(value for value in values if value is not None)]
-    return [("(", ")", low, high) for low, high in pairwise([MINUS_INFINITY, *inner, INFINITY])]
+def outside(piece: Piece) -> list[Piece]:
+    """The real line without a piece of it."""
+    opening, closing, low, high = piece
+    below: Piece = ("(", "]" if opening == "(" else ")", MINUS_INFINITY, low)
+    above: Piece = ("[" if closing == ")" else "(", ")", high, INFINITY)
+    return [part for part in (below, above) if part[2] != part[3]]
 
 
-def rational(node: Node) -> Fraction | None:
-    try:
-        algebra = Algebra()
-        return algebra.rational(algebra.quotient(node))
-    except (Unsupported, Undefined, TooMuch):
-        return None
+def is_absolute(node: Node) -> bool:
+    """Whether a node is `|x - 1|`, but not bars in bars."""
+    return node.head == "fn" and node.args[0] == "abs" and node.args[1].head in ("sym", "add", "mul", "neg", "div")
 
 
 def solved_for_variable(operator: str, left: Node, right: Node) -> tuple[str, Node] | None:

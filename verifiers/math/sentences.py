@@ -8,20 +8,29 @@ import re
 
 from verifiers.math.counting import recounts
 from verifiers.math.limits import MAX_ANSWER_CHARS
+from verifiers.math.wording import MONTHS
 
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(
     r"(?:final\s+answer|answer|result|solution|option|choice)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
     r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?"
     r"|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())"
-    r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*",
+    r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*"
+    r"|答案\s*(?:应?该?是|为|[:：])",
     re.IGNORECASE | re.MULTILINE,
 )
+ANNOUNCING_WORDS = ("answer", "option is", "choice is", "solution is", "result is", "答案")
 LAST_LINE = re.compile(r"^A(?:ns)?:[ \t]*+(\S[^\n]*?)\s*+(?:<\|[^\n]*+|</s>)?+\s*+\Z", re.M)  # as in GSM8K's "A: 18"
 FILLER = re.compile(
     r"^(?:(?:therefore|thus|then|clearly|obviously|approximately|about|roughly|simply|exactly|just|equal to)\b[\s,:]*)+"
 )
-REASON = re.compile(r",?\s(?:since|because)\s")
+REASON = re.compile(r"(?:,?\s|\s\()(?:since|because)\s|\s\(as\s|,\s(?=as\s|which\s|and\swe\s)")
+AFTERTHOUGHT = re.compile(  # what may follow a comma; anything else might take the value back
+    r"as (?:required|desired|expected|claimed|stated|needed|wanted)|and we(?:'re| are) done"
+    r"|which is (?:an?|the) (?:(?:positive|whole|natural|valid|prime|even|odd|perfect|correct|required|final) )*"
+    r"(?:integer|number|answer|value|result|solution|square)",
+    re.IGNORECASE,
+)
 MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
 )
@@ -34,7 +43,7 @@ TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes th
     r"(?:\b(?:not|no|cannot|impossible|wrong|too|must be)\b|n't))",
     re.IGNORECASE,
 )
-SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|<\|")
+SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|。|<\|")
 
 
 def announced(text: str) -> tuple[str, ...]:
@@ -43,10 +52,13 @@ def announced(text: str) -> tuple[str, ...]:
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
     lowered = text.lower()
-    position = max(lowered.rfind(word) for word in ("answer", "option is", "choice is", "solution is", "result is"))
+    position = max(lowered.rfind(word) for word in ANNOUNCING_WORDS)
     while position >= 0:
         start = max(0, position - 16)
-        found = ANNOUNCED.search(text, start, min(len(text), position + 200))
+        end = min(len(text), position + 200)
+        found = ANNOUNCED.match(text, position, end) or ANNOUNCED.search(
+            text, start, end
+        )  # the last one, if there are two
         if found:
             break
         position = lowered.rfind("answer", 0, position)
@@ -74,7 +86,7 @@ def announced(text: str) -> tuple[str, ...]:
         return ()
     if ending:
         sentence = rest[: ending.start()]
-    sentence = _untag(REASON.split(sentence, maxsplit=1)[0])
+    sentence = _untag(_without_reason(sentence))
     if not sentence:
         return ()
     return tuple(dict.fromkeys((sentence, *loosely(sentence))))
@@ -83,6 +95,16 @@ def announced(text: str) -> tuple[str, ...]:
 def is_taken_back(text: str, ending: "re.Match[str] | None") -> bool:
     """Whether a sentence that ends there is a question, or is followed by one that takes it back."""
     return ending is not None and (ending.group() == "?" or TAKES_BACK.match(text, ending.end()) is not None)
+
+
+def _without_reason(sentence: str) -> str:
+    """`15 (since 3*5 = 15)` and `12, which is an integer` as what they state."""
+    found = REASON.search(sentence)
+    if found is None or (
+        not found[0].strip(" ,(") and not AFTERTHOUGHT.fullmatch(sentence[found.end() :].strip(" .!"))
+    ):
+        return sentence
+    return sentence[: found.start()]
 
 
 FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
@@ -94,12 +116,12 @@ def final_answer(text: str) -> tuple[str, ...]:
 
 
 CONCLUDED_VALUE = re.compile(
-    r"(?:\b[A-Za-z]{2,}\s+[-+*/().,$\d\s]*\d\s*="  # arithmetic alone: "makes 9 * 2 = 18"
+    r"(?:\b[A-Za-z]{2,}\s+(?:[-+*/().,$×\\\d\s]|(?<=\d\s)x(?=\s\\?\$?\d))*\d\s*="  # arithmetic: "makes 9 * 2 = 18"
     r"|\b(?:is|are|equals|be|(?<!divisible )(?<!divided )(?<!multiplied )by|was|total of"
     r"|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
     r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
-    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|[-$€£]{0,2}\d[\d,./]*\d?\s?\\?%?)"
-    r"(?:\s?(?:[cmk]?m[²³]|€|£))?(?![\w^+*/=-])",
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|(?:[-$€£]|\\\$){0,2}\d[\d,./]*\d?\s?\\?%?)"
+    r"(?:\s?(?:[cmk]?m[²³]|€|£))?(?:\*\*(?!\S))?(?![\w^+*/=-])",
     re.IGNORECASE | re.ASCII,
 )
 STATED = re.compile(
@@ -142,6 +164,11 @@ COMPUTING = re.compile(
 )
 
 
+MORE = re.compile(r"\A[\s*]+more(?=\s+(?!than\b|or\b|of\b)[A-Za-z]{2})")
+MONTH = rf"(?:{'|'.join(sorted(MONTHS))})"
+IN_MONTHS = re.compile(rf"\s(?:in|during)\s+{MONTH}(?:\s+and\s+{MONTH})?(?=[\s.!]*\Z)", re.IGNORECASE)
+
+
 def concluded(text: str) -> tuple[str, ...]:
     """The value at the end of a last sentence that begins with "Therefore" or the like."""
     tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
@@ -158,7 +185,7 @@ def concluded(text: str) -> tuple[str, ...]:
         return ()  # "half of 18"
     if ONE_OF_SEVERAL.search(sentence[:begin]) or ASSUMED.search(sentence[:begin]):
         return ()
-    after = sentence[end:]
+    after = _plainly(sentence[end:])
     return (value,) if value and _is_prose(after) and not recounts(after) and not ODD_END.match(after) else ()
 
 
@@ -173,6 +200,11 @@ def _is_prose(text: str) -> bool:
     return PROSE.fullmatch(text) is not None and COMPUTING.search(text) is None
 
 
+def _plainly(after: str) -> str:
+    """What follows a number, without words that only look as if they computed: "15 more apples", "in April and May"."""
+    return IN_MONTHS.sub("", MORE.sub(" ", after))
+
+
 def _only_number(text: str) -> tuple[str, ...]:
     """The one number in a sentence that is prose otherwise."""
     numbers = list(LAST_NUMBER.finditer(text))
@@ -185,6 +217,7 @@ def _only_number(text: str) -> tuple[str, ...]:
         return ()
     if ODD_END.match(after) or ODD_START.search(before[-8:]) or after.rstrip(' *"').endswith("?"):
         return ()
+    after = _plainly(after)
     return (numbers[0].group(),) if _is_prose(before + " " + after) and not recounts(after) else ()
 
 
@@ -221,7 +254,7 @@ def bare(text: str) -> tuple[str, ...]:
     return (text, *_only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
 
 
-LAST_NUMBER = re.compile(r"-?[$€£]?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")
+LAST_NUMBER = re.compile(r"-?(?:\\?\$|[€£])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")
 
 
 def last_value(text: str) -> str:

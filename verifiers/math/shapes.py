@@ -1,5 +1,6 @@
 """The shapes that answers take: lists with signs in them, units, times, scaled matrices."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -9,6 +10,8 @@ from verifiers.math.vocabulary import LETTER_UNITS
 
 MAX_SIGNS = 4
 MAX_PRODUCT_SIZE = 4  # rows and columns of matrices that are multiplied
+NAMES_JOINED = re.compile(r",\s+and\s|,|\sand\s")
+NAME = re.compile(r"\s*+[A-Z][a-z]+(?: [A-Z][a-z]+)*\s*+", re.ASCII)
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
 
@@ -67,10 +70,12 @@ def plain_words(text: str) -> str:
 
 
 def listed(node: Node) -> list[Node] | None:
-    r"""The items of a bare list or a set, with `a \pm b` as two items; `None` for anything else."""
+    r"""The items of a bare list or a set, with `a \pm b` as two items, or several names; `None` for anything else."""
     if node.head in ("seq", "set"):
         items = [item for item in node.args if not is_quantifier(item)] or list(node.args)
         return [variant for item in items for variant in signed_variants(item)]
+    if node.head == "text" and len(named := NAMES_JOINED.split(node.args[0])) > 1 and all(map(NAME.fullmatch, named)):
+        return [Node("text", (name.strip(),)) for name in named]
     variants = signed_variants(node)
     return variants if len(variants) > 1 else None
 

@@ -42,9 +42,11 @@ class Token(NamedTuple):
 END = Token("end", "")  # stands behind the last
 PATTERN = re.compile(
     r"""(?P<space>\s+|~)
-  |(?P<repeating>\d*\.(?P<fixed>\d*)\\(?:overline|bar|dot)\s*\{(?P<period>\d+)\})
-  |(?P<number>(?:[1-9]\d{0,2}(?:,\\!\d{2,3})+(?!\d)|[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!\s?|\\!,|\\,)\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?![\d.]))?|\.\d+)
+  |(?P<repeating>\d*\.(?P<fixed>\d*)\\(?:overline|bar|dot)\s*(?P<period>\{\d+\}|\d))
+  |(?P<number>(?:[1-9]\d{0,2}(?:,\\!\d{2,3})+(?!\d)|[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!\s?|\\!,(?:\\!)?|\\,)\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?![\d.]))?|\.\d+)
+  |(?P<row>\\\\(?:\s*\[-?[\d.]+\s*(?:pt|ex|em|mm|cm)\])?|\\cr(?![A-Za-z]))
   |(?P<command>\\(?:[A-Za-z]+\*?|.))
+  |(?P<cup>(?:U|cup)(?=\s*(?:\\left\s*)?(?:[(\[]|\\\{)))
   |(?P<word>[A-Za-z]+)
   |(?P<relation><=|>=|!=|==|=|<|>)
   |(?P<operator>\*\*|\+-|[-+*/^_!'&:%|])
@@ -58,8 +60,17 @@ PATTERN = re.compile(
 SCIENTIFIC = re.compile(r"[eE]([-+]?\d{1,4})(?![\w.])", re.ASCII)
 GLUED = re.compile(r"\\q?quad(?=[A-Za-z])")
 GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
+BASE = re.compile(r"\(?(?:in )?base[ -]?(\d{1,2})?\)?", re.ASCII)
+REALS_EXCEPT = re.compile(r"all real(?:s| numbers)(?: x)? (?:except|other than)(?: for)?")
+LETTERS = re.compile(r"[A-Z](?:\s?,\s?(?:and )?[A-Z]|\s(?:and|or)\s[A-Z])+", re.ASCII)
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
 MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
+MAX_PERIOD = 6
+UNIT_VECTOR = re.compile(r"(?:\\(?:mathbf|textbf|mathrm|boldsymbol)\s*)?\{?\\?([ijk])(?:math)?\}?")  # also \imath
+HALF_LINE = re.compile(
+    r"\s*+[\^_]\s*+\{?\s*+(?:([+-])|(>=?|<=?|\\[gl](?:e|eq|eqslant|t)(?![A-Za-z]))\s*+0)\s*+(?:\}|(?<=[+-]))"
+)
+ARGUMENT = re.compile(r"\s*+(?:\{((?:[^{}]|\{[^{}]*\})*)\}|([A-Za-z\d]))")
 BRACED = re.compile(r"\s*+\*?+\s*+\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
@@ -100,10 +111,14 @@ def tokenize(text: str) -> list[Token]:
                 position = exponent.end()
             tokens.append(Token("num", value, spaced))
         elif kind in ("repeating", "fixed", "period"):
-            tokens.append(Token("num", f"{value.split(chr(92))[0]}r{found['period']}", spaced))
+            tokens.append(Token("num", f"{value.split(chr(92))[0]}r{found['period'].strip('{}')}", spaced))
+        elif kind == "row":
+            tokens.append(Token("op", r"\\", spaced))
         elif kind == "command":
             position, depth = _command(text, found, position, depth, spaced, tokens)
-        elif kind == "word":
+        elif kind == "cup" and tokens and tokens[-1].kind == "close":  # (1,2) U (3,4)
+            tokens.append(Token("op", "cup", spaced))
+        elif kind in ("word", "cup"):
             _word(value, spaced, tokens)
         elif kind == "relation":
             tokens.append(Token("rel", RELATIONS[value], spaced))
@@ -121,7 +136,7 @@ def tokenize(text: str) -> list[Token]:
         elif kind == "dollar" and text.startswith("{", position):
             raise Unreadable("a template, not an answer")
         elif kind == "dots":
-            tokens.append(Token("sym", "...", spaced))
+            _dots(spaced, tokens)
         spaced = False
         if len(tokens) > MAX_TOKENS:
             raise TooMuch(f"more than {MAX_TOKENS} symbols")
@@ -162,13 +177,7 @@ def _command(
         _text(braced.group(1), name, spaced, tokens)
         return braced.end(), depth
     elif name in ACCENTS:
-        braced = BRACED.match(text, position)
-        inside = braced.group(1).strip() if braced else ""
-        if not inside or len(inside) > 20:
-            raise Unreadable(f"{command} without an argument")
-        assert braced is not None
-        tokens.append(Token("sym", f"{name} {inside}", spaced))
-        return braced.end(), depth
+        return _accent(text, ACCENTS[name], position, spaced, tokens), depth
     elif name in ("begin", "end"):
         braced = BRACED.match(text, position)
         if braced is None:
@@ -177,6 +186,8 @@ def _command(
         return braced.end(), depth + (1 if name == "begin" else -1)
     elif name in FUNCTIONS:
         tokens.append(Token("fn", name, spaced))
+    elif name in ("bigcup", "bigcap") and tokens and tokens[-1].kind == "close":  # between two sets, not over many
+        tokens.append(Token("op", name.removeprefix("big"), spaced))
     elif name in BIG:
         tokens.append(Token("cmd", name, spaced))
     elif name in GREEK:
@@ -184,7 +195,7 @@ def _command(
     elif name in ("emptyset", "varnothing"):
         tokens.append(Token("cmd", "emptyset", spaced))
     elif name in ("ldots", "dots", "cdots", "vdots"):
-        tokens.append(Token("sym", "...", spaced))
+        _dots(spaced, tokens)
     elif name in NAMED_SYMBOLS:
         tokens.append(Token("sym", command, spaced))
     elif command == r"\land":
@@ -194,6 +205,40 @@ def _command(
     else:
         raise Unreadable(f"the command {command!r} is not known"[:80])
     return position, depth
+
+
+def _accent(text: str, name: str, position: int, spaced: bool, tokens: list[Token]) -> int:
+    r"""Append an accented symbol, `\vec{v}`, or a set of numbers, `\mathbb{R}^+`; the position behind it."""
+    braced = ARGUMENT.match(text, position)
+    inside = (braced[1] or braced[2] or "").strip() if braced else ""
+    if braced is None or not inside or len(inside) > 20:
+        raise Unreadable(f"\\{name} without an argument")
+    unit = UNIT_VECTOR.fullmatch(inside) if name in ("hat", "vec") else None
+    half = HALF_LINE.match(text, braced.end()) if name == "mathbb" else None
+    if unit is not None:  # as \mathbf{i} is
+        tokens.append(Token("sym", unit[1], spaced))
+    elif half is not None:
+        relation = RELATIONS[half[2]] if half[2] else {"+": ">", "-": "<"}[half[1]]
+        tokens.append(Token("sym", f"{name} {inside}{relation}0", spaced))
+        return half.end()
+    else:
+        tokens.append(Token("sym", f"{name} {inside}", spaced))
+    return braced.end()
+
+
+def _dots(spaced: bool, tokens: list[Token]) -> None:
+    r"""`0.1666\ldots`: digits that stand there three times before the dots go on for ever. Other dots are a symbol."""
+    previous = tokens[-1] if tokens and not spaced else None
+    whole, point, digits = (
+        previous.value.partition(".") if previous is not None and previous.kind == "num" else ("",) * 3
+    )
+    if previous is not None and point and digits.isdigit():
+        for length in range(1, MAX_PERIOD + 1):
+            period = digits[-length:]
+            if len(digits) >= 3 * length and digits.endswith(3 * period):
+                tokens[-1] = Token("num", f"{whole}.{digits[: -3 * length]}r{period}", previous.spaced)
+                return
+    tokens.append(Token("sym", "...", spaced))
 
 
 def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
@@ -215,8 +260,6 @@ def _word(word: str, spaced: bool, tokens: list[Token]) -> None:
         tokens.append(Token("sym", word, spaced))
     elif word in ("AM", "PM") and previous is not None and previous.kind == "num":
         tokens.append(Token("text", lowered, spaced))
-    elif word in ("cup", "U") and previous is not None and previous.kind == "close":
-        tokens.append(Token("op", "cup", spaced))
     elif word.isupper() and word not in SHORT_WORDS and len(word) <= 4:
         tokens.append(Token("sym", word, spaced))
     elif len(word) <= 3 and lowered not in SHORT_WORDS and word not in SHORT_WORDS:
@@ -243,6 +286,14 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     elif len(words) == 1 and words.isalpha():
         measured = words in LETTER_UNITS and tokens and (tokens[-1].kind == "num" or tokens[-1].value in (")", "}"))
         tokens.append(Token("text" if measured else "sym", words, spaced))
+    elif (except_for := REALS_EXCEPT.match(lowered)) is not None:  # \text{all real numbers except } 2
+        tokens += [Token("sym", "mathbb R", spaced), Token("op", "except")]
+        tokens.extend(tokenize(words[except_for.end() :]))
+    elif tokens and tokens[-1].kind in ("num", "close") and (base := BASE.fullmatch(lowered)) is not None:
+        tokens.append(Token("op", "_", spaced))  # 1011 (base 2)
+        tokens.extend(tokenize(base[1]) if base[1] else [])
+    elif LETTERS.fullmatch(words) is not None:  # \text{A, C}
+        tokens.extend(tokenize(words))
     elif (counted := COUNTED.fullmatch(words)) is not None:  # \\text{12 eggs}
         tokens.extend(tokenize(counted[1]))
         _text(counted[2], command, True, tokens)

@@ -37,7 +37,7 @@ RELATIONS = {
 }  # fmt: skip
 OPERATORS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "^": "^", "**": "^", "_": "_", "!": "!", "'": "'", "&": "&", ":": ":",
-    r"\\": r"\\", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\pm": "pm", r"\mp": "mp", "%": "%",
+    r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\pm": "pm", r"\mp": "mp", "%": "%",
     r"\%": "%", "|": "|", r"\mid": "mid", r"\vert": "|", r"\lvert": "|", r"\rvert": "|", r"\|": "||", r"\Vert": "||",
     r"\cup": "cup", r"\cap": "cap", r"\setminus": "setminus", r"\backslash": "setminus", r"\circ": "circ",
     r"\prime": "'", r"\colon": ":", "+-": "pm", r"\degree": "degree", r"\bmod": "mod", r"\mod": "mod", r"\pmod": "mod",
@@ -61,7 +61,10 @@ TEXT_COMMANDS = words(
     "text textnormal textbf textit textrm textsf texttt mbox hbox mathrm mathbf mathit mathsf mathtt operatorname"
 )
 UNSEEN = words("color textcolor hspace vspace phantom hphantom vphantom tag")  # with their argument
-ACCENTS = words("vec overrightarrow hat bar overline widehat tilde dot mathcal mathbb mathfrak mathscr")
+ACCENTS = {
+    name: name for name in words("vec overrightarrow hat bar overline tilde dot mathcal mathbb mathfrak mathscr")
+}
+ACCENTS |= {"widehat": "hat", "Bbb": "mathbb"}
 NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel star N R Z Q")
 
 SEPARATING = words("and or and/or , ; und et ou")

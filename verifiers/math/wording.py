@@ -12,11 +12,18 @@ from verifiers.math.vocabulary import words
 
 CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
 CHOSEN = re.compile(
-    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?(?:\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:\s.*)?|([A-Za-z]))",
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?(?:\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:[\s~\\].*)?|([A-Za-z]))",
     re.ASCII | re.DOTALL,
 )
-LABELLED_CHOICE = re.compile(r"\([A-J]\)[\s:.]*([^\s:.].*)", re.ASCII | re.DOTALL)
-HEDGED_CHOICE = re.compile(r"^[).:\s]*(?:or\b|and\b|[,;/&]|\\)|\([A-J]\)", re.ASCII)
+GAP = r"(?:[\s:.~]|\\[,;:! ]|\\q?quad(?![A-Za-z]))*+"
+LABELLED_CHOICE = re.compile(rf"\(([A-J])\){GAP}(\S.*)", re.ASCII | re.DOTALL)
+VALUE_COMMAND = (  # what a value can begin with: any other command behind a letter may join it to a second one
+    r"(?:[dtc]?frac|sqrt|pi|left|[bB]igg?l?|displaystyle|d?binom|log|ln|sin|cos|tan|arc(?:sin|cos|tan)|infty|emptyset"
+    r"|varnothing|mathbb|angle|begin|lfloor|lceil|langle|pm)(?![A-Za-z])|[\[({$]"
+)
+HEDGED_CHOICE = re.compile(
+    rf"^\)?{GAP}(?:or\b|and\b|[,;/&]|\\(?!{VALUE_COMMAND}))|\([A-J]\)|\b(?:or|and)\b\s*\(?[A-J]\b", re.ASCII
+)
 ONLY_WORDS = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z\s.,'\"()\-]*", re.ASCII)
 PUNCTUATION = re.compile(  # of a language, where it touches a word; between two letters it may be mathematics
     r"(?<=[A-Za-z]{3})\s*[,()]|[,()]\s*(?=[A-Za-z]{3})|(?<=[A-Za-z]{3})-(?=[A-Za-z])|(?<=[A-Za-z])-(?=[A-Za-z]{3})"
@@ -52,6 +59,7 @@ SYNONYMS = {
     "doesnotexist": "dne",
     "allrealnumbers": "realnumbers",
     "allreals": "realnumbers",
+    "infinitelymanysolutions": "infinitelymany",
     "realnumbers": "realnumbers",
 }
 
@@ -115,7 +123,7 @@ def same_time(ours: str, truth: str) -> bool:
     """Whether both are one time of day: `16:15` is `4:15 p.m.`, and `4:15` may be; `8:30:00` is `8:30`."""
     if ":" not in ours or ":" not in truth:
         return False
-    left, right = (TIME.fullmatch(SPACING.sub("", unwrapped(text))) for text in (ours, truth))
+    left, right = (TIME.fullmatch(SPACING.sub("", unwrapped(text)).replace("{:}", ":")) for text in (ours, truth))
     if left is None or right is None or not (left[3] or left[4] or right[3] or right[4]):
         return False
     if (left[2], int(left[3] or 0)) != (right[2], int(right[3] or 0)):
@@ -144,12 +152,12 @@ def as_ratio(text: str, other: str) -> str:
 
 def without_choice(text: str, other: str) -> str:
     """`(B) 17` as 17, where the other answer is a value and not a letter."""
-    labelled = LABELLED_CHOICE.fullmatch(unwrapped(text))
+    labelled, others = (LABELLED_CHOICE.fullmatch(unwrapped(one)) for one in (text, other))
     if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
         return text
-    if HEDGED_CHOICE.search(labelled[1]):
+    if (others and others[1] != labelled[1]) or HEDGED_CHOICE.search(labelled[2]):
         return text
-    return undress(labelled[1])
+    return undress(labelled[2])
 
 
 def choice(ours: str, truth: str) -> bool | None:
