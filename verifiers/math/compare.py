@@ -9,7 +9,15 @@ from fractions import Fraction
 
 from verifiers.math.algebra import Algebra
 from verifiers.math.confirm import can_be_confirmed
-from verifiers.math.labels import concluded, grouped_by_label, is_numbering, label_of, name_one_thing, unlabelled
+from verifiers.math.labels import (
+    by_name,
+    concluded,
+    grouped_by_label,
+    is_numbering,
+    label_of,
+    name_one_thing,
+    unlabelled,
+)
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
 from verifiers.math.nodes import Node, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
@@ -114,7 +122,7 @@ class Comparison:
                     other.args[:2] == ("[", "]") and len(items) > 2
                 ):
                     return False
-                values = [unlabelled(item) for item in items]
+                values = [unlabelled(item) for item in by_name(items)]
                 return self.each(values, other.args[2:]) if left is not None else self.each(other.args[2:], values)
             return False
         if all(is_inequality(item) for item in left) and left and right and all(is_inequality(item) for item in right):

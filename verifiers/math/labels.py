@@ -136,3 +136,12 @@ def grouped_by_label(items: list[Node]) -> list[Node]:
         return items
     values = [item.args[2] for item in items]
     return [Node("group", ("(", ")", *values[at : at + size])) for at in range(0, len(values), size)]
+
+
+def by_name(items: list[Node]) -> list[Node]:
+    """`y=2, x=3` as `x=3, y=2`, where letters name all of them: a tuple has its unknowns in this order."""
+    labels = [label_of(item) for item in items]
+    names = [label.args[0] for label in labels if label is not None and label.head == "sym"]
+    if len(set(names)) < len(items) or not all(len(name) == 1 for name in names):
+        return items
+    return [item for _, item in sorted(zip(names, items, strict=True), key=lambda named: named[0])]

@@ -14,13 +14,16 @@ from verifiers.math.vocabulary import (
     FUNCTIONS,
     GREEK,
     LETTER_UNITS,
+    LOWERED,
     NAMED_SYMBOLS,
     NUMBER_WORDS,
     OPENING,
     OPERATORS,
+    RAISED,
     RELATIONS,
     SEPARATING,
     SHORT_WORDS,
+    SPACED_UNITS,
     TEXT_COMMANDS,
     TO_ASCII,
     UNSEEN,
@@ -63,6 +66,8 @@ GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
 BASE = re.compile(r"\(?(?:in )?base[ -]?(\d{1,2})?\)?", re.ASCII)
 REALS_EXCEPT = re.compile(r"all real(?:s| numbers)(?: x)? (?:except|other than)(?: for)?")
 LETTERS = re.compile(r"[A-Z](?:\s?,\s?(?:and )?[A-Z]|\s(?:and|or)\s[A-Z])+", re.ASCII)
+SUPERSCRIPT, SUBSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ]+")
+THIN_SPACES = (r"\,", r"\;", r"\:", "\\ ", "~")
 COUNTED = re.compile(r"(-?[\d.,]*\d)\s+([A-Za-z ]+)", re.ASCII)
 MATHEMATICS = re.compile(r"^[^$]*\\[A-Za-z][^$]*$")
 MAX_PERIOD = 6
@@ -79,7 +84,8 @@ def tokenize(text: str) -> list[Token]:
     if len(text) > MAX_ANSWER_CHARS:
         raise TooMuch(f"the answer has {len(text)} characters: at most {MAX_ANSWER_CHARS} are read")
     if not text.isascii():
-        text = text.translate(TO_ASCII)
+        text = SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(RAISED)}}}", text)
+        text = SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(LOWERED)}}}", text).translate(TO_ASCII)
         if not text.isascii():
             raise Unreadable("characters that are not mathematics")
     tokens: list[Token] = []
@@ -174,7 +180,8 @@ def _command(
         braced = BRACED.match(text, position)
         if braced is None or MATHEMATICS.search(braced.group(1)):
             return position, depth  # \mathrm e, \textbf{\pi}: the font changes nothing
-        _text(braced.group(1), name, spaced, tokens)
+        apart = spaced or braced.group(1)[:1] in (" ", "~") or text.endswith(THIN_SPACES, 0, found.start())
+        _text(braced.group(1), name, apart, tokens)
         return braced.end(), depth
     elif name in ACCENTS:
         return _accent(text, ACCENTS[name], position, spaced, tokens), depth
@@ -284,7 +291,8 @@ def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None
     elif lowered in NUMBER_WORDS and any(token.value == "_" for token in tokens[-2:]):
         tokens.append(Token("num", NUMBER_WORDS[lowered], spaced))
     elif len(words) == 1 and words.isalpha():
-        measured = words in LETTER_UNITS and tokens and (tokens[-1].kind == "num" or tokens[-1].value in (")", "}"))
+        is_unit = words in LETTER_UNITS or (spaced and words in SPACED_UNITS)
+        measured = is_unit and tokens and (tokens[-1].kind == "num" or tokens[-1].value in (")", "}"))
         tokens.append(Token("text" if measured else "sym", words, spaced))
     elif (except_for := REALS_EXCEPT.match(lowered)) is not None:  # \text{all real numbers except } 2
         tokens += [Token("sym", "mathbb R", spaced), Token("op", "except")]

@@ -10,7 +10,8 @@ UNICODE = {
     "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∞": r"\infty ",
     "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "φ": r"\phi ", "λ": r"\lambda ",
     "ω": r"\omega ", "μ": r"\mu ", "σ": r"\sigma ", "°": r"^\circ ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-    "∅": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "²": "^{2}", "³": "^{3}",
+    "∅": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "√": r"\sqrt ", "∛": r"\sqrt[3]",
+    "∜": r"\sqrt[4]", "ℝ": r"\mathbb{R}",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "€": r"\$", "£": r"\$", "¥": r"\$", "₹": r"\$", "′": "'", "’": "'", "⟨": r"\langle ", "⟩": r"\rangle ",
     "∶": ":", "⁄": "/", "∕": "/", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
@@ -18,6 +19,8 @@ UNICODE = {
     "﹣": "-", "－": "-", "＋": "+", "＝": "=", "（": "(", "）": ")", "［": "[", "］": "]", "，": ",", "：": ":",
 }  # fmt: skip
 TO_ASCII = str.maketrans(UNICODE)
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ", "0123456789+-=()n")
+LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙ", "0123456789+-=()n")
 
 FUNCTIONS = words(
     """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth asin acos atan ln log lg
@@ -75,6 +78,7 @@ SHORT_WORDS = words(
     nd rd"""
 )
 LETTER_UNITS = words("m s g h L")  # in an upright font behind a number
+SPACED_UNITS = words("N J V W K C A F T")  # and these with a space between, as `3\\mathrm{C}2` counts combinations
 SCALES = {
     "dozen": 12, "score": 20, "hundred": 100, "gross": 144, "thousand": 10**3, "lakh": 10**5, "million": 10**6,
     "crore": 10**7, "billion": 10**9, "trillion": 10**12,
