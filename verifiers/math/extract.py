@@ -12,9 +12,22 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
+from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
-from verifiers.math.sentences import announced, bare, concluded, final_answer, last_value, looks_bare, loosely
-from verifiers.math.text import UNWRAPPED
+from verifiers.math.sentences import (
+    announced,
+    bare,
+    concluded,
+    is_denied,
+    last_sentence,
+    last_value,
+    looks_bare,
+    loosely,
+    revised,
+    without_chat,
+)
+from verifiers.math.text import UNWRAPPED, undress
+from verifiers.math.wording import CHOICE
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -74,24 +87,44 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if broken:
         return Extraction((), "box", "the last box is never closed")
     if marks:
-        if len(text) - marks[-1].end > 12 and (final := final_answer(text[marks[-1].end :])):
-            return Extraction(final, "announced")
         group = _last_group(text, marks)
         joined = _join(group)
+        before, after = text[max(0, marks[-1].start - 40) : marks[-1].start], text[marks[-1].end :]
+        later = revised(after)
+        if later and replaces(later[0], joined):
+            return Extraction(later, "announced")
+        if later == () or (later is None and is_denied(before, after)):
+            return Extraction((), "mark", "the last mark is taken back")
         return Extraction((joined, *in_words(group, marks[-1])), "mark", parts=tuple(group))
     if found := announced(text):
         return Extraction(found, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")
-    if found := concluded(text):
+    stripped = without_chat(text)
+    if found := concluded(stripped):
         return Extraction(found, "concluded")
-    stripped = text.strip()
     last = last_value(text) if mode == "lenient" else ""
-    if stripped and len(stripped) <= MAX_ANSWER_CHARS and looks_bare(stripped):
-        return Extraction((*bare(stripped), *filter(None, [last])), "bare")
+    sentence = last_sentence(stripped)
+    if sentence and len(sentence) <= MAX_ANSWER_CHARS and looks_bare(sentence):
+        return Extraction((*bare(sentence), *filter(None, [last])), "bare")
     if last:
         return Extraction((last,), "last value")
     return Extraction((), "", "no marked answer" if stripped else "an empty completion")
+
+
+STARTS_WITH_A_WORD = re.compile(r"[a-z]{3}", re.IGNORECASE)
+
+
+def replaces(later: str, marked: str) -> bool:
+    """Whether an announcement behind a mark states another value, and one of the same kind; `correct` is none."""
+    later, marked = undress(later), undress(marked)
+    if CHOICE.fullmatch(later):
+        return CHOICE.fullmatch(marked) is not None and not judge(later, marked).same
+    if STARTS_WITH_A_WORD.match(later) or not any(character.isdigit() for character in later):
+        return False
+    if not is_readable(later) or "\\approx" in later:
+        return False
+    return not judge(later, marked).same
 
 
 def in_words(group: list[str], mark: "_Mark") -> tuple[str, ...]:

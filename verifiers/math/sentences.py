@@ -35,8 +35,10 @@ MATH_SPAN = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$((?:[^$\\\n]|\\.)+?)(?<!\\)\$(?!\d)", re.DOTALL
 )
 TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
-    r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:wait|hmm+|oops|actually|correction|sorry|scratch that|on second thought)\b"
+    r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:no wait|just kidding|wait|hmm+|oops|actually|correction|sorry|scratch that"
+    r"|on second thought)\b"
     r"|I think\b[^.!?\n]{0,40}\d"
+    r"|(?:or|maybe|perhaps|possibly|alternatively)\b[,\s]+(?:maybe |perhaps )?(?:is it |it is |it's )?[-$\\(]{0,3}\d"
     r"|(?:(?:but|however),?\s)?(?:that|this|it)(?:'s| is) "
     r"(?:wrong|incorrect|impossible|too|not (?:right|correct|possible))\b"
     r"|(?:but|however)\b(?=[^.!?\n]{0,120}\d)[^.!?\n]{0,120}?"
@@ -46,13 +48,21 @@ TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes th
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*\\<(\[]|\s*$)|\n|。|<\|")
 
 
-def announced(text: str) -> tuple[str, ...]:
+APPROXIMATELY = re.compile(  # "5/9, or approximately 0.556" states one value, and the parser compares both
+    r"(?:,?\s+or\s+|,\s*|\s*\(\s*)(?:approximately|approx\.?|about|roughly|around)\s+"
+    r"(?P<value>\$?-?\d*\.\d+\$?|\\\(-?\d*\.\d+\\\))\)?[.\s]*\Z",
+    re.ASCII,
+)
+NOT_ANOTHER = re.compile(r"(?:,|\s*\(|\s+and|,\s+and)\s*not\s+(?P<value>\$?-?\d+(?:[./]\d+)?\$?)\)?[.\s]*\Z", re.ASCII)
+
+
+def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str, ...]:
     """What follows the last "the answer is", unless it is a question or the next sentence takes it back."""
     last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
     lowered = text.lower()
-    position = max(lowered.rfind(word) for word in ANNOUNCING_WORDS)
+    position = max(lowered.rfind(word) for word in words)
     while position >= 0:
         start = max(0, position - 16)
         end = min(len(text), position + 200)
@@ -78,15 +88,15 @@ def announced(text: str) -> tuple[str, ...]:
         ending = SENTENCE_END.search(rest, math_span.end())
         if is_taken_back(rest, ending):
             return ()
-        sentence = rest[: ending.start()] if ending else rest
-        around = sentence.strip(" .").removeprefix(math_span.group())
+        sentence = _one_value(rest[: ending.start()] if ending else rest)
+        around = sentence.strip(" .").removeprefix(math_span.group()).removeprefix(inside)
         return (inside,) if _is_prose(around) and not recounts(around) else (_untag(sentence),)
     ending = SENTENCE_END.search(rest)
     if is_taken_back(rest, ending):
         return ()
     if ending:
         sentence = rest[: ending.start()]
-    sentence = _untag(_without_reason(sentence))
+    sentence = _one_value(_untag(_without_reason(sentence)))
     if not sentence:
         return ()
     return tuple(dict.fromkeys((sentence, *loosely(sentence))))
@@ -97,6 +107,17 @@ def is_taken_back(text: str, ending: "re.Match[str] | None") -> bool:
     return ending is not None and (ending.group() == "?" or TAKES_BACK.match(text, ending.end()) is not None)
 
 
+def _one_value(sentence: str) -> str:
+    """`5/9, or approximately 0.556` as an approximation that can be checked, and `5, not 6` as 5."""
+    rounded = APPROXIMATELY.search(sentence)
+    if rounded:
+        return rf"{sentence[: rounded.start()].strip(' $')} \approx {rounded['value'].strip(' $()' + chr(92))}"
+    denied = NOT_ANOTHER.search(sentence)
+    if denied and sentence[: denied.start()].strip(" $") != denied["value"].strip("$"):
+        return sentence[: denied.start()]
+    return sentence
+
+
 def _without_reason(sentence: str) -> str:
     """`15 (since 3*5 = 15)` and `12, which is an integer` as what they state."""
     found = REASON.search(sentence)
@@ -105,14 +126,6 @@ def _without_reason(sentence: str) -> str:
     ):
         return sentence
     return sentence[: found.start()]
-
-
-FINAL_ANSWER = re.compile(r"final answer\**\s*(?:is|:)\s*:?\s*(?=[$\d-]|\\\(|\\\[)", re.IGNORECASE)
-
-
-def final_answer(text: str) -> tuple[str, ...]:
-    """A final answer that is announced in so many words behind the last mark, and replaces it."""
-    return announced(text[-4_000:]) if FINAL_ANSWER.search(text[-4_000:]) else ()
 
 
 CONCLUDED_VALUE = re.compile(
@@ -164,16 +177,54 @@ COMPUTING = re.compile(
 )
 
 
+SQUARE_UNIT = re.compile(
+    r"\A\s?(?:[cdkm]?m|ft|in|yd|mi|units?)[²³](?!\w)"
+    r"|\A\s+square\s+(?=(?:units?|feet|foot|inch(?:es)?|yards?|miles?|[a-z]*met(?:er|re)s?|[ck]?m|ft|in)\b)"
+)
 MORE = re.compile(r"\A[\s*]+more(?=\s+(?!than\b|or\b|of\b)[A-Za-z]{2})")
 MONTH = rf"(?:{'|'.join(sorted(MONTHS))})"
 IN_MONTHS = re.compile(rf"\s(?:in|during)\s+{MONTH}(?:\s+and\s+{MONTH})?(?=[\s.!]*\Z)", re.IGNORECASE)
+
+
+SENTENCE_START = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])|\n")
+SUMMARY = re.compile(
+    r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
+)
+CHAT = re.compile(  # what an assistant says behind an answer
+    r"(?:let me know|I hope|hope (?:this|that)|feel free|please (?:let me|feel)|if you (?:have|need)|thank"
+    r"|is there any)[^\d$\\]*\Z",
+    re.IGNORECASE,
+)
+MAX_CHAT_SENTENCES = 3
+
+
+def without_chat(text: str) -> str:
+    """Without "I hope this helps!" and the like at the end."""
+    text = text.strip()
+    for _ in range(MAX_CHAT_SENTENCES):
+        tail = text[-300:]
+        start = max((found.end() for found in SENTENCE_START.finditer(tail)), default=0)
+        if start == 0 or not CHAT.match(tail, start):
+            break
+        text = text[: len(text) - len(tail) + start].rstrip()
+    return text
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence where it sums up what stands before it, or where nothing long does; else the whole text."""
+    sentence = SENTENCE_START.split(text[-3_000:])[-1]
+    if SUMMARY.search(sentence):
+        return sentence
+    if len(text) <= MAX_ANSWER_CHARS and sentence.endswith((".", "!")) and looks_bare(text):
+        return sentence
+    return text
 
 
 def concluded(text: str) -> tuple[str, ...]:
     """The value at the end of a last sentence that begins with "Therefore" or the like."""
     tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
     tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
-    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z*])|\n", tail)[-1]
+    sentence = SENTENCE_START.split(tail)[-1]
     if not CONCLUSION.search(sentence):
         return ()
     spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
@@ -202,7 +253,7 @@ def _is_prose(text: str) -> bool:
 
 def _plainly(after: str) -> str:
     """What follows a number, without words that only look as if they computed: "15 more apples", "in April and May"."""
-    return IN_MONTHS.sub("", MORE.sub(" ", after))
+    return IN_MONTHS.sub("", MORE.sub(" ", SQUARE_UNIT.sub(" ", after, count=1)))
 
 
 def _only_number(text: str) -> tuple[str, ...]:
@@ -246,12 +297,75 @@ def is_mere_prose(text: str) -> bool:
     return MERE_PROSE.fullmatch(text) is not None and len(text.split()) > 3
 
 
+CHOSEN_OPTION = re.compile(
+    r"(?:option|choice|answer)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?:\s+(?:answer|option|choice|one))?\s*[.!]?\s*\Z",
+    re.IGNORECASE,
+)
+IS = re.compile(r"\s*(?:is|are|equals|is equal to)\s*", re.IGNORECASE)
+NAMED_SPAN = re.compile(r"[^=<>,&]+")
+
+
 def bare(text: str) -> tuple[str, ...]:
+    """What a short text states that is an answer or one sentence."""
+    chosen = CHOSEN_OPTION.search(text)
+    if chosen and _is_prose(text[: chosen.start()]):
+        return (chosen[1].upper(),)
     spans = list(MATH_SPAN.finditer(text))
+    if len(spans) == 2 and IS.fullmatch(text[spans[0].end() : spans[1].start()]):  # The value of $x$ is $18$
+        named, value = spans
+        if NAMED_SPAN.fullmatch(_inside(named)) and _is_prose(text[: named.start()] + " " + text[value.end() :]):
+            return (_inside(value),)
     if len(spans) == 1 and _is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, _inside(spans[0]))
     stated = STATED.search(text)  # "not 41, it's 42"
     return (text, *_only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
+
+
+NEW_QUESTION = re.compile(r"\n\s*(?:Q|Question|Problem|Human|User|Exercise)\b[ \d]*:")
+ANSWERED = re.compile(
+    r"\banswer\W{0,4}\s?(?:is|:|should be|would be|=)(?!\s(?:approximately|about|roughly)\b)", re.IGNORECASE
+)
+OTHER_ANSWER = re.compile(
+    r"\b(?:wrong|incorrect|false|another|other|alternative|previous|earlier|intermediate|approximate|numerical|decimal"
+    r"|expected|given|reference)\s+\Z",
+    re.IGNORECASE,
+)
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bcannot be)[ \t]+(?:equal to |exactly )?[*$\\(\[ ]*\Z", re.IGNORECASE)
+QUESTIONED = re.compile(r"[\s$*)\]\\]{0,6}\?")
+SHOULD_BE = re.compile(r"\b(?:it|that|this) should (?:be|have been)\s+")
+ERROR = (
+    r"\b(?:this|that|it|which|my answer|the answer)(?:'s| is| was) "
+    r"(?:wrong|incorrect|not (?:right|correct))\b"
+    r"|\b(?:cannot|can't) be (?:right|correct)\b|\bI(?:'ve| have)? made an? (?:[a-z]+ )?(?:error|mistake)\b"
+    r"|\bI (?:meant|forgot|miscalculated|misread)\b|\b(?:it|that|this) should (?:be|have been)\s+[-$\\(]{0,3}\d"
+)
+RETRACTION = re.compile(  # stricter than TAKES_BACK: "Wait, let me check this" behind a box takes nothing back
+    r"[\s.…$*)\]\\]*(?:(?:correction|edit)\s*:|scratch that\b|just kidding\b|no wait\b"
+    r"|(?:no|wait|actually|sorry|oops)[,.:;!\s]+(?:it(?:'s| is) )?[-$\\(]{0,3}\d+[).$]*\s*\Z"
+    rf"|(?:(?:no|wait|hmm+|oops|actually|sorry|hold on|but|however)\b[^.!?\n]{{0,160}}?)?(?:{ERROR}))",
+    re.IGNORECASE,
+)
+
+
+def is_denied(before: str, after: str) -> bool:
+    """Whether the words around a mark deny or question it: `not \\boxed{7}`, `\\boxed{7}?`."""
+    return DENIED.search(before) is not None or QUESTIONED.match(after) is not None
+
+
+def revised(after: str) -> tuple[str, ...] | None:
+    """What is announced behind the last mark; nothing where the mark is only taken back, `None` where it stands."""
+    after = NEW_QUESTION.split(after[:ANNOUNCED_CHARS], maxsplit=1)[0]
+    last = max((found.start() for found in ANSWERED.finditer(after)), default=-1)
+    if last >= 0 and not OTHER_ANSWER.search(after[max(0, last - 20) : last]) and not DENIED.search(after[:last][-12:]):
+        found = announced(after, ("answer",))
+        if found:
+            return found
+    for sentence in SENTENCE_START.split(after):
+        if RETRACTION.match(sentence):
+            should = SHOULD_BE.search(sentence)
+            return loosely("It is " + sentence[should.end() :].strip(" .!")) if should else ()
+    return None
 
 
 LAST_NUMBER = re.compile(r"-?(?:\\?\$|[€£])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?\\?%)?|-?\.[0-9]+")

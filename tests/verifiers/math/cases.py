@@ -871,4 +871,68 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     ("答案不是42。", "42", False),
     ("Answer: 41\nAnswer: 42", "42", True),
     ("Answer: 41\nAnswer: 42", "41", False),
+    *(
+        (f"{before}{sentence}{after}", answer, right)
+        for before in ("", "We have $2x = 24$.\n", "We multiply 6 by 2. ")
+        for after in ("", " Let me know if you have any questions!", "\n\nI hope this helps!")
+        for sentence, answer, right in (
+            ("Therefore, $x = 12$.", "12", True),
+            ("So he spent $12 in total.", "12", True),
+            ("In total, they have 12 books.", "12", True),
+            ("So James runs 12 meters a week.", "12", True),
+            ("The area is 12 cm².", "12", True),
+            ("Therefore, the area of the rectangle is 12 square units.", "12", True),
+            ("The value of $x$ is $12$.", "12", True),
+            ("Hence, option B is correct.", "B", True),
+            ("Therefore, option B is not correct.", "B", False),
+            ("Neither option A nor option B is correct.", "B", False),
+            ("So he spent $12 or $15 in total.", "12", False),
+            ("The value of $x + 3$ is not $12$.", "12", False),
+            ("So it is 12 square roots.", "12", False),
+        )
+    ),
+    *(
+        (rf"The answer is $\boxed{{42}}${after}", answer, True)
+        for after, answer in (
+            ("\n\nWait, I made an error: it should be 43.", "43"),
+            ("\n\nCorrection: the answer is 43.", "43"),
+            ("\n\nSo the answer is 36.", "36"),
+            ("\n\n**Final Answer:** 36", "36"),
+            ("\n\nThe answer is verified: 6*7 = 42.", "42"),
+            ("\n\nThe answer is correct.", "42"),
+            ("\n\nA common wrong answer is 36.", "42"),
+            ("\n\nWait, let me verify: 42 / 6 = 7.", "42"),
+            (" dollars. Check: 6*7 = 42.", "42"),
+            ("\n\nQ: What is 3 + 4?\nThe answer is 7.", "42"),
+            ("\n\nThe answer is approximately 42.1.", "42"),
+        )
+    ),
+    *(
+        (rf"The answer is $\boxed{{42}}${after}", "42", False)
+        for after in (
+            "\n\nWait, I made an error: it should be 43.",
+            "\n\nSo the answer is 36.",
+            "\n\nNo, this is wrong.",
+            "\n\nHmm, but this cannot be right because it must be odd.",
+            "\n\nSorry, I meant 43.",
+            "\n\nEdit: 43",
+        )
+    ),
+    (r"The answer is not \boxed{7}.", "7", False),
+    (r"The answer is \boxed{7}? No, that is impossible, so there is no solution.", "7", False),
+    ("More touch it than not\n#### 7", "7", True),
+    *(
+        (f"The answer is 42. {after}", "42", False)
+        for after in ("Or is it 43?", "No wait, 43.", "Just kidding, it's 43.", "Maybe 43.", "Or 43.")
+    ),
+    ("The answer is 42. Maybe this helps.", "42", True),
+    ("The answer is 5/9, or approximately 0.556.", "5/9", True),
+    ("The answer is 5/9 (approximately 0.556)", "5/9", True),
+    (r"The answer is $\frac{5}{9}$ or approximately $0.556$.", "5/9", True),
+    ("The answer is 5/9, or approximately 0.7.", "5/9", False),
+    ("The answer is 5/9, or about 3", "5/9", False),
+    ("The answer is 5, not 6.", "5", True),
+    ("The answer is 5, not 6.", "6", False),
+    ("The answer is 5, not 5.", "5", False),
+    ("The answer is 5, not 6 but 7.", "5", False),
 ]
