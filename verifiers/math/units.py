@@ -35,6 +35,15 @@ SAME_UNIT = {
     "celsius": "centigrade",
     "fahrenheit": "",
     "rad": "radian radians",
+    "j": "joule joules",
+    "kj": "kilojoule kilojoules",
+    "w": "watt watts",
+    "kw": "kilowatt kilowatts",
+    "v": "volt volts",
+    "n": "newton newtons",
+    "kn": "kilonewton kilonewtons",
+    "hz": "hertz",
+    "khz": "kilohertz",
     "%": "percent percentage pct",
     "am": "a.m",
     "pm": "p.m",
@@ -56,9 +65,8 @@ def without_measure(text: str) -> str:
     if found is None or not (found["gap"] or found["under"] or found["power"]):
         return text
     names = [found["over"], *filter(None, [found["under"]])]
-    return (
-        found["value"] if all(name in LETTER_UNITS or name in CANONICAL or name in COMPOUND for name in names) else text
-    )
+    known = all(name in LETTER_UNITS or (len(name) > 1 and name in CANONICAL) or name in COMPOUND for name in names)
+    return found["value"] if known else text
 
 
 def measures(unit: str) -> list[str]:

@@ -171,6 +171,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"12 \text{ J}", "12"),
         (r"300\,\mathrm{K}", "300"),
         (r"5\ \text{V}", "5"),
+        (r"5\text{ N}", r"5\text{ newtons}"),
     ],
     "unknowns by name": [
         ("y=2, x=3", "(3,2)"),
@@ -431,7 +432,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\frac{152}{7}^\circ", r"38\frac{4}{7}^\circ"),
     ],
     "raised and lowered digits": [("x⁴", "x^5"), ("10⁻³", "10^3"), ("x₁", "x_2"), ("25₇", "25_8")],
-    "units of one letter": [(r"5\text{ N}", "6"), (r"3\mathrm{C}2", "3")],
+    "units of one letter": [(r"5\text{ N}", "6"), (r"3\mathrm{C}2", "3"), (r"12\text{ J}", r"12\text{ kJ}")],
     "unknowns by name": [("y=2, x=3", "(2,3)"), ("x=3, y=2", "(2,3)")],
     "units": [
         (r"5\text{ cm}", r"5\text{ m}"),
