@@ -3,7 +3,7 @@ r"""Which part of a completion is its answer.
 Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
 since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
 naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
-"the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the last formula or
+`{"answer": 42}`, "the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the last formula or
 number. Time is linear in the length of the text.
 """
 
@@ -47,6 +47,9 @@ MARK = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a tokenizer leaves at the end
+NAMED_ANSWER = re.compile(  # {"answer": 42}
+    r'"(?:final[ _])?answer"\s*+:\s*+(?:"(?P<text>[^"\n\\]++)"|(?P<number>-?\d[\d.]*+))\s*+[,}]', re.IGNORECASE
+)
 MAX_GROUP = 64  # marks that are looked at for one list
 THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
@@ -96,6 +99,8 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
         if later == () or (later is None and is_denied(before, after)):
             return Extraction((), "mark", "the last mark is taken back")
         return Extraction((joined, *in_words(group, marks[-1])), "mark", parts=tuple(group))
+    if '"' in text and (named := list(NAMED_ANSWER.finditer(text))):
+        return Extraction((named[-1]["text"] or named[-1]["number"],), "mark")
     if found := announced(text):
         return Extraction(found, "announced")
     if mode == "marked":
