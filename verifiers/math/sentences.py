@@ -13,7 +13,7 @@ from verifiers.math.wording import MONTHS
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(
     r"(?:final\s+answer|answer|result|solution|option|choice)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
-    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\bwould be\b|\bwill be\b|:|=)\s*(?:\*\*|__)?:?"
+    r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\b(?:would|will|should) be\b|:|=)\s*(?:\*\*|__)?:?"
     r"|\s*(?:\*\*)?\s*(?=\$|\\\[|\\\())"
     r"|^#{1,4}\s*(?:the\s+)?(?:final\s+)?answer\W*\n\s*"
     r"|答案\s*(?:应?该?是|为|[:：])",
@@ -36,7 +36,7 @@ MATH_SPAN = re.compile(
 )
 TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
     r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:no wait|just kidding|wait|hmm+|oops|actually|correction|sorry|scratch that"
-    r"|on second thought)\b"
+    r"|on second thought|hold on(?=[,.!]))\b"
     r"|I think\b[^.!?\n]{0,40}\d"
     r"|(?:or|maybe|perhaps|possibly|alternatively)\b[,\s]+(?:maybe |perhaps )?(?:is it |it is |it's )?[-$\\(]{0,3}\d"
     r"|(?:(?:but|however),?\s)?(?:that|this|it)(?:'s| is) "
