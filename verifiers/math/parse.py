@@ -8,8 +8,9 @@ side, an unbalanced bracket.
 from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import INFINITY, Node, number, symbol, symbols_of
+from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.quantities import degrees, literal, mixed, ordinal, rate_of, with_unit
+from verifiers.math.shapes import about_one_name, are_intervals
 from verifiers.math.tokens import END, Token, Unreadable, tokenize
 
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
@@ -399,23 +400,6 @@ class Parser:
         if self.advance().value not in (("}",) if opening == "{" else (")", "]")):
             raise Unreadable("brackets that do not match")
         return node
-
-
-def about_one_name(items: list[Node]) -> bool:
-    """Whether all items are inequalities between one and the same variable and something."""
-    names = set()
-    for item in items:
-        if item.head != "rel" or item.args[0] not in ("<", "<=", ">", ">="):
-            return False
-        names |= symbols_of(item) or {""}
-    return len(names) == 1
-
-
-def are_intervals(items: list[Node]) -> bool:
-    r"""Whether all items are intervals, and one of them certainly no point: `[1, 2)`, `(-\infty, 2)`."""
-    if not all(item.head == "group" and len(item.args) == 4 for item in items):
-        return False
-    return any({"[", "]"} & set(item.args[:2]) or INFINITY in item.args for item in items)
 
 
 __all__ = ["Unreadable", "parse"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
-from verifiers.math.nodes import CONSTANTS, Node, rebuild, symbol, walk
+from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, symbol, symbols_of, walk
 from verifiers.math.units import measures
 from verifiers.math.vocabulary import LETTER_UNITS
 
@@ -155,3 +155,20 @@ def product_of(left: Node | None, right: Node | None) -> Node | None:
 
 def scaled(matrix: Node | None, change: Callable[[Node], Node]) -> Node | None:
     return None if matrix is None else rebuild(matrix, change)
+
+
+def about_one_name(items: list[Node]) -> bool:
+    """Whether all items are inequalities between one and the same variable and something."""
+    names = set()
+    for item in items:
+        if item.head != "rel" or item.args[0] not in ("<", "<=", ">", ">="):
+            return False
+        names |= symbols_of(item) or {""}
+    return len(names) == 1
+
+
+def are_intervals(items: list[Node]) -> bool:
+    r"""Whether all items are intervals, and one of them certainly no point: `[1, 2)`, `(-\infty, 2)`."""
+    if not all(item.head == "group" and len(item.args) == 4 for item in items):
+        return False
+    return any({"[", "]"} & set(item.args[:2]) or INFINITY in item.args for item in items)
