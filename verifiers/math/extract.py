@@ -12,20 +12,12 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
+from verifiers.math.announced import announced, revised
+from verifiers.math.endings import bare, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
-from verifiers.math.sentences import (
-    announced,
-    bare,
-    concluded,
-    is_denied,
-    last_sentence,
-    last_value,
-    looks_bare,
-    loosely,
-    revised,
-    without_chat,
-)
+from verifiers.math.prose import last_value, loosely
+from verifiers.math.retractions import is_denied
 from verifiers.math.text import UNWRAPPED, undress
 from verifiers.math.wording import CHOICE
 

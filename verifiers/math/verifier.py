@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifiers.math.endings import is_mere_prose
 from verifiers.math.extract import Extraction, Mode, extract
 from verifiers.math.judge import Judgement, is_readable, judge
-from verifiers.math.sentences import is_mere_prose
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Pair, Verdict

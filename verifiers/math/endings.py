@@ -1,0 +1,123 @@
+"""How a completion ends in which no answer is marked or announced: a conclusion, or nothing but an answer."""
+
+import re
+
+from verifiers.math.counting import recounts
+from verifiers.math.limits import MAX_ANSWER_CHARS
+from verifiers.math.prose import MATH_SPAN, ODD_END, SENTENCE_START, is_prose, only_number, plainly, spanned
+
+SUMMARY = re.compile(
+    r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
+)
+CHAT = re.compile(  # what an assistant says behind an answer
+    r"(?:let me know|I hope|hope (?:this|that)|feel free|please (?:let me|feel)|if you (?:have|need)|thank"
+    r"|is there any)[^\d$\\]*\Z",
+    re.IGNORECASE,
+)
+MAX_CHAT_SENTENCES = 3
+CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+CONCLUDED_VALUE = re.compile(
+    r"(?:\b[A-Za-z]{2,}\s+(?:[-+*/().,$×\\\d\s]|(?<=\d\s)x(?=\s\\?\$?\d))*\d\s*="  # arithmetic: "makes 9 * 2 = 18"
+    r"|\b(?:is|are|equals|be|(?<!divisible )(?<!divided )(?<!multiplied )by|was|total of"
+    r"|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
+    r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
+    r"(?P<value>\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]|(?:[-$€£]|\\\$){0,2}\d[\d,./]*\d?\s?\\?%?)"
+    r"(?:\s?(?:[cmk]?m[²³]|€|£))?(?:\*\*(?!\S))?(?![\w^+*/=-])",
+    re.IGNORECASE | re.ASCII,
+)
+SHARE = re.compile(
+    r"(?:\b(?:half|third|quarter|fourth|fifth|sixth|tenth|double|triple|percent|most|all|out|rest|sum|product)s?|%|\d)\s+\Z",
+    re.IGNORECASE,
+)
+ONE_OF_SEVERAL = re.compile(r"=\s*\$?[-\d./]+\$?\s*(?:,|,?\s*\b(?:and|or)\b)\s*\$?\Z")  # x = 41, y =
+ASSUMED = re.compile(r"\b(?:assum\w*|suppos\w*|imagin\w*|pretend\w*)\b[^,\n]*\Z", re.IGNORECASE)
+STATED = re.compile(
+    r"\b(?:which|it|this|that|answer|number|result|total|value)(?:\s+is|'s|\s+equals)\s+"
+    r"(?P<value>[-$€£]{0,2}\d[\d,./]*)(?:\s?(?:[cmk]?m[²³]|[€£%]))?\s*[.!]?\s*\Z",
+    re.IGNORECASE | re.ASCII,
+)
+HEDGE = re.compile(
+    r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of|assum\w*|suppos\w*)\b",
+    re.IGNORECASE,
+)
+ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
+MERE_PROSE = re.compile(r"[A-Za-z\s.,;:!?'*-]+", re.ASCII)
+CHOSEN_OPTION = re.compile(
+    r"(?:option|choice|answer)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?:\s+(?:answer|option|choice|one))?\s*[.!]?\s*\Z",
+    re.IGNORECASE,
+)
+IS = re.compile(r"\s*(?:is|are|equals|is equal to)\s*", re.IGNORECASE)
+NAMED_SPAN = re.compile(r"[^=<>,&]+")
+
+
+def without_chat(text: str) -> str:
+    """Without "I hope this helps!" and the like at the end."""
+    text = text.strip()
+    for _ in range(MAX_CHAT_SENTENCES):
+        tail = text[-300:]
+        start = max((found.end() for found in SENTENCE_START.finditer(tail)), default=0)
+        if start == 0 or not CHAT.match(tail, start):
+            break
+        text = text[: len(text) - len(tail) + start].rstrip()
+    return text
+
+
+def last_sentence(text: str) -> str:
+    """The last sentence where it sums up what stands before it, or where nothing long does; else the whole text."""
+    sentence = SENTENCE_START.split(text[-3_000:])[-1]
+    if SUMMARY.search(sentence):
+        return sentence
+    if len(text) <= MAX_ANSWER_CHARS and sentence.endswith((".", "!")) and looks_bare(text):
+        return sentence
+    return text
+
+
+def concluded(text: str) -> tuple[str, ...]:
+    """The value at the end of a last sentence that begins with "Therefore" or the like."""
+    tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
+    tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
+    sentence = SENTENCE_START.split(tail)[-1]
+    if not CONCLUSION.search(sentence):
+        return ()
+    spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
+    value, begin, end = "", 0, 0
+    for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
+        if not any(start < found.start("value") < stop for start, stop in spans):
+            value, begin, end = found["value"], found.start(), found.end()
+    if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
+        return ()  # "half of 18"
+    if ONE_OF_SEVERAL.search(sentence[:begin]) or ASSUMED.search(sentence[:begin]):
+        return ()
+    after = plainly(sentence[end:])
+    return (value,) if value and is_prose(after) and not recounts(after) and not ODD_END.match(after) else ()
+
+
+def looks_bare(text: str) -> bool:
+    """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
+    if ARGUMENT.match(text):
+        return False
+    outside = MATH_SPAN.sub(" ", text)
+    words = re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", re.sub(r"\\[a-z]+\s*\{[^{}]*\}", " ", outside))
+    return len(words) <= 12
+
+
+def bare(text: str) -> tuple[str, ...]:
+    """What a short text states that is an answer or one sentence."""
+    chosen = CHOSEN_OPTION.search(text)
+    if chosen and is_prose(text[: chosen.start()]):
+        return (chosen[1].upper(),)
+    spans = list(MATH_SPAN.finditer(text))
+    if len(spans) == 2 and IS.fullmatch(text[spans[0].end() : spans[1].start()]):  # The value of $x$ is $18$
+        named, value = spans
+        if NAMED_SPAN.fullmatch(spanned(named)) and is_prose(text[: named.start()] + " " + text[value.end() :]):
+            return (spanned(value),)
+    if len(spans) == 1 and is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
+        return (text, spanned(spans[0]))
+    stated = STATED.search(text)  # "not 41, it's 42"
+    return (text, *only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
+
+
+def is_mere_prose(text: str) -> bool:
+    """Whether a text has neither a number nor a formula and more words than a text answer: `The answer is clearly`."""
+    return MERE_PROSE.fullmatch(text) is not None and len(text.split()) > 3

@@ -1,0 +1,40 @@
+"""Whether an answer is taken back: "No, 13", "Actually", "That is wrong", `not \\boxed{7}`, `\\boxed{7}?`."""
+
+import re
+
+TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
+    r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:no wait|just kidding|wait|hmm+|oops|actually|correction|sorry|scratch that"
+    r"|on second thought|hold on(?=[,.!]))\b"
+    r"|I think\b[^.!?\n]{0,40}\d"
+    r"|(?:or|maybe|perhaps|possibly|alternatively)\b[,\s]+(?:maybe |perhaps )?(?:is it |it is |it's )?[-$\\(]{0,3}\d"
+    r"|(?:(?:but|however),?\s)?(?:that|this|it)(?:'s| is) "
+    r"(?:wrong|incorrect|impossible|too|not (?:right|correct|possible))\b"
+    r"|(?:but|however)\b(?=[^.!?\n]{0,120}\d)[^.!?\n]{0,120}?"
+    r"(?:\b(?:not|no|cannot|impossible|wrong|too|must be)\b|n't))",
+    re.IGNORECASE,
+)
+ERROR = (
+    r"\b(?:this|that|it|which|my answer|the answer)(?:'s| is| was) "
+    r"(?:wrong|incorrect|not (?:right|correct))\b"
+    r"|\b(?:cannot|can't) be (?:right|correct)\b|\bI(?:'ve| have)? made an? (?:[a-z]+ )?(?:error|mistake)\b"
+    r"|\bI (?:meant|forgot|miscalculated|misread)\b|\b(?:it|that|this) should (?:be|have been)\s+[-$\\(]{0,3}\d"
+)
+RETRACTION = re.compile(  # stricter than TAKES_BACK: "Wait, let me check this" behind a box takes nothing back
+    r"[\s.…$*)\]\\]*(?:(?:correction|edit)\s*:|scratch that\b|just kidding\b|no wait\b"
+    r"|(?:no|wait|actually|sorry|oops)[,.:;!\s]+(?:it(?:'s| is) )?[-$\\(]{0,3}\d+[).$]*\s*\Z"
+    rf"|(?:(?:no|wait|hmm+|oops|actually|sorry|hold on|but|however)\b[^.!?\n]{{0,160}}?)?(?:{ERROR}))",
+    re.IGNORECASE,
+)
+SHOULD_BE = re.compile(r"\b(?:it|that|this) should (?:be|have been)\s+")
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bcannot be)[ \t]+(?:equal to |exactly )?[*$\\(\[ ]*\Z", re.IGNORECASE)
+QUESTIONED = re.compile(r"[\s$*)\]\\]{0,6}\?")
+
+
+def is_taken_back(text: str, ending: "re.Match[str] | None") -> bool:
+    """Whether a sentence that ends there is a question, or is followed by one that takes it back."""
+    return ending is not None and (ending.group() == "?" or TAKES_BACK.match(text, ending.end()) is not None)
+
+
+def is_denied(before: str, after: str) -> bool:
+    """Whether the words around a mark deny or question it: `not \\boxed{7}`, `\\boxed{7}?`."""
+    return DENIED.search(before) is not None or QUESTIONED.match(after) is not None
