@@ -2,9 +2,19 @@
 
 import re
 
-from verifiers.math.counting import recounts
+from verifiers.math.counting import CARDINALS, WORD, recounts
 from verifiers.math.limits import MAX_ANSWER_CHARS
-from verifiers.math.prose import MATH_SPAN, ODD_END, SENTENCE_START, is_prose, only_number, plainly, spanned
+from verifiers.math.numbers import read_number
+from verifiers.math.prose import (
+    MATH_SPAN,
+    ODD_END,
+    SENTENCE_START,
+    is_prose,
+    only_number,
+    plainly,
+    spanned,
+)
+from verifiers.math.text import undress
 
 SUMMARY = re.compile(
     r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
@@ -40,7 +50,19 @@ HEDGE = re.compile(
     r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of|assum\w*|suppos\w*)\b",
     re.IGNORECASE,
 )
+CONDITIONAL = re.compile(r"\b(?:would|should|either)\b", re.IGNORECASE)
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
+LAST_LINE = re.compile(r"(?:\A|\n)[ \t]*+((?:\\\[|\$\$)\s*+[^\n$]++\n\s*+(?:\\\]|\$\$)|[^\n]++)\s*+\Z")
+UNIT_OF_LINE = re.compile(r"(?P<value>[-$\\]*[\d,.]*\d) [A-Za-z]{3,}(?: [A-Za-z]{3,})?", re.ASCII)
+LEADS_ON = re.compile(  # a line behind which a number is one of several, or the rest of a formula
+    r"(?:\b(?:or|and|not|by|than|of|if|to|from|plus|minus|times|try|say|maybe|perhaps)|[-+*/=^<>,(&×÷])[\s$*]*\Z",
+    re.IGNORECASE,
+)
+UNCERTAIN = re.compile(
+    r"\b(?:maybe|perhaps|possibl[ey]|might|may|could|would|guess|try|check|suppos\w*|assum\w*|if|not|\w+n't|wrong"
+    r"|incorrect|example|options?|choices?|candidates?|values|numbers|divisors|factors|steps?|page|problem|question)\b",
+    re.IGNORECASE,
+)
 MERE_PROSE = re.compile(r"[A-Za-z\s.,;:!?'*-]+", re.ASCII)
 CHOSEN_OPTION = re.compile(
     r"(?:option|choice|answer)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
@@ -91,6 +113,36 @@ def concluded(text: str) -> tuple[str, ...]:
         return ()
     after = plainly(sentence[end:])
     return (value,) if value and is_prose(after) and not recounts(after) and not ODD_END.match(after) else ()
+
+
+def closing(text: str) -> tuple[str, ...]:
+    """The number that is all of a last line, or that a last sentence states: `18`, "She makes 18 dollars a day."
+
+    A sentence counts only once it is complete, and a line only behind one that does not lead on to it: both are what a
+    completion leaves that was cut off, or that lists numbers.
+    """
+    line = LAST_LINE.search(text[-400:])
+    before = text[: -len(line[0])].rstrip()[-400:] if line else ""
+    if line and before and (value := _number_of_line(line[1])):
+        lead = before.rpartition("\n")[2]
+        heads = lead.endswith(":") and UNCERTAIN.search(lead)
+        return () if _number_of_line(lead) or LEADS_ON.search(lead) or heads else (value,)
+    *others, sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])
+    if not others or not sentence.rstrip("*").endswith((".", "!")) or ARGUMENT.match(others[-1]):
+        return ()
+    counted = not CARDINALS.isdisjoint(WORD.findall(sentence.lower()))
+    return () if counted or ARGUMENT.match(sentence) or CONDITIONAL.search(sentence) else only_number(sentence)
+
+
+def _number_of_line(line: str) -> str:
+    """The number that a line is, with a word or two for what is counted; empty for any other line, `18.` among them."""
+    plain = undress(line[:80])
+    if line.rstrip().endswith((".", ",", ";", ":")) or not plain.lstrip("-$\\")[:1].isdigit():
+        return ""
+    counted = UNIT_OF_LINE.fullmatch(plain)
+    if counted is not None and not recounts(plain) and is_prose(plain[counted.end("value") :]):
+        plain = counted["value"]
+    return plain if read_number(plain) is not None else ""
 
 
 def looks_bare(text: str) -> bool:

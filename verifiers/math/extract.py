@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verifiers.math.announced import announced, revised
-from verifiers.math.endings import bare, concluded, last_sentence, looks_bare, without_chat
+from verifiers.math.choices import CHOICE
+from verifiers.math.endings import bare, closing, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
 from verifiers.math.prose import last_value, loosely
 from verifiers.math.retractions import is_denied
 from verifiers.math.text import UNWRAPPED, undress
-from verifiers.math.wording import CHOICE
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -98,7 +98,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if mode == "marked":
         return Extraction((), "", "no marked answer")
     stripped = without_chat(text)
-    if found := concluded(stripped):
+    if found := concluded(stripped) or closing(stripped):
         return Extraction(found, "concluded")
     last = last_value(text) if mode == "lenient" else ""
     sentence = last_sentence(stripped)

@@ -4,6 +4,7 @@ import functools
 import re
 from dataclasses import dataclass
 
+from verifiers.math.choices import choice, without_choice
 from verifiers.math.compare import Comparison
 from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
 from verifiers.math.nodes import INFINITY, Node, symbol, walk
@@ -13,12 +14,10 @@ from verifiers.math.text import flat
 from verifiers.math.units import without_measure
 from verifiers.math.wording import (
     as_ratio,
-    choice,
     phrase_of,
     same_time,
     same_words,
     unwrapped,
-    without_choice,
     without_noun,
     words_of,
 )

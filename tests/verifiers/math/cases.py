@@ -381,6 +381,19 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"\text{Ann Lee, Bob, and Cy}", r"\text{Cy, Bob, Ann Lee}"),
         (r"\text{infinitely many solutions}", r"\text{infinitely many}"),
     ],
+    "a value behind a choice letter": [
+        ("B. 17", "17"),
+        (r"\text{B. 17}", "17"),
+        (r"\text{B) } 17", "17"),
+        ("B) 17", "17"),
+        ("B: 17", "17"),
+        (r"\mathrm{B.}~17", "17"),
+        ("D. 5", r"\text{(D)}\ 5"),
+        (r"\text{B. } \frac12", r"\frac{1}{2}"),
+        ("D. x^2+1", "x^2+1"),
+        ("B. 17", "B"),
+        ("B: 17", r"\text{(B)}"),
+    ],
 }
 
 
@@ -697,7 +710,70 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("ACB", "ABC"),
         (r"\text{finitely many solutions}", r"\text{infinitely many}"),
     ],
+    "a value behind another choice letter": [
+        ("B. 24", "17"),
+        ("B. -17", "17"),
+        ("C. 17", "B"),
+        ("C: B", "B"),
+        ("C. B", "B"),
+        ("B. 17 C. 18", "17"),
+        ("B. 17 C. 18", "B"),
+        ("B. 17 or C. 18", "17"),
+        ("B or C. 17", "17"),
+        ("B.25", "25"),
+        ("C. 17", "B. 17"),
+        ("D x^2+1", "x^2+1"),
+    ],
 }
+
+
+CHOICE_FRAMES = [("Answer: ", ""), ("The answer is ", "."), ("The correct option is **", "**"), ("#### ", ""), ("", "")]
+LAST_LINES = [
+    "18",
+    "$18",
+    "**18**",
+    "$$18$$",
+    r"\[18\]",
+    "\\[\n18\n\\]",
+    "**$18**",
+    "$18.00",
+    "18 dollars",
+    "So the total is:\n18",
+]
+NO_LAST_LINES = [
+    "18?",
+    "18 =",
+    "18 + 2",
+    "- 18",
+    "-18",
+    "18.5",
+    "18,",
+    "18 or 19",
+    "18 dozen",
+    "Step 18",
+    "Possible values:\n18",
+    "The divisors are\n2\n9\n18",
+    "It is not\n18",
+    "17 or\n18",
+    "x =\n18",
+]
+CLOSINGS = [
+    "he lost two. He has 33 golf balls.",
+    "he lost two.\n\nHe has 33 golf balls left at the end of Wednesday.",
+    "he lost two. It leaves **33** golf balls.",
+]
+NO_CLOSINGS = [
+    "he lost two. He has 33 golf balls",  # cut off, perhaps
+    "he lost two. He has 33 golf balls more than Tom.",
+    "he lost two. He has 33 golf balls, or 34.",
+    "he lost two. Does he have 33 golf balls?",
+    "he lost two. If he has 33 golf balls.",
+    "he lost two. Neither of them has 33 golf balls.",
+    "he lost two. The two have 33 golf balls.",
+    "he lost two. He has 34 golf balls.",
+    "he lost two. He has 33 golf balls. Tom has 20 golf balls.",
+    "suppose he lost two. He has 33 golf balls or so",
+]
 
 
 EXTRACTED: list[tuple[str, str, bool]] = [
@@ -942,4 +1018,13 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     ("The answer is 5, not 6.", "6", False),
     ("The answer is 5, not 5.", "5", False),
     ("The answer is 5, not 6 but 7.", "5", False),
+    *((f"{before}B. 17{after}", answer, True) for before, after in CHOICE_FRAMES for answer in ("17", "B")),
+    *((f"{before}C. 18{after}", answer, False) for before, after in CHOICE_FRAMES for answer in ("17", "B")),
+    (r"The answer is B. \(17\).", "17", True),
+    (r"The answer is B. \(18\).", "17", False),
+    *((f"She sells 9 * 2 of them.\n{line}", "18", True) for line in LAST_LINES),
+    *((f"She sells 9 * 2 of them.\n{line}", "19", False) for line in LAST_LINES),
+    *((f"She sells 9 * 2 of them.\n{line}", "18", False) for line in NO_LAST_LINES),
+    *((f"He had 58 balls and lost 23, which makes 58 - 23 = 35. Then {end}", "33", True) for end in CLOSINGS),
+    *((f"He had 58 balls and lost 23, which makes 58 - 23 = 35. Then {end}", "33", False) for end in NO_CLOSINGS),
 ]
