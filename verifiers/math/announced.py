@@ -80,7 +80,7 @@ def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str
         ending = SENTENCE_END.search(rest, math_span.end())
         if is_taken_back(rest, ending):
             return ()
-        sentence = _one_value(rest[: ending.start()] if ending else rest)
+        sentence = _one_value(_without_reason(rest[: ending.start()] if ending else rest))
         around = sentence.strip(" .").removeprefix(math_span.group()).removeprefix(inside)
         return (inside,) if is_prose(around) and not recounts(around) else (_untag(sentence),)
     ending = SENTENCE_END.search(rest)

@@ -125,13 +125,20 @@ def closing(text: str) -> tuple[str, ...]:
     before = text[: -len(line[0])].rstrip()[-400:] if line else ""
     if line and before and (value := _number_of_line(line[1])):
         lead = before.rpartition("\n")[2]
-        heads = lead.endswith(":") and UNCERTAIN.search(lead)
-        return () if _number_of_line(lead) or LEADS_ON.search(lead) or heads else (value,)
+        return () if _number_of_line(lead) or leads_on(lead) else (value,)
     *others, sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])
     if not others or not sentence.rstrip("*").endswith((".", "!")) or ARGUMENT.match(others[-1]):
         return ()
     counted = not CARDINALS.isdisjoint(WORD.findall(sentence.lower()))
     return () if counted or ARGUMENT.match(sentence) or CONDITIONAL.search(sentence) else only_number(sentence)
+
+
+def leads_on(line: str) -> bool:
+    """Whether what stands behind a line is one of several, a guess, or the rest of a sentence or formula."""
+    finished = line.endswith(tuple(".:!?)]}$*|0123456789")) or "=" in line
+    if not finished or ARGUMENT.match(line) or LEADS_ON.search(line):
+        return True
+    return line.endswith(":") and UNCERTAIN.search(line) is not None
 
 
 def _number_of_line(line: str) -> str:

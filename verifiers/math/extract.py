@@ -51,6 +51,11 @@ BETWEEN_ADJACENT = re.compile(
     re.IGNORECASE,
 )
 
+NAMED = re.compile(  # the name in "x = \\boxed{3}, y = \\boxed{4}", but not in "x + y ="
+    r"(?:\A|[$,;:&(]|\\[\[(,; ]|\\q?quad|\b(?:and|or|so|is|are|have|get|gives|that|then|thus|therefore))\s*+"
+    r"(?P<name>[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?)\s*=\s*\Z",
+    re.IGNORECASE,
+)
 # "1 paper and 2 bins", "x = 1 and y = 2": marks joined by a word, where nothing takes the first one back.
 JOINED = re.compile(
     r"(?![^\0]*\b(?:then|so|thus|wait|actually|but|not?|hence|therefore|gives?|get|instead|rather|correct\w*|wrong|sorry)\b)"
@@ -205,24 +210,36 @@ def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]
 
 
 def _last_group(text: str, marks: list[_Mark]) -> list[str]:
-    """The contents of the last mark and of those that adjoin it."""
+    """The contents of the last mark and of those that adjoin it, with their names where each has its own."""
     group = [marks[-1]]
+    names = [_name_before(text, marks[-1])]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
-        if len(gap) > 200 or not (BETWEEN_ADJACENT.fullmatch(gap) or JOINED.fullmatch(gap)):
+        name = _name_before(text, mark)
+        if len(gap) > 200 or len(group) > MAX_GROUP:
+            break
+        between = gap.rstrip(" =")[: -len(names[0])] if name and names[0] else gap  # without the name of the next
+        if not (BETWEEN_ADJACENT.fullmatch(between) or JOINED.fullmatch(gap)):
             break
         group.insert(0, mark)
-        if len(group) > MAX_GROUP:
-            break
+        names.insert(0, name)
+    named = len(group) > 1 and "" not in names and len(set(names)) == len(names)
     contents: list[str] = []
-    for mark in group:
-        if mark.content.strip() not in contents:
-            contents.append(mark.content.strip())
+    for mark, name in zip(group, names, strict=True):
+        content = mark.content.strip()
+        content = f"{name}={content}" if named and "=" not in content else content
+        if content not in contents:
+            contents.append(content)
     last = marks[-1].end
     suffix = re.match(r"\s*(\\?%|percent\b|pct\b)", text[last : last + 40].lstrip("$\\)] \t"))
     if suffix and len(contents) == 1:
         return [contents[0] + r"\%"]
     return contents
+
+
+def _name_before(text: str, mark: _Mark) -> str:
+    named = NAMED.search(text[max(0, mark.start - 24) : mark.start])
+    return named["name"] if named else ""
 
 
 def _join(contents: list[str]) -> str:

@@ -394,6 +394,11 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("B. 17", "B"),
         ("B: 17", r"\text{(B)}"),
     ],
+    "steps that lead to a value": [
+        (r"2x=10 \Rightarrow x=5", "5"),
+        (r"2x = 4+6 = 10 \implies x=5", "x=5"),
+        (r"2x=10 \rightarrow x=5", "5"),
+    ],
 }
 
 
@@ -724,9 +729,23 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("C. 17", "B. 17"),
         ("D x^2+1", "x^2+1"),
     ],
+    "steps that lead elsewhere": [
+        (r"2x=10 \Rightarrow x=6", "5"),
+        (r"x=5 \Rightarrow 2x=10", "5"),
+        (r"x=4 \Rightarrow x=5", "5"),
+        (r"x \to 5", "5"),
+        (r"2x \Rightarrow x=5", "5"),
+        (r"y=3 \Rightarrow -x=5", "5"),
+        (r"4 \Rightarrow 5", "5"),
+    ],
 }
 
 
+NAMED_BOXES = [
+    r"So $x=\boxed{3}$, $y=\boxed{4}$.",
+    r"So $y=\boxed{4}$ and $x = \boxed{3}$.",
+    "\\[x=\\boxed{3}\\]\n\\[y=\\boxed{4}\\]",
+]
 CHOICE_FRAMES = [("Answer: ", ""), ("The answer is ", "."), ("The correct option is **", "**"), ("#### ", ""), ("", "")]
 LAST_LINES = [
     "18",
@@ -755,6 +774,7 @@ NO_LAST_LINES = [
     "The divisors are\n2\n9\n18",
     "It is not\n18",
     "17 or\n18",
+    "Let m be the number of mugs\n18",
     "x =\n18",
 ]
 CLOSINGS = [
@@ -1027,4 +1047,15 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     *((f"She sells 9 * 2 of them.\n{line}", "18", False) for line in NO_LAST_LINES),
     *((f"He had 58 balls and lost 23, which makes 58 - 23 = 35. Then {end}", "33", True) for end in CLOSINGS),
     *((f"He had 58 balls and lost 23, which makes 58 - 23 = 35. Then {end}", "33", False) for end in NO_CLOSINGS),
+    *((text, answer, True) for text in NAMED_BOXES for answer in ("(3,4)", "x=3, y=4", "y=4, x=3")),
+    *((text, answer, False) for text in NAMED_BOXES for answer in ("(4,3)", "x=4, y=3", "x=3", "3", "4")),
+    (r"$x=\boxed{3}$, so $y=\boxed{4}$", "4", True),
+    (r"$x=\boxed{3}$, $x+y=\boxed{4}$", "4", True),
+    (r"$x=\boxed{3}$, $x=\boxed{4}$", "3, 4", True),
+    (r"The answer is $x=3$ only, since $x=-2$ is extraneous.", "3", True),
+    (r"The answer is $x=3$ only, since $x=-2$ is extraneous.", "-2", False),
+    (r"The answer is $3$, because $-2$ is negative.", "3", True),
+    (r"The answer is $3$, because $-2$ is negative.", "-2", False),
+    (r"The answer is $x=3$ only if $y=2$.", "3", False),
+    (r"The answer is $x=3$, but $x=-2$ is also possible.", "3", False),
 ]
