@@ -13,7 +13,7 @@ import math
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.math.functions import collect_angles, function
+from verifiers.math.functions import PI, collect_angles, exact_circle, function
 from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.polynomials import (
@@ -34,6 +34,7 @@ from verifiers.math.polynomials import (
     render_monomial,
 )
 
+TURN: Monomial = ((r"\pi", 1), ("i", 1))
 MAX_TERMS = 300
 MAX_PRODUCTS = 6_000
 MAX_EXPANDED_POWER = 24
@@ -232,6 +233,8 @@ class Algebra:
                 scaled = coefficient * times
                 if monomial == CONSTANT:
                     factor = self.power(one, number(scaled))
+                elif name == "e" and monomial == TURN and (turned := exact_circle(self, {PI: scaled})) is not None:
+                    factor = add(turned[1], self.multiply({(("i", 1),): Fraction(1)}, turned[0])), UNIT  # cos + i sin
                 else:
                     key = f"{name}^({render_monomial(monomial)}/{scaled.denominator})"
                     self.dependent.add(key)

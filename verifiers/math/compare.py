@@ -19,7 +19,7 @@ from verifiers.math.labels import (
     unlabelled,
 )
 from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import Node, symbol
+from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
 from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, differ, evaluate
@@ -37,7 +37,7 @@ from verifiers.math.shapes import (
     split_unit,
     variables,
 )
-from verifiers.math.units import contradict
+from verifiers.math.units import contradict, conversion
 
 UNORDERABLE = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
 
@@ -73,7 +73,10 @@ class Comparison:
                 ours, our_unit = split_letter(ours, true_unit)
             elif not true_unit:
                 truth, true_unit = split_letter(truth, our_unit)
-            return not contradict(our_unit, true_unit) and self.same(ours, truth)
+            if not contradict(our_unit, true_unit):
+                return self.same(ours, truth)
+            factor = conversion(our_unit, true_unit)
+            return factor is not None and self.same(Node("mul", (number(factor), ours)), truth)
         if "matrix" in (ours.head, truth.head) or has_matrix(ours) or has_matrix(truth):
             return self.same_matrix(matrix_of(ours), matrix_of(truth))
         if ours.head != truth.head and "group" in (ours.head, truth.head) and "sym" in (ours.head, truth.head):

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from verifiers.math.choices import choice, without_choice
@@ -11,7 +12,7 @@ from verifiers.math.nodes import INFINITY, Node, symbol, walk
 from verifiers.math.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
 from verifiers.math.text import flat
-from verifiers.math.units import without_measure
+from verifiers.math.units import in_one_unit, with_unit_in_words, without_measure
 from verifiers.math.wording import (
     as_ratio,
     phrase_of,
@@ -35,6 +36,7 @@ class Judgement:
 
 
 IN_DOLLARS = re.compile(r"-?\\?\$")
+DOLLARS = re.compile(r"\A(-?)\\?\$(.*)\Z", re.DOTALL)
 IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 SEVERAL = re.compile(r"[,;]|\\\\|\b(?:and|or)\b")
@@ -59,6 +61,17 @@ def tree_of(text: str) -> Node | str:
         return str(problem)
     except RecursionError:
         return "nested too deeply"
+
+
+def reread(text: str, change: Callable[[str], str]) -> str:
+    """A text as it is, or, where that changes it, what `change` makes of it once `\\text{}` is gone."""
+    plain = unwrapped(text)
+    changed = change(plain)
+    return text if changed == plain else changed
+
+
+def has_unit(node: Node | str) -> bool:
+    return isinstance(node, Node) and node.head == "unit"
 
 
 def is_readable(text: str) -> bool:
@@ -87,7 +100,7 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
             return Judgement(True, "the same number")
         return Judgement(False, f"another number than {truth}"[:120])
     if (IN_DOLLARS.match(ours) and IN_CENTS.search(truth)) or (IN_DOLLARS.match(truth) and IN_CENTS.search(ours)):
-        return Judgement(False, "dollars are not cents")
+        return judge(*(DOLLARS.sub(r"\1\2\\text{ dollars}", text) for text in (ours, truth)), ordered=ordered)
     if left is not None or right is not None:
         measured = number_of(without_measure(without_noun(unwrapped(ours if left is None else truth))))
         if measured is not None and numbers_agree(measured, left or right or measured):
@@ -107,7 +120,10 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(True, "the same words")
     if decimal_comma(ours, truth):
         return Judgement(True, "the same number")
+    ours, truth = reread(ours, in_one_unit), reread(truth, in_one_unit)
     node, true_node = tree_of(ours), tree_of(truth)
+    if has_unit(node) != has_unit(true_node):  # 15 m/s is a product of letters, unless the other answer has a unit
+        node, true_node = (tree_of(reread(text, with_unit_in_words)) for text in (ours, truth))
     if isinstance(true_node, str) and "=" in truth and not SEVERAL.search(truth):
         return judge(ours, truth.rpartition("=")[2].strip(), ordered=ordered)  # what it says in the end may be readable
     if isinstance(true_node, str):

@@ -45,7 +45,7 @@ def is_time(node: Node) -> bool:
 
 def percentage(node: Node) -> Node:
     """`28 percent` is `28%`."""
-    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == ["%"] else node
+    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == {"%": 1} else node
 
 
 def split_unit(node: Node) -> tuple[Node, str]:
