@@ -7,8 +7,8 @@ import re
 
 from verifiers.math.counting import recounts
 from verifiers.math.limits import MAX_ANSWER_CHARS
-from verifiers.math.prose import HYPOTHETICAL, MATH_SPAN, SENTENCE_END, SENTENCE_START, is_prose, loosely, spanned
-from verifiers.math.retractions import DENIED, RETRACTION, SHOULD_BE, is_taken_back
+from verifiers.math.prose import HYPOTHETICAL, MATH_SPAN, SENTENCE_END, is_prose, loosely, spanned
+from verifiers.math.retractions import DENIED, correction, taken_back
 
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(
@@ -49,7 +49,7 @@ OTHER_ANSWER = re.compile(
 
 
 def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str, ...]:
-    """What follows the last "the answer is", unless it is a question or the next sentence takes it back."""
+    """What follows the last "the answer is", unless it is a question or taken back."""
     last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
@@ -69,29 +69,24 @@ def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str
     if position < 0 or not found or HYPOTHETICAL.search(text[max(0, found.start() - 80) : found.start()]):
         return ()
     rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
-    rest = FILLER.sub("", rest)
-    sentence = rest
+    rest = NEW_QUESTION.split(FILLER.sub("", rest), maxsplit=1)[0]
     math_span = MATH_SPAN.match(rest)
+    ending = SENTENCE_END.search(rest, math_span.end() if math_span else 0)
+    if ending and ending.group() == "?":
+        return ()
+    if ending and (later := taken_back(rest[ending.end() :])) is not None:
+        return later
+    sentence = _without_reason(rest[: ending.start()] if ending else rest)
     if math_span:
         tail = rest[math_span.end() : math_span.end() + 12].lstrip()
         inside = spanned(math_span)
         if re.match(r"(?:\\?%|percent|pct)", tail):
             inside += r"\%"
-        ending = SENTENCE_END.search(rest, math_span.end())
-        if is_taken_back(rest, ending):
-            return ()
-        sentence = _one_value(_without_reason(rest[: ending.start()] if ending else rest))
+        sentence = _one_value(sentence)
         around = sentence.strip(" .").removeprefix(math_span.group()).removeprefix(inside)
         return (inside,) if is_prose(around) and not recounts(around) else (_untag(sentence),)
-    ending = SENTENCE_END.search(rest)
-    if is_taken_back(rest, ending):
-        return ()
-    if ending:
-        sentence = rest[: ending.start()]
-    sentence = _one_value(_untag(_without_reason(sentence)))
-    if not sentence:
-        return ()
-    return tuple(dict.fromkeys((sentence, *loosely(sentence))))
+    sentence = _one_value(_untag(sentence))
+    return tuple(dict.fromkeys((sentence, *loosely(sentence)))) if sentence else ()
 
 
 def _one_value(sentence: str) -> str:
@@ -127,8 +122,4 @@ def revised(after: str) -> tuple[str, ...] | None:
         found = announced(after, ("answer",))
         if found:
             return found
-    for sentence in SENTENCE_START.split(after):
-        if RETRACTION.match(sentence):
-            should = SHOULD_BE.search(sentence)
-            return loosely("It is " + sentence[should.end() :].strip(" .!")) if should else ()
-    return None
+    return correction(after)

@@ -25,8 +25,10 @@ from verifiers.math.polynomials import Undefined, Unsupported
 from verifiers.math.probe import NoValue, differ, evaluate
 from verifiers.math.regions import FLIPPED, is_conditions, is_inequality, is_union, region
 from verifiers.math.shapes import (
+    counted,
     flattened,
     has_matrix,
+    is_constant,
     is_time,
     listed,
     matrix_of,
@@ -53,6 +55,8 @@ class Comparison:
         """Whether two answers are the same, provided that every pair in `pending` is equal."""
         if ours == truth:
             return True
+        if is_constant(truth) or is_constant(ours):
+            ours, truth = counted(ours), counted(truth)
         ours, truth = concluded(percentage(ours)), concluded(percentage(truth))
         if ours.head == "rel" or truth.head == "rel":
             return self.same_relation(ours, truth)
@@ -278,13 +282,15 @@ class Comparison:
         if ours.head == truth.head:
             if len(ours.args) != len(truth.args):
                 return False
-            if is_time(ours) or is_time(truth):
+            if is_time(truth):
                 return self.each(ours.args, truth.args)
             quotients = [[Node("div", (item, node.args[0])) for item in node.args[1:]] for node in (ours, truth)]
             return self.each(quotients[0], quotients[1])
         ratio, other = (ours, truth) if ours.head == "ratio" else (truth, ours)
         if len(ratio.args) != 2 or is_time(ratio) or other.head in ("group", "text", "based"):
             return False
+        if other.head == "num" and other.args[0].denominator == 1:
+            return False  # 12:1 is not 12
         quotient = Node("div", ratio.args)
         return self.same(quotient, other) if ratio is ours else self.same(other, quotient)
 

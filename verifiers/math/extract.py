@@ -42,6 +42,7 @@ END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a toke
 NAMED_ANSWER = re.compile(  # {"answer": 42}
     r'"(?:final[ _])?answer"\s*+:\s*+(?:"(?P<text>[^"\n\\]++)"|(?P<number>-?\d[\d.]*+))\s*+[,}]', re.IGNORECASE
 )
+MAX_SUPPOSED = 9
 MAX_GROUP = 64  # marks that are looked at for one list
 THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
@@ -51,6 +52,11 @@ BETWEEN_ADJACENT = re.compile(
     re.IGNORECASE,
 )
 
+IF_IT_WERE = re.compile(  # "However, if we allow repetition, it would be \\boxed{16}" behind another box
+    r"(?:[.!?\n]|\A)[\s$)]*(?:(?:however|but|note|otherwise|alternatively|conversely|in contrast|on the other hand)\b"
+    r"[^.!?\n]*\b(?:if|with|without)\b|(?=[^.!?\n]*\b(?:were|had)\b)[^.!?\n]*\bif\b)[^.!?\n]*\bwould\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
 NAMED = re.compile(  # the name in "x = \\boxed{3}, y = \\boxed{4}", but not in "x + y ="
     r"(?:\A|[$,;:&(]|\\[\[(,; ]|\\q?quad|\b(?:and|or|so|is|are|have|get|gives|that|then|thus|therefore))\s*+"
     r"(?P<name>[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?)\s*=\s*\Z",
@@ -86,6 +92,10 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     marks, broken = _marks(text)
     if broken:
         return Extraction((), "box", "the last box is never closed")
+    for last, before in zip(marks[:-MAX_SUPPOSED:-1], marks[-2::-1], strict=False):
+        if not IF_IT_WERE.search(text[before.end : last.start][-300:]):
+            break
+        marks.pop()
     if marks:
         group = _last_group(text, marks)
         joined = _join(group)

@@ -5,6 +5,8 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
+import re
+
 from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
@@ -18,6 +20,7 @@ FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
 MEASURES = frozenset({"degree", "percent", "unit"})
+CLOCK = re.compile(r"0\d")  # the minutes of 2:05
 MINUS_ONE = Node("neg", (number(1),))
 
 
@@ -131,13 +134,17 @@ class Parser:
         first = self.sum()
         if not (self.peek().kind == "op" and self.peek().value == ":") or (self.in_set and first.head == "sym"):
             return first
-        found = [first]
+        found, clock = [first], False
         while self.accept("op", ":"):
+            clock = CLOCK.fullmatch(self.peek().value) is not None
             found.append(self.sum())
+        unit = ""
         if found[-1].head == "unit":  # 3:45 p.m.
-            value, unit = found[-1].args
-            return self.make("unit", self.make("ratio", *found[:-1], value), unit)
-        return self.make("ratio", *found)
+            found[-1], unit = found[-1].args
+        if clock and len(found) == 2:
+            found.append(number(0))
+        node = self.make("ratio", *found)
+        return self.make("unit", node, unit) if unit else node
 
     # Arithmetic
 

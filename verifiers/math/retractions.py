@@ -2,6 +2,8 @@
 
 import re
 
+from verifiers.math.prose import SENTENCE_START, loosely
+
 TAKES_BACK = re.compile(  # how a sentence behind an answer begins that takes the answer back
     r"[\s.…]*(?:no\s*[,.!:;—–-]|(?:no wait|just kidding|wait|hmm+|oops|actually|correction|sorry|scratch that"
     r"|on second thought|hold on(?=[,.!]))\b"
@@ -25,14 +27,26 @@ RETRACTION = re.compile(  # stricter than TAKES_BACK: "Wait, let me check this" 
     rf"|(?:(?:no|wait|hmm+|oops|actually|sorry|hold on|but|however)\b[^.!?\n]{{0,160}}?)?(?:{ERROR}))",
     re.IGNORECASE,
 )
-SHOULD_BE = re.compile(r"\b(?:it|that|this) should (?:be|have been)\s+")
+CORRECTED = re.compile(
+    r"\b(?:it|that|this) should (?:be|have been)\s+|[;,:–—-]\s*(?:it|the answer)(?:'s| is)\s+(?:actually\s+)?"
+)
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bcannot be)[ \t]+(?:equal to |exactly )?[*$\\(\[ ]*\Z", re.IGNORECASE)
 QUESTIONED = re.compile(r"[\s$*)\]\\]{0,6}\?")
 
 
-def is_taken_back(text: str, ending: "re.Match[str] | None") -> bool:
-    """Whether a sentence that ends there is a question, or is followed by one that takes it back."""
-    return ending is not None and (ending.group() == "?" or TAKES_BACK.match(text, ending.end()) is not None)
+def correction(after: str) -> tuple[str, ...] | None:
+    """What the first sentence that admits an error says instead; nothing if it says no value, `None` without one."""
+    for sentence in SENTENCE_START.split(after):
+        if RETRACTION.match(sentence):
+            corrected = CORRECTED.search(sentence)
+            return loosely("It is " + sentence[corrected.end() :].strip(" .!")) if corrected else ()
+    return None
+
+
+def taken_back(after: str) -> tuple[str, ...] | None:
+    """The same for an answer without a mark, which the sentence behind it takes back more easily."""
+    corrected = correction(after)
+    return () if corrected is None and TAKES_BACK.match(after) else corrected
 
 
 def is_denied(before: str, after: str) -> bool:

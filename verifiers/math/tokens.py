@@ -79,6 +79,11 @@ ARGUMENT = re.compile(r"\s*+(?:\{((?:[^{}]|\{[^{}]*\})*)\}|([A-Za-z\d]))")
 BRACED = re.compile(r"\s*+\*?+\s*+\{((?:[^{}]|\{[^{}]*\})*)\}")
 
 
+PRESCRIPT = re.compile(  # {}_8C_3
+    r"(?:\{\s*\}\s*)?[_^](?:\{(\d{1,3})\}|(\d))\s*(?:\\!\s*)?(?:([CP])|\\(?:mathrm|text)\s*\{([CP])\})_(?:\{(\d{1,3})\}|(\d))"
+)
+
+
 def tokenize(text: str) -> list[Token]:
     """The tokens of an answer. Raises `TooMuch` beyond a limit and `Unreadable` at a character without meaning."""
     if len(text) > MAX_ANSWER_CHARS:
@@ -93,6 +98,10 @@ def tokenize(text: str) -> list[Token]:
     position = 0
     spaced = False
     while position < len(text):
+        if text[position] in "{_^" and (counted := PRESCRIPT.match(text, position)) and _stands_free(counted, tokens):
+            _counted(counted, spaced, tokens)
+            position = counted.end()
+            continue
         found = PATTERN.match(text, position)
         if found is None:
             raise Unreadable(f"what is {text[position]!r}?")
@@ -147,6 +156,21 @@ def tokenize(text: str) -> list[Token]:
         if len(tokens) > MAX_TOKENS:
             raise TooMuch(f"more than {MAX_TOKENS} symbols")
     return tokens
+
+
+def _stands_free(counted: "re.Match[str]", tokens: list[Token]) -> bool:
+    """Whether an index before a letter is not the index of what stands before it: `x_8C_3`."""
+    return counted[0].startswith("{") or not tokens or tokens[-1].kind not in ("num", "sym", "close", "text")
+
+
+def _counted(counted: "re.Match[str]", spaced: bool, tokens: list[Token]) -> None:
+    r"""`{}_8C_3` as `\binom{8}{3}`, `{}_8P_3` as `\frac{8!}{5!}`."""
+    (items, kind, chosen), factorial = (part for part in counted.groups() if part), ""
+    if int(chosen) > int(items):
+        raise Unreadable(f"{kind} of {chosen} out of {items}")
+    if kind == "P":
+        chosen, factorial = str(int(items) - int(chosen)), "!"
+    tokens.extend(tokenize(rf"\{'frac' if factorial else 'binom'}{{{items}{factorial}}}{{{chosen}{factorial}}}"))
 
 
 def _command(

@@ -88,6 +88,7 @@ TAKEN_BACK = words(
 )
 COMPUTING_WORDS = words(  # as the first word behind a number
     "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not and point root"
+    " kilo mega giga tera milli micro nano centi deci fold"
 )
 CONSTANT_WORDS = {"inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "pi": r"\pi"}
 NUMBER_WORDS = {

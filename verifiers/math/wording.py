@@ -16,6 +16,7 @@ PUNCTUATION = re.compile(  # of a language, where it touches a word; between two
     r"|(?<=[a-z])'|[.\"\s]",
     re.ASCII,
 )
+CAPITALIZED = re.compile(r"(?=[A-Za-z]*[AEIOUaeiou])[A-Z][a-z]{2,}", re.ASCII)
 LETTERS = re.compile(r"[A-J](?:,\s?[A-J])+")
 STOPS = re.compile(r"[.,()\"'-]")
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
@@ -87,6 +88,9 @@ def same_words(ours: str, truth: str) -> bool:
     if not words or words != words_of(truth):
         return False
     if any(unwrapped(text) in NAMED_SETS for text in (ours, truth)):
+        return True
+    plain = [unwrapped(text) for text in (ours, truth)]
+    if any(map(CAPITALIZED.fullmatch, plain)) and all(map(str.isalpha, plain)):  # Bob, but not XYZ
         return True
     unspoken = [text for text in (ours, truth) if not is_language(text)]
     return not unspoken or (len(unspoken) == 1 and unwrapped(unspoken[0]).replace(" ", "").isalpha())

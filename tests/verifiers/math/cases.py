@@ -427,11 +427,28 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"66\text{ inches}", r"5\text{ feet }6\text{ inches}"),
         ("1 hour, 1 minute and 1 second", r"3661\text{ seconds}"),
     ],
+    "names in small letters": [("bob", "Bob"), ("BOB", "Bob"), ("even", "Even"), ("tom", r"\text{Tom}")],
+    "counts of choices": [
+        ("C(8,3)", "56"),
+        (r"{}_8C_3", "56"),
+        ("_8C_3", r"\binom{8}{5}"),
+        (r"^{10}C_{3}", "120"),
+        (r"2\cdot{}_8\mathrm{C}_3", "112"),
+        ("P(8,3)", "336"),
+        (r"{}_8P_3", "336"),
+        ("P(8,3)", "(8,3)"),
+    ],
 }
 
 
-# Right only in this direction: the truth `2,75` would be a list.
-ONE_WAY: list[tuple[str, str]] = [("2,75", "2.75"), ("0,125", "0.125"), ("-1,2", "-1.2")]
+# Right only in this direction: the truth `2,75` would be a list, the truth `6:10` a time of day.
+ONE_WAY: list[tuple[str, str]] = [
+    ("2,75", "2.75"),
+    ("0,125", "0.125"),
+    ("-1,2", "-1.2"),
+    ("6:10", "3:5"),
+    ("10:30", "1:3"),
+]
 
 
 RECOUNTING = (
@@ -564,7 +581,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\begin{pmatrix}1\\2\end{pmatrix}", "(1,2)"),
         (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     ],
-    "bases, ratios, times": [("321_6", "321_7"), ("321", "321_6"), ("3:2", "2:3"), ("12:00", "1:00"), ("10:30", "1:3")],
+    "bases, ratios, times": [("321_6", "321_7"), ("321", "321_6"), ("3:2", "2:3"), ("12:00", "1:00"), ("1:3", "10:30")],
     "choices": [
         ("A", "B"),
         (r"B\text{ or }C", "B"),
@@ -798,9 +815,35 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         ("5 minutes 30 hours", r"5\text{ hours }30\text{ minutes}"),
         ("5 m 30 s", r"5\text{ m }30\text{ cm}"),
     ],
+    "ratios that are none": [("12:1", "12"), ("4:10", "2:05"), ("2:5", "2:05"), ("6:11", "3:5"), ("5:3", "6:10")],
+    "names that are none": [("Rob", "Bob"), ("B", "Bob"), ("t o m", "Tom"), ("XYZ", "xyz"), ("BOB", "bob")],
+    "other counts of choices": [
+        ("C(8,2)", "56"),
+        ("P(8,3)", "56"),
+        ("C(8,3)", "336"),
+        ("{}_8C_2", "56"),
+        ("{}_8C_9", "0"),
+        ("x_8C_3", "56x"),
+        ("C(8,3)", r"\binom{8}{2}"),
+        ("P(8,3)", "(3,8)"),
+    ],
+    "words that multiply": [
+        (rf"5\text{{ {word}}}", "5") for word in ("fold", "fold more", "tenfold", "kilo", "mega", "nano")
+    ],
 }
 
 
+IF_IT_WERE = [
+    r"However, if we allow repetition it would be \boxed{16}.",
+    r"But without the second condition, there would be \boxed{16} of them.",
+    r"If repetition were allowed, the answer would be $\boxed{16}$.",
+    r"If we had counted both, we would have $\boxed{16}$.",
+]
+RETRACTED_LATER = [
+    "We check the case. Wait, that is wrong; it is 14.",
+    "Let us check this once more. No, that is wrong. We forgot one case. It is 14.",
+    "We check this. Hmm. I made a mistake.",
+]
 NAMED_BOXES = [
     r"So $x=\boxed{3}$, $y=\boxed{4}$.",
     r"So $y=\boxed{4}$ and $x = \boxed{3}$.",
@@ -1118,4 +1161,16 @@ EXTRACTED: list[tuple[str, str, bool]] = [
     (r"The answer is $3$, because $-2$ is negative.", "-2", False),
     (r"The answer is $x=3$ only if $y=2$.", "3", False),
     (r"The answer is $x=3$, but $x=-2$ is also possible.", "3", False),
+    *((rf"\boxed{{9}}. {after}", "9", True) for after in IF_IT_WERE),
+    *((rf"\boxed{{9}}. {after}", "16", False) for after in IF_IT_WERE),
+    (r"\boxed{9}. However, we forgot one case, so it is \boxed{16}.", "16", True),
+    (r"\boxed{9}. However, we forgot one case, so it is \boxed{16}.", "9", False),
+    (r"\boxed{9}. If we put this in, we get \boxed{16}.", "16", True),
+    (r"If we allowed repetition, it would be \boxed{16}.", "16", True),
+    *((f"The answer is 12. {after}", "12", False) for after in RETRACTED_LATER),
+    *((rf"The answer is $\boxed{{12}}$. {after}", "12", False) for after in RETRACTED_LATER),
+    (f"The answer is 12. {RETRACTED_LATER[0]}", "14", True),
+    (f"The answer is $12$. {RETRACTED_LATER[0]}", "14", True),
+    ("The answer is 12. We check the case. It is right. Wait for the next part.", "12", True),
+    ("The answer is 12. This is so because 3 * 4 = 12. However, 13 is prime.", "12", True),
 ]
