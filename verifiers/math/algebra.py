@@ -33,6 +33,7 @@ from verifiers.math.polynomials import (
     render,
     render_monomial,
 )
+from verifiers.math.series import series
 
 TURN: Monomial = ((r"\pi", 1), ("i", 1))
 MAX_TERMS = 300
@@ -49,6 +50,7 @@ class Algebra:
         self.angles: dict[Monomial, int] = {}  # by how much each part of an angle is divided: trigonometric functions
         self.assumed_positive = False  # whether a variable was taken as positive on the way
         self.work = 0
+        self.bound = 0  # sums that are being read whose variable has no value
 
     def equal(self, left: Node, right: Node) -> bool | None:
         """Whether two expressions are equal; `None` where that is not decided here. Raises as the module says."""
@@ -71,6 +73,11 @@ class Algebra:
     def independent(self, poly: Poly) -> bool:
         return not any(generator in self.dependent for monomial in poly for generator, _ in monomial)
 
+    def spend(self, work: int) -> None:
+        self.work += work
+        if self.work > MAX_PRODUCTS:
+            raise TooMuch("the expression expands into too many terms")
+
     # Polynomials
 
     def multiply(self, left: Poly, right: Poly) -> Poly:
@@ -78,9 +85,7 @@ class Algebra:
             return right
         if right == UNIT:
             return left
-        self.work += len(left) * len(right)
-        if self.work > MAX_PRODUCTS:
-            raise TooMuch("the expression expands into too many terms")
+        self.spend(len(left) * len(right))
         product: Poly = {}
         for one, coefficient in left.items():
             for other, factor in right.items():
@@ -141,8 +146,7 @@ class Algebra:
         if head == "add":
             return reduce(self.sum, (self.quotient(term) for term in args))
         if head == "mul":
-            left, right = self.quotient(args[0]), self.quotient(args[1])
-            return self.multiply(left[0], right[0]), self.multiply(left[1], right[1])
+            return self.product(self.quotient(args[0]), self.quotient(args[1]))
         if head == "neg":
             top, bottom = self.quotient(args[0])
             return {monomial: -value for monomial, value in top.items()}, bottom
@@ -163,7 +167,7 @@ class Algebra:
         if head == "fn":
             return function(self, args[0], args[1:])
         if head == "big":
-            return self.opaque("big " + args[0] + ",".join(self.key(part) for part in args[1:]))
+            return series(self, node)
         raise Unsupported(head)
 
     def sum(self, left: Quotient, right: Quotient) -> Quotient:
@@ -171,6 +175,9 @@ class Algebra:
             return add(left[0], right[0]), left[1]
         top = add(self.multiply(left[0], right[1]), self.multiply(right[0], left[1]))
         return top, self.multiply(left[1], right[1])
+
+    def product(self, left: Quotient, right: Quotient) -> Quotient:
+        return self.multiply(left[0], right[0]), self.multiply(left[1], right[1])
 
     def divide(self, left: Quotient, right: Quotient) -> Quotient:
         if not right[0]:
@@ -239,7 +246,7 @@ class Algebra:
                     key = f"{name}^({render_monomial(monomial)}/{scaled.denominator})"
                     self.dependent.add(key)
                     factor = self.integer_power(({((key, 1),): Fraction(1)}, UNIT), scaled.numerator)
-                result = self.multiply(result[0], factor[0]), self.multiply(result[1], factor[1])
+                result = self.product(result, factor)
         return result
 
     def root(self, radicand: Quotient, index: int) -> Quotient:

@@ -93,7 +93,7 @@ def command(parser: "Parser", name: str) -> Node:
         return parser.make("fn", "binom", top, parser.argument())
     if name == "emptyset":
         return parser.make("set")
-    # Sums, products, integrals and limits are kept as they are written and never computed.
+    # Integrals and limits are kept as they are written; short sums and products are computed in `series`.
     lower = upper = symbol("")
     while parser.peek().kind == "op" and parser.peek().value in ("_", "^"):
         if parser.advance().value == "_":

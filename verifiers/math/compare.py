@@ -38,10 +38,12 @@ from verifiers.math.shapes import (
     split_letter,
     split_unit,
     variables,
+    with_parameter_of,
 )
 from verifiers.math.units import contradict, conversion
 
-UNORDERABLE = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
+UNORDERED = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
+MAX_WORK = 15_000  # of all algebra for one answer: a long list is compared item by item
 
 
 class Comparison:
@@ -50,6 +52,8 @@ class Comparison:
     def __init__(self, *, ordered: bool = False) -> None:
         self.ordered = ordered
         self.pending: list[tuple[Node, Node]] = []
+        self.current = Algebra()
+        self.work = 0  # of the algebras before
 
     def same(self, ours: Node, truth: Node) -> bool:
         """Whether two answers are the same, provided that every pair in `pending` is equal."""
@@ -57,6 +61,8 @@ class Comparison:
             return True
         if is_constant(truth) or is_constant(ours):
             ours, truth = counted(ours), counted(truth)
+        ours = with_parameter_of(ours, truth)
+        truth = with_parameter_of(truth, ours)
         ours, truth = concluded(percentage(ours)), concluded(percentage(truth))
         if ours.head == "rel" or truth.head == "rel":
             return self.same_relation(ours, truth)
@@ -94,6 +100,14 @@ class Comparison:
         if pair & {"group", "set", "based", "text", "mod"}:
             return self.same_plain(ours, truth)
         return self.same_expression(ours, truth)
+
+    def algebra(self) -> Algebra:
+        """A fresh one. Raises `TooMuch` where those before it have worked too long together."""
+        self.work += self.current.work
+        if self.work > MAX_WORK:
+            raise TooMuch("too many comparisons")
+        self.current = Algebra()
+        return self.current
 
     def each(self, ours: Sequence[Node], truth: Sequence[Node]) -> bool:
         return len(ours) == len(truth) and all(self.same(a, b) for a, b in zip(ours, truth, strict=True))
@@ -188,15 +202,7 @@ class Comparison:
                 if label and name_one_thing(label, label_of(truth)) and self.same(ours.args[2], truth.args[2]):
                     return True
                 return self.same_equation(ours, truth)
-            if ours.args[0] == truth.args[0] and ours.args[0] in (
-                "in",
-                "!=",
-                "===",
-                "->",
-                "subset",
-                "subseteq",
-                "notin",
-            ):
+            if ours.args[0] == truth.args[0] and ours.args[0] in UNORDERED:
                 return self.each(ours.args[1:], truth.args[1:])
         for relation, other, swapped in ((ours, truth, False), (truth, ours, True)):
             if relation.head != "rel" or other.head == "rel":
@@ -236,7 +242,7 @@ class Comparison:
 
     def proportion(self, ours: Node, truth: Node) -> Fraction | None:
         """The constant by which the differences of two relations differ; 0 if there is none, `None` if unknown."""
-        algebra = Algebra()
+        algebra = self.algebra()
         try:
             left = algebra.difference(ours.args[1], ours.args[2])
             right = algebra.difference(truth.args[1], truth.args[2])
@@ -309,7 +315,7 @@ class Comparison:
 
     def equal(self, ours: Node, truth: Node) -> bool:
         """Whether two expressions are equal: by exact algebra, then by numbers, then left to sympy."""
-        algebra = Algebra()
+        algebra = self.algebra()
         try:
             decided = algebra.equal(ours, truth)
         except (Unsupported, TooMuch):

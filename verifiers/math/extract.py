@@ -42,7 +42,7 @@ END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a toke
 NAMED_ANSWER = re.compile(  # {"answer": 42}
     r'"(?:final[ _])?answer"\s*+:\s*+(?:"(?P<text>[^"\n\\]++)"|(?P<number>-?\d[\d.]*+))\s*+[,}]', re.IGNORECASE
 )
-MAX_SUPPOSED = 9
+MAX_SUPPOSED = 8  # last marks that may answer another question
 MAX_GROUP = 64  # marks that are looked at for one list
 THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
@@ -92,10 +92,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     marks, broken = _marks(text)
     if broken:
         return Extraction((), "box", "the last box is never closed")
-    for last, before in zip(marks[:-MAX_SUPPOSED:-1], marks[-2::-1], strict=False):
-        if not IF_IT_WERE.search(text[before.end : last.start][-300:]):
-            break
-        marks.pop()
+    marks = _without_suppositions(text, marks)
     if marks:
         group = _last_group(text, marks)
         joined = _join(group)
@@ -205,6 +202,17 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
     unclosed = max((box for box in stack if box >= 0), default=-1)
     last_start = marks[-1].start if marks else -1
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
+
+
+def _without_suppositions(text: str, marks: list[_Mark]) -> list[_Mark]:
+    """Without the last marks that only say what the answer would be if something else were asked."""
+    kept = len(marks)
+    while kept > max(1, len(marks) - MAX_SUPPOSED):
+        gap = text[marks[kept - 2].end : marks[kept - 1].start]
+        if not IF_IT_WERE.search(gap[-300:]):
+            break
+        kept -= 1
+    return marks[:kept]
 
 
 def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]:

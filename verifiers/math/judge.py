@@ -135,6 +135,8 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         same = comparison.same(node, true_node)
     except RecursionError:
         return Judgement(False, "nested too deeply")
+    except TooMuch as problem:
+        return Judgement(False, str(problem))
     if not same:
         return Judgement(False, "a different answer")
     return Judgement(True, "equal", tuple(comparison.pending))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, number, rebuild, symbol, symbols_of, walk
+from verifiers.math.nodes import CONSTANTS, INFINITY, Node, number, rebuild, substituted, symbol, symbols_of, walk
 from verifiers.math.units import measures
 from verifiers.math.vocabulary import LETTER_UNITS
 
@@ -15,6 +15,7 @@ CONTAINERS = frozenset(
 )
 NAMES_JOINED = re.compile(r",\s+and\s|,|\sand\s")
 NAME = re.compile(r"\s*+[A-Z][a-z]+(?: [A-Z][a-z]+)*\s*+", re.ASCII)
+RUNNING = frozenset("jklmn")  # letters that are taken to run over the integers where one must
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
 
@@ -59,7 +60,8 @@ def is_constant(node: Node) -> bool:
 
 def counted(node: Node) -> Node:
     """`C(8, 3)` and `P(8, 3)` as the numbers of choices and of arrangements; anything else as it is."""
-    name, arguments = "", ()
+    name: str = ""
+    arguments: tuple[Node, ...] = ()
     if node.head == "fn" and len(node.args) == 3:
         name, arguments = node.args[0], node.args[1:]
     elif node.head == "mul" and node.args[0].head == "sym" and node.args[1].head == "group":
@@ -109,6 +111,23 @@ def listed(node: Node) -> list[Node] | None:
 def is_quantifier(node: Node) -> bool:
     r"""`k \in \mathbb{Z}` behind a solution only says what `k` is."""
     return node.head == "rel" and node.args[0] == "in" and node.args[2] in INTEGERS
+
+
+def integer_parameter(node: Node) -> Node | None:
+    r"""The relation in a list that says which letter runs over all integers, if it is the only one."""
+    found = [one for one in node.args if is_quantifier(one) and one.args[1].head == "sym"] if node.head == "seq" else []
+    return found[0] if len(found) == 1 else None
+
+
+def with_parameter_of(node: Node, other: Node) -> Node:
+    r"""`n\pi, n \in \mathbb{Z}` as `k\pi, k \in \mathbb{Z}` where the other answer calls it so."""
+    ours, theirs = integer_parameter(node), integer_parameter(other)
+    if theirs is None or (ours and ours.args[2] != theirs.args[2]):
+        return node
+    name = theirs.args[1].args[0]
+    names = symbols_of(node)
+    candidates = {ours.args[1].args[0]} if ours else names & RUNNING
+    return substituted(node, candidates.pop(), symbol(name)) if len(candidates) == 1 and name not in names else node
 
 
 def signed_variants(node: Node) -> list[Node]:

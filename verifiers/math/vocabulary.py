@@ -67,7 +67,7 @@ UNSEEN = words("color textcolor hspace vspace phantom hphantom vphantom tag")  #
 ACCENTS = {
     name: name for name in words("vec overrightarrow hat bar overline tilde dot mathcal mathbb mathfrak mathscr")
 }
-ACCENTS |= {"widehat": "hat", "Bbb": "mathbb"}
+ACCENTS |= {"widehat": "hat", "Bbb": "mathbb", "partial": "partial"}  # \\partial f is one symbol: it does not cancel
 NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel star N R Z Q")
 
 SEPARATING = words("and or and/or , ; und et ou")

@@ -438,6 +438,30 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"{}_8P_3", "336"),
         ("P(8,3)", "(8,3)"),
     ],
+    "short sums and products": [
+        (r"\sum_{k=1}^{10} k", "55"),
+        (r"\sum\limits_{n=1}^{10}{n^2}", "385"),
+        (r"\prod_{k=1}^{5} k", "5!"),
+        (r"\sum_{k=0}^{9} 2^k", "2^{10}-1"),
+        (r"\sum_{k=1}^{999} \frac{1}{k(k+1)}", r"\frac{999}{1000}"),
+        (r"\sum_{i=1}^{3}\sum_{j=1}^{i} ij", "25"),
+        (r"\sum_{k=0}^{3} \binom{3}{k}", "8"),
+        (r"2\sum_{k=1}^{10} k + 1", "111"),
+        (r"\sum_{k=0}^{3} x^k", "1+x+x^2+x^3"),
+        (r"\sum_{k=1}^{2} \sqrt{2k}", r"2+\sqrt2"),
+    ],
+    "sums by another variable": [
+        (r"\sum_{k=1}^{n} k^2", r"\sum_{i=1}^{n} i^2"),
+        (r"\sum_{k=1}^{n}\sum_{j=1}^{k} jk", r"\sum_{i=1}^{n}\sum_{k=1}^{i} ik"),
+        (r"\sum_{k=1}^{\infty} \frac{1}{k^2}", r"\sum_{n=1}^{\infty} \frac{1}{n^2}"),
+    ],
+    "parameters by another name": [
+        (r"\frac{\pi}{4}+n\pi, n \in \mathbb{Z}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"x=\frac{\pi}{4}+n\pi, n \in \mathbb{Z}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\frac{\pi}{4}+n\pi", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\pm\frac{\pi}{4}+2n\pi, n \in \mathbb{Z}", r"\pm\frac{\pi}{4}+2k\pi, k \in \mathbb{Z}"),
+    ],
+    "partial derivatives": [(r"\partial f/\partial x", r"\frac{\partial f}{\partial x}")],
 }
 
 
@@ -829,6 +853,36 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "words that multiply": [
         (rf"5\text{{ {word}}}", "5") for word in ("fold", "fold more", "tenfold", "kilo", "mega", "nano")
+    ],
+    "short sums and products of something else": [
+        (r"\sum_{k=1}^{11} k", "55"),
+        (r"\sum_{k=1}^{10} k", "54"),
+        (r"\sum_{k=1}^{10} n", "55"),
+        (r"\sum_{k=1}^{n} k", "55"),
+        (r"\sum k", "55"),
+        (r"\prod_{k=0}^{5} k", "120"),
+        (r"\sum_{k=0}^{1} \frac1k", "1"),
+        (r"\sum_{k=1}^{0} k", "0"),
+        (r"\sum_{k=1}^{2.5} k", "3"),
+        (r"\sum_{k=0}^{3} x^k", "1+x+x^2"),
+    ],
+    "sums by another variable that differ": [
+        (r"\sum_{k=1}^{n} k^2", r"\sum_{i=1}^{n} i^3"),
+        (r"\sum_{k=1}^{n} m", r"\sum_{m=1}^{n} m"),
+        (r"\sum_{k=1}^{n}\sum_{j=1}^{k} j", r"\sum_{k=1}^{n}\sum_{j=1}^{k} k"),
+    ],
+    "parameters that are none": [
+        (r"\frac{\pi}{3}+n\pi, n \in \mathbb{Z}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\frac{\pi}{4}+2n\pi, n \in \mathbb{Z}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\frac{\pi}{4}+n\pi, n \in \mathbb{N}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\frac{\pi}{4}+x\pi", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+        (r"\frac{\pi}{4}+n\pi", r"\frac{\pi}{4}+k\pi"),
+        (r"\frac{\pi}{4}", r"\frac{\pi}{4}+k\pi, k \in \mathbb{Z}"),
+    ],
+    "partial derivatives of something else": [
+        (r"\frac{\partial f}{\partial y}", r"\frac{\partial f}{\partial x}"),
+        (r"\frac{f}{x}", r"\frac{\partial f}{\partial x}"),
+        (r"\frac{df}{dx}", r"\frac{\partial f}{\partial x}"),
     ],
 }
 
