@@ -12,7 +12,9 @@ CHOSEN = re.compile(
 )
 GAP = r"(?:[\s:.~]|\\[,;:! ]|\\q?quad(?![A-Za-z]))*+"
 LABEL = r"(?:\([A-J]\)[.:]?|[A-J]\)[.:]?|[A-J][.:](?!\w))"  # (B), B), B. and B: but not B.5 or a ratio
-LABELLED_CHOICE = re.compile(rf"(?P<label>{LABEL}){GAP}(?P<value>\S.*)", re.ASCII | re.DOTALL)
+LABELLED_CHOICE = re.compile(
+    rf"(?:(?:[Oo]ption|[Cc]hoice)\s+)?(?P<label>{LABEL}){GAP}(?P<value>\S.*)", re.ASCII | re.DOTALL
+)
 VALUE_COMMAND = (  # what a value can begin with: any other command behind a letter may join it to a second one
     r"(?:[dtc]?frac|sqrt|pi|left|[bB]igg?l?|displaystyle|d?binom|log|ln|sin|cos|tan|arc(?:sin|cos|tan)|infty|emptyset"
     r"|varnothing|mathbb|angle|begin|lfloor|lceil|langle|pm)(?![A-Za-z])|[\[({$]"

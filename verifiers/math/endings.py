@@ -53,7 +53,9 @@ HEDGE = re.compile(
 CONDITIONAL = re.compile(r"\b(?:would|should|either)\b", re.IGNORECASE)
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
 LAST_LINE = re.compile(r"(?:\A|\n)[ \t]*+((?:\\\[|\$\$)\s*+[^\n$]++\n\s*+(?:\\\]|\$\$)|[^\n]++)\s*+\Z")
-UNIT_OF_LINE = re.compile(r"(?P<value>[-$\\]*[\d,.]*\d) [A-Za-z]{3,}(?: [A-Za-z]{3,})?", re.ASCII)
+UNIT_OF_LINE = re.compile(
+    r"(?P<value>[-$\\]*[\d,.]*\d) (?:(?:an?|per|each|every) )?[A-Za-z]{3,}(?: [A-Za-z]{3,})?", re.ASCII
+)
 LEADS_ON = re.compile(  # a line behind which a number is one of several, or the rest of a formula
     r"(?:\b(?:or|and|not|by|than|of|if|to|from|plus|minus|times|try|say|maybe|perhaps)|[-+*/=^<>,(&×÷])[\s$*]*\Z",
     re.IGNORECASE,

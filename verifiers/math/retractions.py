@@ -24,23 +24,25 @@ ERROR = (
 RETRACTION = re.compile(  # stricter than TAKES_BACK: "Wait, let me check this" behind a box takes nothing back
     r"[\s.…$*)\]\\]*(?:(?:correction|edit)\s*:|scratch that\b|just kidding\b|no wait\b"
     r"|(?:no|wait|actually|sorry|oops)[,.:;!\s]+(?:it(?:'s| is) )?[-$\\(]{0,3}\d+[).$]*\s*\Z"
-    rf"|(?:(?:no|wait|hmm+|oops|actually|sorry|hold on|but|however)\b[^.!?\n]{{0,160}}?)?(?:{ERROR}))",
+    rf"|(?:(?:oh|no|wait|hmm+|oops|actually|sorry|hold on|but|however)\b[^.!?\n]{{0,160}}?)?(?:{ERROR}))",
     re.IGNORECASE,
 )
 CORRECTED = re.compile(
-    r"\b(?:it|that|this) should (?:be|have been)\s+|[;,:–—-]\s*(?:it|the answer)(?:'s| is)\s+(?:actually\s+)?"
+    r"\b(?:it|that|this) should (?:be|have been)\s+|[;,:–—-]\s*(?:it|the answer)(?:'s| is)\s+(?:actually\s+)?",
+    re.IGNORECASE,
 )
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bcannot be)[ \t]+(?:equal to |exactly )?[*$\\(\[ ]*\Z", re.IGNORECASE)
 QUESTIONED = re.compile(r"[\s$*)\]\\]{0,6}\?")
 
 
 def correction(after: str) -> tuple[str, ...] | None:
-    """What the first sentence that admits an error says instead; nothing if it says no value, `None` without one."""
-    for sentence in SENTENCE_START.split(after):
-        if RETRACTION.match(sentence):
-            corrected = CORRECTED.search(sentence)
-            return loosely("It is " + sentence[corrected.end() :].strip(" .!")) if corrected else ()
-    return None
+    """What sentences that admit an error say instead; nothing if they say no value, `None` where there are none."""
+    admitted = [sentence for sentence in SENTENCE_START.split(after) if RETRACTION.match(sentence)]
+    for sentence in admitted:
+        corrected = CORRECTED.search(sentence)
+        if corrected:
+            return loosely("It is " + sentence[corrected.end() :].strip(" .!"))
+    return () if admitted else None
 
 
 def taken_back(after: str) -> tuple[str, ...] | None:

@@ -36,7 +36,7 @@ RELATIONS = {
     r"\leqslant": "<=", r"\ge": ">=", r"\geq": ">=", r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=",
     r"\neq": "!=", r"\in": "in", r"\approx": "~", r"\sim": "~", r"\simeq": "~", r"\equiv": "===", r"\to": "->",
     r"\rightarrow": "->", r"\implies": "=>", r"\Rightarrow": "=>", r"\notin": "notin", r"\subset": "subset",
-    r"\subseteq": "subseteq", r"\cong": "~=", r"\doteq": "=",
+    r"\subseteq": "subseteq", r"\Longrightarrow": "=>", r"\iff": "=>", r"\cong": "~=", r"\doteq": "=",
 }  # fmt: skip
 OPERATORS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "^": "^", "**": "^", "_": "_", "!": "!", "'": "'", "&": "&", ":": ":",

@@ -16,7 +16,7 @@ PUNCTUATION = re.compile(  # of a language, where it touches a word; between two
     r"|(?<=[a-z])'|[.\"\s]",
     re.ASCII,
 )
-CAPITALIZED = re.compile(r"(?=[A-Za-z]*[AEIOUaeiou])[A-Z][a-z]{2,}", re.ASCII)
+CAPITALIZED = re.compile(r"[A-Z](?=[a-z]*[aeiouy])[a-z]{2,}", re.ASCII)
 LETTERS = re.compile(r"[A-J](?:,\s?[A-J])+")
 STOPS = re.compile(r"[.,()\"'-]")
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
