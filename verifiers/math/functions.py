@@ -26,6 +26,7 @@ from verifiers.math.polynomials import (
     factorize,
     render,
 )
+from verifiers.math.roots import rational_root
 
 if TYPE_CHECKING:
     from verifiers.math.algebra import Algebra
@@ -194,7 +195,7 @@ def exact_sine(algebra: "Algebra", turn: Fraction) -> Poly | None:
     rational, radicand = found
     if not rational:
         return {}
-    return algebra.multiply({CONSTANT: sign * rational}, algebra.rational_root(Fraction(radicand), 2))
+    return algebra.multiply({CONSTANT: sign * rational}, rational_root(algebra, Fraction(radicand), 2))
 
 
 def logarithm(algebra: "Algebra", argument: Quotient) -> Quotient:

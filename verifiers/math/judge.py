@@ -139,7 +139,7 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(False, str(problem))
     if not same:
         return Judgement(False, "a different answer")
-    return Judgement(True, "equal", tuple(comparison.pending))
+    return Judgement(True, "equal", tuple(comparison.equality.pending))
 
 
 def numbers_agree(left: Number, right: Number) -> bool:

@@ -14,7 +14,8 @@ from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.quantities import literal
 from verifiers.math.shapes import about_one_name, are_intervals
-from verifiers.math.tokens import END, Token, Unreadable, tokenize
+from verifiers.math.tokenizer import tokenize
+from verifiers.math.tokens import END, Token, Unreadable
 
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}

@@ -7,7 +7,8 @@ import re
 
 from verifiers.math.limits import TooMuch
 from verifiers.math.text import UNWRAPPED
-from verifiers.math.tokens import Unreadable, tokenize
+from verifiers.math.tokenizer import tokenize
+from verifiers.math.tokens import Unreadable
 from verifiers.math.vocabulary import words
 
 ONLY_WORDS = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z\s.,'\"()\-]*", re.ASCII)
