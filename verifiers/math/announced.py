@@ -41,6 +41,7 @@ NEW_QUESTION = re.compile(r"\n\s*(?:Q|Question|Problem|Human|User|Exercise)\b[ \
 ANSWERED = re.compile(
     r"\banswer\W{0,4}\s?(?:is|:|should be|would be|=)(?!\s(?:approximately|about|roughly)\b)", re.IGNORECASE
 )
+WRONG = re.compile(r"\b(?:wrong|incorrect|false)\s+\Z", re.IGNORECASE)
 OTHER_ANSWER = re.compile(
     r"\b(?:wrong|incorrect|false|another|other|alternative|previous|earlier|intermediate|approximate|numerical|decimal"
     r"|expected|given|reference)\s+\Z",
@@ -66,7 +67,10 @@ def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str
         position = lowered.rfind("answer", 0, position)
         if position >= 0 and len(text) - position > ANNOUNCED_CHARS:
             return ()
-    if position < 0 or not found or HYPOTHETICAL.search(text[max(0, found.start() - 80) : found.start()]):
+    if position < 0 or not found:
+        return ()
+    before = text[max(0, found.start() - 80) : found.start()]
+    if HYPOTHETICAL.search(before) or WRONG.search(before):
         return ()
     rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
     rest = NEW_QUESTION.split(FILLER.sub("", rest), maxsplit=1)[0]

@@ -50,7 +50,24 @@ HEDGE = re.compile(
     r"\b(?:or|and|if|whether|either|maybe|perhaps|might|may|could|would|unless|half|twice|of|assum\w*|suppos\w*)\b",
     re.IGNORECASE,
 )
-CONDITIONAL = re.compile(r"\b(?:would|should|either)\b", re.IGNORECASE)
+STATING = (
+    "is|are|was|were|equals|(?:will )?have|has|had|makes?|made|costs?|takes?|took|needs?|gets?|got|earns?|earned|pays?|paid"
+    "|spends?|spent|saves?|saved|sells?|sold|scores?|scored|collects?|collected|finds?|found|receives?|received|runs?|ran"
+    "|ate|uses?|used|weighs?|leaves?|owes?|gains?|gained"
+)
+CLOSING = re.compile(  # a subject, a verb that states, a value, and what it counts
+    rf"[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?:{STATING})\s(?:a total of\s|exactly\s)?"
+    r"[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
+    re.ASCII,
+)
+UNSURE = re.compile(  # words of a line that states nothing, or takes back what it states
+    r"\b(?:says?|said|told|thinks?|thought|believes?|claim\w*|guess\w*|recall|remember|note|notice|know|given|estimate\w*"
+    r"|bounds?|candidates?|wrong|incorrect|not|\w+n't|try|check|page|problem|question|book|seems?|appears?|looks?"
+    r"|expect\w*|hop\w+|want\w*|meant|originally|initial\w*|before|first|start\w*|began|used to|would|should|either|each"
+    r"|every|let|so far|short|off|too|step|next|trial|attempt|example|sample|digits?|even|odd|prime|maybe|perhaps"
+    r"|possibl[ey]|might|may|could|if|whether|assum\w*|suppos\w*)\b",
+    re.IGNORECASE,
+)
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
 LAST_LINE = re.compile(r"(?:\A|\n)[ \t]*+((?:\\\[|\$\$)\s*+[^\n$]++\n\s*+(?:\\\]|\$\$)|[^\n]++)\s*+\Z")
 UNIT_OF_LINE = re.compile(
@@ -60,11 +77,7 @@ LEADS_ON = re.compile(  # a line behind which a number is one of several, or the
     r"(?:\b(?:or|and|not|by|than|of|if|to|from|plus|minus|times|try|say|maybe|perhaps)|[-+*/=^<>,(&×÷])[\s$*]*\Z",
     re.IGNORECASE,
 )
-UNCERTAIN = re.compile(
-    r"\b(?:maybe|perhaps|possibl[ey]|might|may|could|would|guess|try|check|suppos\w*|assum\w*|if|not|\w+n't|wrong"
-    r"|incorrect|example|options?|choices?|candidates?|values|numbers|divisors|factors|steps?|page|problem|question)\b",
-    re.IGNORECASE,
-)
+SEVERAL = re.compile(r"\b(?:options|choices|values|numbers|divisors|factors|steps|answers|solutions)\b", re.IGNORECASE)
 MERE_PROSE = re.compile(r"[A-Za-z\s.,;:!?'*-]+", re.ASCII)
 CHOSEN_OPTION = re.compile(
     r"(?:option|choice|answer)\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
@@ -129,18 +142,18 @@ def closing(text: str) -> tuple[str, ...]:
         lead = before.rpartition("\n")[2]
         return () if _number_of_line(lead) or leads_on(lead) else (value,)
     *others, sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])
-    if not others or not sentence.rstrip("*").endswith((".", "!")) or ARGUMENT.match(others[-1]):
+    if not others or not CLOSING.fullmatch(sentence) or UNSURE.search(sentence) or ARGUMENT.match(others[-1]):
         return ()
     counted = not CARDINALS.isdisjoint(WORD.findall(sentence.lower()))
-    return () if counted or ARGUMENT.match(sentence) or CONDITIONAL.search(sentence) else only_number(sentence)
+    return () if counted or ARGUMENT.match(sentence) else only_number(sentence)
 
 
 def leads_on(line: str) -> bool:
     """Whether what stands behind a line is one of several, a guess, or the rest of a sentence or formula."""
-    finished = line.endswith(tuple(".:!?)]}$*|0123456789")) or "=" in line
+    finished = line.endswith((*".:!?)]}$*|0123456789", " is", " are", " get", " equals")) or "=" in line
     if not finished or ARGUMENT.match(line) or LEADS_ON.search(line):
         return True
-    return line.endswith(":") and UNCERTAIN.search(line) is not None
+    return line.endswith(":") and (UNSURE.search(line) or SEVERAL.search(line)) is not None
 
 
 def _number_of_line(line: str) -> str:

@@ -915,6 +915,7 @@ LAST_LINES = [
     "$18.00",
     "18 dollars",
     "So the total is:\n18",
+    "So the total is\n\\[\n18\n\\]",
 ]
 NO_LAST_LINES = [
     "18?",
@@ -932,6 +933,7 @@ NO_LAST_LINES = [
     "It is not\n18",
     "17 or\n18",
     "Let m be the number of mugs\n18",
+    "Tom guesses:\n18",
     "x =\n18",
 ]
 CLOSINGS = [
@@ -940,6 +942,27 @@ CLOSINGS = [
     "he lost two. It leaves **33** golf balls.",
 ]
 NO_CLOSINGS = [
+    *(
+        f"he lost two. {sentence}"
+        for sentence in (
+            "Tom guessed 33.",
+            "The book says 33.",
+            "The estimate is 33.",
+            "The first guess was 33.",
+            "The wrong result is 33.",
+            "We exclude 33.",
+            "We were told there are 33 balls.",
+            "Recall that there are 33 balls.",
+            "Then we add 33.",
+            "It is 33 short.",
+            "Probably 33.",
+            "It is roughly 33.",
+            "See equation 33.",
+            "Choose 33.",
+            "It used to be 33.",
+            "Tom hopes for 33 balls.",
+        )
+    ),
     "he lost two. He has 33 golf balls",  # cut off, perhaps
     "he lost two. He has 33 golf balls more than Tom.",
     "he lost two. He has 33 golf balls, or 34.",
