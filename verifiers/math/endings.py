@@ -51,8 +51,8 @@ HEDGE = re.compile(
     re.IGNORECASE,
 )
 STATING = (
-    "is|are|was|were|equals|(?:will )?have|has|had|makes?|made|costs?|takes?|took|needs?|gets?|got|earns?|earned|pays?|paid"
-    "|spends?|spent|saves?|saved|sells?|sold|scores?|scored|collects?|collected|finds?|found|receives?|received|runs?|ran"
+    "is|are|was|were|equals|(?:will )?have|has|had|makes?|made|costs?|takes?|took|needs?|gets?|got|earns?|earned|pays?"
+    "|paid|spends?|spent|saves?|saved|sells?|sold|scores?|scored|collects?|collected|finds?|found|receives?|received|runs?|ran"
     "|ate|uses?|used|weighs?|leaves?|owes?|gains?|gained"
 )
 CLOSING = re.compile(  # a subject, a verb that states, a value, and what it counts
@@ -63,8 +63,8 @@ CLOSING = re.compile(  # a subject, a verb that states, a value, and what it cou
 UNSURE = re.compile(  # words of a line that states nothing, or takes back what it states
     r"\b(?:says?|said|told|thinks?|thought|believes?|claim\w*|guess\w*|recall|remember|note|notice|know|given|estimate\w*"
     r"|bounds?|candidates?|wrong|incorrect|not|\w+n't|try|check|page|problem|question|book|seems?|appears?|looks?"
-    r"|expect\w*|hop\w+|want\w*|meant|originally|initial\w*|before|first|start\w*|began|used to|would|should|either|each"
-    r"|every|let|so far|short|off|too|step|next|trial|attempt|example|sample|digits?|even|odd|prime|maybe|perhaps"
+    r"|expect\w*|hop\w+|want\w*|meant|originally|initial\w*|before|first|start\w*|began|used to|would|should|either"
+    r"|each|every|let|so far|short|off|too|step|next|trial|attempt|example|sample|digits?|even|odd|prime|maybe|perhaps"
     r"|possibl[ey]|might|may|could|if|whether|assum\w*|suppos\w*)\b",
     re.IGNORECASE,
 )

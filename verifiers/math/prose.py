@@ -22,7 +22,7 @@ ODD_START = re.compile(r"[()]{2}\s*\Z")
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}+|\ba\b|\bI\b)*+", re.ASCII)
 COMPUTING = re.compile(
     r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
-    r"wait|hmm+|oops|actually|correction|sorry|too\s+[a-z]+|wrong|incorrect|false|never|none|nobody|nothing|hardly|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
+    r"wait|hmm+|oops|actually|correction|sorry|too\s+[a-z]+|wrong|incorrect|false|never|none|nobody|nothing|hardly|probably|likely|roughly|hopefully|guess\w*|estimat\w*|choose|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
     r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|january|february|march|april|may|june|july|august|september|october|november|december|thousand|million|billion|hundred|dozen|kilo|mega|giga|tera|milli|micro|nano|centi|\w*fold|lambda)\b|\s-\s|\w\(|\)\(",
     re.IGNORECASE,
 )
