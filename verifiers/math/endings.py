@@ -6,15 +6,18 @@ from verifiers.math.counting import CARDINALS, WORD, recounts
 from verifiers.math.limits import MAX_ANSWER_CHARS
 from verifiers.math.numbers import read_number
 from verifiers.math.prose import (
+    DOUBTING,
     MATH_SPAN,
     ODD_END,
     SENTENCE_START,
     is_prose,
+    one_of,
     only_number,
     plainly,
     spanned,
 )
 from verifiers.math.text import undress
+from verifiers.math.vocabulary import words
 
 SUMMARY = re.compile(
     r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
@@ -61,11 +64,16 @@ CLOSING = re.compile(  # a subject, a verb that states, a value, and what it cou
     re.ASCII,
 )
 UNSURE = re.compile(  # words of a line that states nothing, or takes back what it states
-    r"\b(?:says?|said|told|thinks?|thought|believes?|claim\w*|guess\w*|recall|remember|note|notice|know|given|estimate\w*"
-    r"|bounds?|candidates?|wrong|incorrect|not|\w+n't|try|check|page|problem|question|book|seems?|appears?|looks?"
-    r"|expect\w*|hop\w+|want\w*|meant|originally|initial\w*|before|first|start\w*|began|used to|would|should|either"
-    r"|each|every|let|so far|short|off|too|step|next|trial|attempt|example|sample|digits?|even|odd|prime|maybe|perhaps"
-    r"|possibl[ey]|might|may|could|if|whether|assum\w*|suppos\w*)\b",
+    one_of(
+        DOUBTING
+        | words(
+            r"""says? said told thinks? thought believes? claim\w* recall remember note notice know given
+            bounds? candidates? not try check page problem question book seems? appears? looks? expect\w*
+            hop\w+ want\w* meant originally initial\w* before first start\w* began would should may either
+            each every possibl[ey] so\sfar short off used\sto step next trial attempt example sample digits?
+            even odd prime"""
+        )
+    ),
     re.IGNORECASE,
 )
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)

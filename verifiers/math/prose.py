@@ -7,6 +7,7 @@ completion is asked in `announced` and `endings`.
 import re
 
 from verifiers.math.counting import recounts
+from verifiers.math.vocabulary import words
 from verifiers.math.wording import MONTHS
 
 MATH_SPAN = re.compile(
@@ -20,11 +21,32 @@ LAST_NUMBER = re.compile(r"-?(?:\\?\$|[€£])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9
 ODD_END = re.compile(r"['!]{2}|;|\?")  # 42!! and 42'' are no prose, 42? is a question
 ODD_START = re.compile(r"[()]{2}\s*\Z")
 PROSE = re.compile(r"(?:[\s,.;:!?'\"*()€£$_-]|[A-Za-z]{2,}+|\ba\b|\bI\b)*+", re.ASCII)
-COMPUTING = re.compile(
-    r"\b(?:sqrt|root|log|ln|a?r?c?(?:sin|cos|tan)h?|sec|csc|cot|exp|abs|max|min|gcd|lcm|det|floor|ceil|pi|or|"
-    r"wait|hmm+|oops|actually|correction|sorry|too\s+[a-z]+|wrong|incorrect|false|never|none|nobody|nothing|hardly|probably|likely|roughly|hopefully|guess\w*|estimat\w*|choose|maybe|perhaps|cannot|\w+n't|neither|nor|impossible|unlikely|doubt\w*|if|whether|instead|could|might|assum\w+|suppos\w+|let|since|because|when|differ\w*|unlike|under|below|above|more|less|fewer|greater|until|except|unless|and|not|no|minus|plus|times|over|squared?|cubed?|factorial|negative|half|"
-    r"between|than|least|most|about|divided|power|percent|pct|infinity|twice|thrice|doubled?|tripled?|january|february|march|april|may|june|july|august|september|october|november|december|thousand|million|billion|hundred|dozen|kilo|mega|giga|tera|milli|micro|nano|centi|\w*fold|lambda)\b|\s-\s|\w\(|\)\(",
-    re.IGNORECASE,
+FUNCTION_WORDS = words(
+    r"""sqrt root log ln a?r?c?(?:sin|cos|tan)h? sec csc cot exp abs max min gcd lcm det floor ceil pi
+     factorial lambda infinity"""
+)
+CALCULATING = words(
+    r"""minus plus times over squared? cubed? negative half divided power percent pct twice thrice doubled?
+     tripled? thousand million billion hundred dozen kilo mega giga tera milli micro nano centi \w*fold"""
+)
+COMPARING = words(
+    r"""differ\w* unlike under below above more less fewer greater between than least most about until except
+     unless and or not no nor neither none nobody nothing instead"""
+)
+DOUBTING = words(
+    r"""wait hmm+ oops actually correction sorry too\s+[a-z]+ wrong incorrect false never hardly probably
+     likely roughly hopefully guess\w* estimat\w* choose maybe perhaps cannot \w+n't impossible unlikely
+     doubt\w* if whether could might assum\w+ suppos\w+ let since because when"""
+)
+
+
+def one_of(table: frozenset[str]) -> str:
+    """A pattern for any one of some words."""
+    return rf"\b(?:{'|'.join(sorted(table))})\b"
+
+
+COMPUTING = re.compile(  # words and signs that make another number of the one beside them, or take it back
+    one_of(FUNCTION_WORDS | CALCULATING | COMPARING | DOUBTING | MONTHS) + r"|\s-\s|\w\(|\)\(", re.IGNORECASE
 )
 MISLEADING = re.compile(  # what stands before a number that is not what the sentence states
     r"\b(?:of|by|after|before|than|from|through|first|next|last|another|but|except|near|nearly|almost|close to|up to|"
