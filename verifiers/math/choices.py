@@ -10,7 +10,7 @@ CHOSEN = re.compile(
     r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?(?:\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:[\s~\\].*)?|([A-Za-z]))",
     re.ASCII | re.DOTALL,
 )
-GAP = r"(?:[\s:.~]|\\[,;:! ]|\\q?quad(?![A-Za-z]))*+"
+GAP = r"(?:[\s:~]|\.(?!\d)|\\[,;:! ]|\\q?quad(?![A-Za-z]))*+"
 LABEL = r"(?:\([A-J]\)[.:]?|[A-J]\)[.:]?|[A-J][.:](?!\w))"  # (B), B), B. and B: but not B.5 or a ratio
 LABELLED_CHOICE = re.compile(
     rf"(?:(?:[Oo]ption|[Cc]hoice)\s+)?(?P<label>{LABEL}){GAP}(?P<value>\S.*)", re.ASCII | re.DOTALL

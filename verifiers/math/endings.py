@@ -63,15 +63,19 @@ CLOSING = re.compile(  # a subject, a verb that states, a value, and what it cou
     r"[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
     re.ASCII,
 )
+SAYING = words(
+    r"""says? said told thinks? thought believes? claim\w* recall remember bounds? candidates? problem question
+    book page"""
+)
+NOT_STATED = re.compile(one_of(SAYING), re.IGNORECASE)
 UNSURE = re.compile(  # words of a line that states nothing, or takes back what it states
     one_of(
         DOUBTING
+        | SAYING
         | words(
-            r"""says? said told thinks? thought believes? claim\w* recall remember note notice know given
-            bounds? candidates? not try check page problem question book seems? appears? looks? expect\w*
-            hop\w+ want\w* meant originally initial\w* before first start\w* began would should may either
-            each every possibl[ey] so\sfar short off used\sto step next trial attempt example sample digits?
-            even odd prime"""
+            r"""note notice know given not try check seems? appears? looks? expect\w* hop\w+ want\w* meant
+            originally initial\w* before first start\w* began would should may either each every possibl[ey]
+            so\sfar short off used\sto step next trial attempt example sample digits? even odd prime"""
         )
     ),
     re.IGNORECASE,
@@ -197,6 +201,8 @@ def bare(text: str) -> tuple[str, ...]:
     if len(spans) == 1 and is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, spanned(spans[0]))
     stated = STATED.search(text)  # "not 41, it's 42"
+    if NOT_STATED.search(text):
+        return (text,)
     return (text, *only_number(text), *([stated["value"]] if stated and not HEDGE.search(text) else ()))
 
 
