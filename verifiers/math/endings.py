@@ -29,8 +29,10 @@ CHAT = re.compile(  # what an assistant says behind an answer
 )
 MAX_CHAT_SENTENCES = 3
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+TOTALLING = re.compile(r"(?:in total|altogether|in all|overall|finally)\b,?", re.IGNORECASE)  # only of a whole sentence
 CONCLUDED_VALUE = re.compile(
-    r"(?:\b[A-Za-z]{2,}\s+(?:[-+*/().,$×\\\d\s]|(?<=\d\s)x(?=\s\\?\$?\d))*\d\s*="  # arithmetic: "makes 9 * 2 = 18"
+    r"(?:\b(?!(?:not|never|than)\b)[A-Za-z]{2,}\s+"  # arithmetic: "makes 9 * 2 = 18"
+    r"(?:[-+*/().,$×\\\d\s]|(?<=\d\s)x(?=\s\\?\$?\d))*\d\s*="
     r"|\b(?:is|are|equals|be|(?<!divisible )(?<!divided )(?<!multiplied )by|was|total of"
     r"|have|has|makes?|costs?|takes?|needs?|gets?)\b\s*:?"
     r"|(?<![\w^+*/)-])(?<![\w^+*/)-]\s)[A-Za-z]+\s*=)\s*\**\s*"  # a name alone: "y = 5", but not "x + y = 5"
@@ -123,11 +125,14 @@ def last_sentence(text: str) -> str:
 
 
 def concluded(text: str) -> tuple[str, ...]:
-    """The value at the end of a last sentence that begins with "Therefore" or the like."""
+    """The value at the end of a last sentence that says "therefore", or begins with "In total" and is complete."""
     tail = re.split(r"<\||</s>|I hope it is correct", text[-3_000:])[0].rstrip()
     tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
     sentence = SENTENCE_START.split(tail)[-1]
-    if not CONCLUSION.search(sentence):
+    total = TOTALLING.match(sentence)
+    if total and sentence.endswith((".", "!")):
+        sentence = "total" + sentence[total.end() :]  # without a comma before the arithmetic
+    elif not CONCLUSION.search(sentence):
         return ()
     spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
     value, begin, end = "", 0, 0

@@ -940,6 +940,8 @@ NO_LAST_LINES = [
     "x =\n18",
 ]
 CLOSINGS = [
+    "he lost two. In total, 35 - 2 = 33 balls are left.",
+    "he lost two. Altogether there are 35 - 2 = 33 balls.",
     "he lost two. He has 33 golf balls.",
     "he lost two.\n\nHe has 33 golf balls left at the end of Wednesday.",
     "he lost two. It leaves **33** golf balls.",
@@ -964,6 +966,10 @@ NO_CLOSINGS = [
             "Choose 33.",
             "It used to be 33.",
             "Tom hopes for 33 balls.",
+            "Bob said they have 33 balls.",
+            "In total, 35 - 2 = 33 balls",
+            "In total, it is not 35 - 2 = 33 balls.",
+            "Altogether, 35 - 2 = 33 or 34 balls are left.",
         )
     ),
     "he lost two. He has 33 golf balls",  # cut off, perhaps
