@@ -84,6 +84,7 @@ UNSURE = re.compile(  # words of a line that states nothing, or takes back what 
 )
 ARGUMENT = re.compile(r"\s*(?:let|suppose|assume|since|if|when|given|because|consider)\b", re.IGNORECASE)
 LAST_LINE = re.compile(r"(?:\A|\n)[ \t]*+((?:\\\[|\$\$)\s*+[^\n$]++\n\s*+(?:\\\]|\$\$)|[^\n]++)\s*+\Z")
+MAX_LINE_CHARS = 80  # of one that is nothing but a number
 UNIT_OF_LINE = re.compile(
     r"(?P<value>[-$\\]*[\d,.]*\d) (?:(?:an?|per|each|every) )?[A-Za-z]{3,}(?: [A-Za-z]{3,})?", re.ASCII
 )
@@ -130,7 +131,7 @@ def concluded(text: str) -> tuple[str, ...]:
     tail = re.sub(r"<<[^<>]*>>", "", tail)  # GSM8K's calculator notes
     sentence = SENTENCE_START.split(tail)[-1]
     total = TOTALLING.match(sentence)
-    if total and sentence.endswith((".", "!")):
+    if total and sentence.endswith((".", "!")) and not UNSURE.search(sentence):
         sentence = "total" + sentence[total.end() :]  # without a comma before the arithmetic
     elif not CONCLUSION.search(sentence):
         return ()
@@ -175,7 +176,7 @@ def leads_on(line: str) -> bool:
 
 def _number_of_line(line: str) -> str:
     """The number that a line is, with a word or two for what is counted; empty for any other line, `18.` among them."""
-    plain = undress(line[:80])
+    plain = undress(line) if len(line) <= MAX_LINE_CHARS else ""
     if line.rstrip().endswith((".", ",", ";", ":")) or not plain.lstrip("-$\\")[:1].isdigit():
         return ""
     counted = UNIT_OF_LINE.fullmatch(plain)

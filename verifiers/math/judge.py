@@ -36,7 +36,7 @@ class Judgement:
 
 
 IN_DOLLARS = re.compile(r"-?\\?\$")
-DOLLARS = re.compile(r"\A(-?)\\?\$(.*)\Z", re.DOTALL)
+DOLLAR_SIGN = re.compile(r"\\?\$")
 IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 SEVERAL = re.compile(r"[,;]|\\\\|\b(?:and|or)\b")
@@ -70,6 +70,11 @@ def reread(text: str, change: Callable[[str], str]) -> str:
     return text if changed == plain else changed
 
 
+def in_dollars(text: str) -> str:
+    """A text that begins with a dollar sign with the word instead, and any other as it is."""
+    return DOLLAR_SIGN.sub("", text) + r"\text{ dollars}" if IN_DOLLARS.match(text) else text
+
+
 def has_unit(node: Node | str) -> bool:
     return isinstance(node, Node) and node.head == "unit"
 
@@ -100,7 +105,7 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
             return Judgement(True, "the same number")
         return Judgement(False, f"another number than {truth}"[:120])
     if (IN_DOLLARS.match(ours) and IN_CENTS.search(truth)) or (IN_DOLLARS.match(truth) and IN_CENTS.search(ours)):
-        return judge(*(DOLLARS.sub(r"\1\2\\text{ dollars}", text) for text in (ours, truth)), ordered=ordered)
+        return judge(in_dollars(ours), in_dollars(truth), ordered=ordered)
     if left is not None or right is not None:
         measured = number_of(without_measure(without_noun(unwrapped(ours if left is None else truth))))
         if measured is not None and numbers_agree(measured, left or right or measured):
