@@ -15,20 +15,21 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _AS_ROOT_OR_NOT = "0 if os.geteuid() == 0 else linux.CLONE_NEWUSER"
 # What is tried -> the statement that fails where it is missing, and what is lost then.
 _PRIMITIVES = {
-    "user namespaces": ("linux.unshare(linux.CLONE_NEWUSER)", "tier A"),
+    "user namespaces": ("linux.make(linux.unshare(linux.CLONE_NEWUSER))", "tier A"),
     "process, mount and ipc namespaces": (
-        f"linux.unshare(linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | ({_AS_ROOT_OR_NOT}))",
+        f"linux.make(linux.unshare(linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | ({_AS_ROOT_OR_NOT})))",
         "tier A",
     ),
-    "network namespaces": (f"linux.unshare(linux.CLONE_NEWNET | ({_AS_ROOT_OR_NOT}))", "tier A"),
+    "network namespaces": (f"linux.make(linux.unshare(linux.CLONE_NEWNET | ({_AS_ROOT_OR_NOT})))", "tier A"),
     "Landlock": ("assert linux.landlock_version(), 'not in this kernel, or switched off'", "tier B"),
     "Landlock scopes signals (version 6)": ("assert linux.landlock_version() >= 6, 'an older kernel'", "see tier B"),
     "seccomp filters": (
-        "linux.set_no_new_privileges(); linux.SeccompProgram(seccomp.build_filter(True, True)).install()",
+        "program = seccomp.build_filter(True, True); "
+        "linux.perform([linux.set_no_new_privileges(), linux.filter_system_calls(program)])",
         "tiers A and B",
     ),
     "process descriptors": ("os.close(os.pidfd_open(os.getpid()))", "every tier"),
-    "adopting orphans": ("linux.become_subreaper()", "tier B"),
+    "adopting orphans": ("linux.make(linux.become_subreaper())", "tier B"),
     "children listed in /proc": ("open(f'/proc/self/task/{os.getpid()}/children').close()", "the bound on memory"),
 }
 _TRY = "import os, sys; sys.path.insert(0, sys.argv[1]); from inside import linux, seccomp; "

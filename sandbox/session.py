@@ -3,6 +3,7 @@
 One thread, one poll loop. What the frames mean is for grading.py to say.
 """
 
+import math
 import os
 import select
 import time
@@ -13,7 +14,7 @@ from .errors import SandboxError
 from .inside.bounds import Bounds
 from .inside.frames import BadFrame, FrameBuffer, TooMuch
 from .scratch import over_bounds
-from .watchdog import FIRST_LOOK_SECONDS, INTERVAL_SECONDS
+from .watchdog import looks
 from .worker import Job, Zygote
 
 _FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", exceptions' texts
@@ -40,26 +41,31 @@ def converse(
     channel.setblocking(False)
     everyone = (main, *others)
     buffer = FrameBuffer(max_bytes + _FRAME_ROOM)
-    unsent = memoryview(outgoing)
+    unsent = _send(channel.fileno(), memoryview(outgoing))
     poll = select.poll()
-    poll.register(channel, select.POLLIN | select.POLLOUT)
+    attend = time.monotonic() + (0.0 if unsent else _QUIET_SECONDS)  # from then on, poll the channel too
     zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
     for descriptor in zygotes:
         poll.register(descriptor, select.POLLIN)
     listening = True
-    next_look = time.monotonic() + FIRST_LOOK_SECONDS
+    first_look, interval = looks(main.zygote.tier)
+    next_look = time.monotonic() + first_look
     while listening or any(watched.job.status is None for watched in everyone):
         now = time.monotonic()
+        if attend < math.inf and (now >= attend or main.job.status is not None):
+            poll.register(channel, select.POLLIN | (select.POLLOUT if unsent else 0))
+            attend = math.inf
         if now >= next_look:
             for watched in everyone:
                 _look_after(watched)
-            next_look = time.monotonic() + INTERVAL_SECONDS
+            next_look = time.monotonic() + interval
             continue  # looking may have heard the end of a job
         if now >= deadline:
             _kill(everyone, "timeout")
         elif main.job.status is not None:
             _kill(others, "over")
-        ready = poll.poll(max(0.0, next_look - now if now >= deadline else min(deadline, next_look) - now) * 1000)
+        wake = min(next_look, attend) if now >= deadline else min(deadline, next_look, attend)
+        ready = poll.poll(max(0.0, wake - now) * 1000)
         if now >= deadline + _PATIENCE_SECONDS:
             raise SandboxError("a killed job does not end")
         for descriptor, event in ready:
@@ -85,6 +91,8 @@ def converse(
 
 
 _PATIENCE_SECONDS = 20.0
+# Most jobs end within milliseconds, and the end must be waited for anyway: then one wake-up finds all that was said.
+_QUIET_SECONDS = 0.005
 
 
 def _kill(everyone: tuple[Watched, ...], why: str) -> None:

@@ -7,10 +7,17 @@ of a process namespace end up below it (tier A), or below the zygote as their su
 import os
 from dataclasses import dataclass
 
-FIRST_LOOK_SECONDS = 0.03  # most jobs are over by then
-INTERVAL_SECONDS = 0.02
+_FIRST_LOOK_SECONDS = 0.03  # most jobs are over by then
+_INTERVAL_SECONDS = 0.02
+# Where processes are counted by user and not by job, the watchdog is all that bounds them.
+_SHORT_INTERVAL_SECONDS = 0.01
 _FREE_SOCKETS = 64
 _SOCKET_BYTES = 212_992  # net.core.wmem_default and wmem_max, as kernels come
+
+
+def looks(tier: str) -> tuple[float, float]:
+    """Seconds until the first look at a job, and from one look to the next."""
+    return (_FIRST_LOOK_SECONDS, _INTERVAL_SECONDS) if tier == "A" else (_SHORT_INTERVAL_SECONDS,) * 2
 
 
 @dataclass(frozen=True)

@@ -143,11 +143,11 @@ class Zygote:
         """Ask for a job, and do not wait for it."""
         self.jobs_started += 1
         ours, theirs = socket.socketpair()
-        header = json.dumps({"job": self.jobs_started, "role": role, "bounds": bounds}).encode()
+        order = f"{self.jobs_started} {json.dumps({'role': role, 'bounds': bounds})}".encode()
         job = self._jobs[self.jobs_started] = Job(self.jobs_started, ours)
         with theirs:
             try:
-                socket.send_fds(self._control, [header], [theirs.fileno(), *others])
+                socket.send_fds(self._control, [order], [theirs.fileno(), *others])
             except OSError as error:
                 self.healthy = False
                 job.close()

@@ -26,7 +26,6 @@ _LIMITED = (
     resource.RLIMIT_MSGQUEUE,
     resource.RLIMIT_SIGPENDING,
 )
-JOB_USER = 1000  # the job's own name for its user; not 0, so that starting a program gives no capabilities back
 
 
 class Confinement(NamedTuple):
@@ -34,10 +33,9 @@ class Confinement(NamedTuple):
 
     tier: str
     identity: tuple[int, int]  # user and group of the jobs, as the machine sees them
-    filter: linux.SeccompProgram | None = None
-    housekeeping_filter: linux.SeccompProgram | None = None  # for the roles that clean up, which change modes of files
+    filter: bytes = b""  # the seccomp program
+    housekeeping_filter: bytes = b""  # for the roles that clean up, which change modes of files
     ruleset: int = -1  # Landlock's; closed in the job
-    proc: int = -1  # tier A: the directory /proc of the machine, from before it went out of sight; closed in the job
     scratch: str = ""  # tier B and C: the jobs' directory
     # Tiers B and C as root, where the jobs' user may not search the directories above the interpreter (a home of mode
     # 700): jobs keep the capability to read, in tier B what Landlock grants, and no other one.
@@ -53,61 +51,43 @@ def hard_limits() -> tuple[int, ...]:
     return tuple(sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in hard)
 
 
-def confine(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> None:
-    """Make this process a job. Raises OSError where a step fails; then nothing untrusted may run here."""
-    linux.die_with_parent()
+def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> list[linux.Call]:
+    """The calls that make a process a job. Where one fails, nothing untrusted may run in that process.
+
+    One is left for the end: a job in a user namespace of its own must stay dumpable until the zygote has written who
+    its user is, see zygote.py. `SEAL` comes before the untrusted code.
+    """
+    calls = [linux.die_with_parent()]
     kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
     if confinement.tier == "A":
-        _become_own_user(confinement.proc, confinement.identity)
         options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
-        linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+        calls.append(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
         directory = JOB_DIRECTORY
     else:
-        os.setsid()
+        calls.append(linux.new_session())
         directory = confinement.scratch
         if os.geteuid() == 0 and confinement.identity[0] != 0:
             if kept:
-                linux.keep_capabilities()
-            become(*confinement.identity)
-            linux.drop_capabilities(kept)  # makes the kept one effective again
-        os.chmod(directory, 0o700)  # the job before this one may have shut it: a directory's owner can
-    os.chdir(directory)
-    os.umask(0o077)
+                calls.append(linux.keep_capabilities())
+            calls += linux.become(*confinement.identity)
+            calls.append(linux.drop_capabilities(kept))  # makes the kept one effective again
+        calls.append(linux.chmod(directory, 0o700))  # the job before may have shut it: a directory's owner can
+    calls += [linux.chdir(directory), linux.umask(0o077)]
     for what, amount, most in zip(_LIMITED, _amounts(bounds, confinement), confinement.hard_limits, strict=True):
-        resource.setrlimit(what, (min(amount, most),) * 2)
+        calls.append(linux.limit(what, min(amount, most)))
     if confinement.tier == "C":
-        return
-    linux.set_no_new_privileges()
+        return calls
+    calls.append(linux.set_no_new_privileges())
     if confinement.ruleset >= 0:
-        linux.landlock_restrict(confinement.ruleset)
-        os.close(confinement.ruleset)
-    linux.drop_capabilities(kept)
-    linux.set_dumpable(False)
-    linux.die_with_parent()  # a change of user clears it
+        calls += [linux.landlock_restrict(confinement.ruleset), linux.close(confinement.ruleset)]
+    calls += [linux.drop_capabilities(kept), linux.die_with_parent()]  # a change of user clears the latter
+    if confinement.tier != "A":
+        calls.append(SEAL)
     program = confinement.housekeeping_filter if housekeeping else confinement.filter
-    if program is not None:
-        program.install()
+    return [*calls, linux.filter_system_calls(program)]
 
 
-def become(user: int, group: int) -> None:
-    """Give up root for good."""
-    os.setgroups([])
-    os.setresgid(group, group, group)
-    os.setresuid(user, user, user)
-
-
-def _become_own_user(proc: int, identity: tuple[int, int]) -> None:
-    linux.set_dumpable(True)  # the files below belong to root otherwise
-    outer_user, outer_group = identity
-    for name, text in (
-        ("setgroups", "deny"),
-        ("gid_map", f"{JOB_USER} {outer_group} 1"),
-        ("uid_map", f"{JOB_USER} {outer_user} 1"),
-    ):
-        file = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
-        os.write(file, text.encode())
-        os.close(file)
-    os.close(proc)
+SEAL = linux.set_dumpable(False)
 
 
 def _amounts(bounds: Bounds, confinement: Confinement) -> tuple[int, ...]:

@@ -8,12 +8,11 @@ import os
 import stat
 from typing import Any
 
-from .frames import read_frame, write_frame
+from .frames import write_frame
 
 
-def serve_census(channel: int) -> None:
+def serve_census(channel: int, request: Any) -> None:
     """["census", bytes, inodes] of this job's directory; counting stops at the bounds that were sent."""
-    request: Any = read_frame(channel)
     most_bytes, most_inodes = request
     occupied = inodes = 0
     waiting = ["."]
@@ -28,7 +27,7 @@ def serve_census(channel: int) -> None:
     write_frame(channel, ["census", occupied, inodes])
 
 
-def serve_cleaning(channel: int) -> None:
+def serve_cleaning(channel: int, _: Any) -> None:
     """["cleaned", whether nothing is left]. Directories are flattened, not descended into: depth has no bound."""
     number = 0
     for _ in range(1 << 20):

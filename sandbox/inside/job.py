@@ -10,10 +10,11 @@ import site
 import sys
 import types
 from _socket import socketpair
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import candidate, housekeeping, programs
+from . import candidate, housekeeping, linux, programs
+from .confine import SEAL
 from .frames import READY, read_frame, write_bytes, write_frame
 from .values import decode, encode
 
@@ -22,15 +23,16 @@ _ROUNDS = 20  # the interpreter adapts a function after eight calls
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
 
 
-def _run(channel: int) -> None:
+Role = Callable[[int, Any], None]  # plays on a channel, and is given the first request
+
+
+def _run(channel: int, request: Any) -> None:
     """Run a program as its first request wants it: as a module to be asked for values, or as a whole program."""
-    request: Any = read_frame(channel)
-    if request is not None:
-        (candidate.serve if request[0] == "load" else programs.serve)(channel, request)
+    (candidate.serve if request[0] == "load" else programs.serve)(channel, request)
 
 
 # The tester's role is not among them: only the zygotes of testers have it, see zygote.py.
-ROLES: dict[str, Callable[[int], None]] = {
+ROLES: dict[str, Role] = {
     "runner": _run,
     "census": housekeeping.serve_census,
     "cleaning": housekeeping.serve_cleaning,
@@ -64,21 +66,37 @@ def warm_up() -> None:
         ours, theirs = socketpair()
         for request in (["load", source, "warm"], ["call", 0, "f", [encode(value)]], ["end"]):
             write_frame(ours.fileno(), request)
-        _run(theirs.fileno())
+        _run(theirs.fileno(), read_frame(theirs.fileno()))
         read_frame(ours.fileno())
         answer: Any = read_frame(ours.fileno())
         decode(answer[2])
         del sys.modules["warm"]
 
 
-def run_job(role: Callable[[int], None], confine: Callable[[], None]) -> None:
-    """Play `role` on the channel and leave with status 0; the caller ends the process if this raises."""
+def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], ruleset: int) -> None:
+    """Confine this process by `calls` and play `role` on the channel; leave with status 0.
+
+    The caller ends the process if this raises. `received` are the descriptors for the channel and what comes above it;
+    all others are closed, but the one that `calls` still need.
+    """
     try:
-        confine()
+        for target, source in enumerate(received, CHANNEL):
+            os.dup2(source, target, False)
+        keep = CHANNEL + len(received)
+        if ruleset >= 0:
+            os.closerange(keep, ruleset)
+            keep = ruleset + 1
+        os.closerange(keep, 1 << 20)
+        linux.perform(calls)
     except OSError as error:
         write_frame(CHANNEL, ["broken", str(error)])
         return
     write_bytes(CHANNEL, READY)
+    request = read_frame(CHANNEL)
+    linux.make(SEAL)
     gc.enable()
-    role(CHANNEL)
+    if "random" in sys.modules:
+        sys.modules["random"].seed()  # or all jobs would draw alike; usually a program loads it afresh
+    if request is not None:
+        role(CHANNEL, request)
     os._exit(0)

@@ -35,7 +35,7 @@ def make_ruleset(read: Sequence[str], devices: Sequence[str], directory: str) ->
         attributes += _TCP.to_bytes(8, "little")
     if version >= 6:
         attributes += _SCOPES.to_bytes(8, "little")
-    ruleset = linux.landlock_create(attributes)
+    ruleset = linux.make(linux.landlock_create(attributes))
     full = handled & ~(_MAKE_BLOCK | _MAKE_CHARACTER | _IOCTL_DEVICE)
     for paths, access in ((read, _READ_ONLY), (devices, _DEVICE), ((directory,), full)):
         for path in paths:
@@ -51,6 +51,6 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             access &= _FILE_RIGHTS
-        linux.landlock_allow_beneath(ruleset, descriptor, access)
+        linux.make(linux.landlock_allow_beneath(ruleset, descriptor, access))
     finally:
         os.close(descriptor)

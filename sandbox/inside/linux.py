@@ -1,10 +1,16 @@
-"""The system calls that Python's standard library does not offer, through ctypes. Linux only, x86-64 and arm64.
+"""The system calls that the sandbox makes by their numbers: Linux only, x86-64 and arm64, through ctypes.
 
-Left out: everything that `os`, `resource` and `signal` already have.
+Most functions here lay a call out and do not make it. A forked child copies each page of memory that it touches, even
+by counting a reference, so what a job must do to confine itself is laid out before the fork; `perform` then does little
+more than making the calls.
 """
 
 import ctypes
+import functools
 import os
+import resource
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -27,150 +33,230 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_SECCOMP = 1, 4, 8
 CAP_DAC_READ_SEARCH = 1 << 2
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _SIGCHLD, _SIGKILL = 17, 9
+_CAPABILITIES_V3 = 0x20080522
 
 MACHINE = os.uname().machine
-_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "capset": 126, "mount_setattr": 442},
-    "aarch64": {"clone": 220, "pivot_root": 41, "capset": 91, "mount_setattr": 442},
+_NUMBERS = {  # of asm/unistd.h: x86-64, arm64
+    "capset": (126, 91),
+    "chdir": (80, 49),
+    "clone": (56, 220),
+    "close": (3, 57),
+    "fchmodat": (268, 53),
+    "landlock_add_rule": (445, 445),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_restrict_self": (446, 446),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "pivot_root": (155, 41),
+    "prctl": (157, 167),
+    "prlimit64": (302, 261),
+    "setgroups": (116, 159),
+    "setresgid": (119, 149),
+    "setresuid": (117, 147),
+    "setsid": (112, 157),
+    "umask": (95, 166),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
 }
-_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_COLUMN = {"x86_64": 0, "aarch64": 1}
 
-# Laid out before any job is forked, where making a ctypes type costs a tenth of a millisecond.
-_CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the interface, the calling process
-_CAPABILITIES = (ctypes.c_uint32 * 6)()
+_libc = ctypes.PyDLL(None, use_errno=True)  # with the interpreter lock held: its users have one thread
+_syscall = _libc.syscall  # looked up here: in a fresh child each look-up copies a hundred pages
+_syscall.restype = ctypes.c_long
+_pidfd = ctypes.c_int(-1)  # where `clone` has the kernel write one
 
-_libc = ctypes.CDLL(None, use_errno=True)
-# The same library with the interpreter lock held across the call: a clone must not come back in the child while the
-# lock is on its way to another thread.
-_libc_locked = ctypes.PyDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_libc_locked.syscall.restype = ctypes.c_long
-# Looked up here, before the fork: in a fresh child each look-up copies a hundred pages.
-_clone = _libc_locked.syscall
-_before_fork = ctypes.pythonapi.PyOS_BeforeFork
-_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
-_after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+
+class Call(NamedTuple):
+    """A system call that is ready to be made."""
+
+    what: str  # for the error
+    arguments: tuple[Any, ...]  # its number first
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("instructions", ctypes.c_ushort), ("filter", ctypes.c_char_p))  # struct sock_fprog
+
+
+def make(call: Call) -> int:
+    """Make one call and return its result. Raises OSError."""
+    result: int = _syscall(*call.arguments)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call.what}: {os.strerror(number)}")
+    return result
+
+
+def perform(calls: Iterable[Call]) -> None:
+    """Make `calls` in their order, up to the first that fails."""
+    for call in calls:
+        make(call)
 
 
 def supported() -> bool:
     """Whether the numbers of this machine's system calls are known here."""
-    return os.uname().sysname == "Linux" and MACHINE in _NUMBERS
+    return os.uname().sysname == "Linux" and MACHINE in _COLUMN
 
 
-def _checked(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result
+def _call(name: str, *arguments: Any, what: str = "") -> Call:
+    number = _NUMBERS[name][_COLUMN[MACHINE]]
+    return Call(what or name, (ctypes.c_long(number), *(_as_argument(argument) for argument in arguments)))
 
 
-def _call(name: str, *arguments: object) -> int:
-    return _checked(_libc.syscall(_NUMBERS[MACHINE][name], *arguments), name)
+def _as_argument(value: Any) -> Any:
+    if isinstance(value, int):
+        return ctypes.c_long(value)
+    return ctypes.c_char_p(value) if value is None or isinstance(value, bytes) else value
+
+
+def _prctl(option: int, value: int, what: str, pointer: Any = None) -> Call:
+    return _call("prctl", option, value, pointer, None, None, what=what)
 
 
 def clone(flags: int) -> tuple[int, int]:
-    """Fork into new namespaces; returns (pid, pidfd) in the parent and (0, -1) in the child.
+    """Fork into new namespaces; returns (pid, pidfd) in the parent and (0, any number) in the child.
 
-    Python's own fork hooks run around the call, as `os.fork` would run them. The caller must have one thread only.
+    None of Python's fork hooks run: they mend what other threads held at that moment, and the caller must have one
+    thread only. The hook of `random` is one of them; see `job.run_job`.
     """
-    pidfd = ctypes.c_int(-1)
-    _before_fork()
-    pid = _clone(
-        ctypes.c_long(_NUMBERS[MACHINE]["clone"]),
-        ctypes.c_ulong(flags | CLONE_PIDFD | _SIGCHLD),
-        ctypes.c_void_p(0),
-        ctypes.byref(pidfd),
-        ctypes.c_void_p(0),
-        ctypes.c_void_p(0),
-    )
-    if pid == 0:
-        _after_fork_in_child()
-        return 0, -1
-    number = ctypes.get_errno()
-    _after_fork_in_parent()
+    pid = make(_clone(flags))
+    return pid, _pidfd.value
+
+
+@functools.cache
+def _clone(flags: int) -> Call:
+    return _call("clone", flags | CLONE_PIDFD | _SIGCHLD, 0, ctypes.byref(_pidfd), 0, 0)
+
+
+def fork() -> int:
+    """Like `os.fork`, without Python's hooks: the caller must have one thread only."""
+    pid: int = _libc.fork()
     if pid < 0:
-        raise OSError(number, f"clone: {os.strerror(number)}")
-    return pid, pidfd.value
+        raise OSError(ctypes.get_errno(), "fork")
+    return pid
 
 
-def unshare(flags: int) -> None:
-    _checked(_libc.unshare(flags), "unshare")
+def unshare(flags: int) -> Call:
+    return _call("unshare", flags)
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    result = _libc.mount(
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> Call:
+    return _call(
+        "mount",
         source.encode(),
         target.encode(),
         kind.encode() if kind else None,
-        ctypes.c_ulong(flags),
+        flags,
         options.encode() or None,
+        what=f"mount {target}",
     )
-    _checked(result, f"mount {target}")
 
 
-def make_read_only(target: str) -> None:
+def make_read_only(target: str) -> Call:
     """Turn the mount at `target` and all mounts below it read-only and without set-user-id programs."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
-    _call(
-        "mount_setattr",
-        ctypes.c_int(_AT_FDCWD),
-        target.encode(),
-        ctypes.c_uint(_AT_RECURSIVE),
-        ctypes.byref(attributes),
-        ctypes.c_size_t(ctypes.sizeof(attributes)),
-    )
+    size = ctypes.sizeof(attributes)
+    return _call("mount_setattr", _AT_FDCWD, target.encode(), _AT_RECURSIVE, ctypes.byref(attributes), size)
 
 
-def pivot_root(new_root: str) -> None:
+def pivot_root(new_root: str) -> tuple[Call, ...]:
     """Make `new_root` the root directory of this mount namespace and drop the old one out of it."""
-    os.chdir(new_root)
-    _call("pivot_root", b".", b".")
-    _checked(_libc.umount2(b".", MNT_DETACH), "umount2")
-    os.chdir("/")
+    return chdir(new_root), _call("pivot_root", b".", b"."), _call("umount2", b".", MNT_DETACH), chdir("/")
 
 
-def keep_capabilities() -> None:
+def chdir(directory: str) -> Call:
+    return _call("chdir", directory.encode())
+
+
+def chmod(path: str, mode: int) -> Call:
+    return _call("fchmodat", _AT_FDCWD, path.encode(), mode)
+
+
+def close(descriptor: int) -> Call:
+    return _call("close", descriptor)
+
+
+def umask(mask: int) -> Call:
+    return _call("umask", mask)
+
+
+def new_session() -> Call:
+    return _call("setsid")
+
+
+def limit(what: int, amount: int) -> Call:
+    """Set the soft and the hard limit `what` (one of resource.RLIMIT_*) of the calling process."""
+    limits = (ctypes.c_uint64 * 2)(amount, amount)
+    return _call("prlimit64", 0, what, ctypes.byref(limits), None, what=f"prlimit64 {_name_of_limit(what)}")
+
+
+def _name_of_limit(what: int) -> str:
+    return next(name for name, value in vars(resource).items() if name.startswith("RLIMIT_") and value == what)
+
+
+def become(user: int, group: int) -> tuple[Call, ...]:
+    """Give up root for good."""
+    return _call("setgroups", 0, None), _call("setresgid", group, group, group), _call("setresuid", user, user, user)
+
+
+def keep_capabilities() -> Call:
     """Let the next change of user leave the permitted capabilities alone; `drop_capabilities` ends that."""
-    _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
+    return _prctl(_PR_SET_KEEPCAPS, 1, "PR_SET_KEEPCAPS")
 
 
-def drop_capabilities(but: int = 0) -> None:
+def drop_capabilities(but: int = 0) -> Call:
     """Give up all capabilities for good, except those in the bit mask `but`, where this process has them."""
-    _CAPABILITIES[0] = _CAPABILITIES[1] = but  # effective, permitted; inheritable stays empty
-    _call("capset", _CAPABILITY_HEADER, _CAPABILITIES)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
+    sets = (ctypes.c_uint32 * 6)(but, but)  # effective, permitted; inheritable stays empty
+    return _call("capset", ctypes.byref(header), ctypes.byref(sets))
 
 
-def set_no_new_privileges() -> None:
-    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+def set_no_new_privileges() -> Call:
+    return _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
 
 
-def set_dumpable(dumpable: bool) -> None:
+def set_dumpable(dumpable: bool) -> Call:
     """A process that is not dumpable cannot be traced, nor its /proc files opened, by others of the same user."""
-    _checked(_libc.prctl(_PR_SET_DUMPABLE, int(dumpable), 0, 0, 0), "PR_SET_DUMPABLE")
+    return _prctl(_PR_SET_DUMPABLE, int(dumpable), "PR_SET_DUMPABLE")
 
 
-def die_with_parent() -> None:
+def die_with_parent() -> Call:
     """Ask for SIGKILL when the *thread* that forked this process ends: safe below a process of one thread only."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG")
+    return _prctl(_PR_SET_PDEATHSIG, _SIGKILL, "PR_SET_PDEATHSIG")
 
 
-def become_subreaper() -> None:
+def become_subreaper() -> Call:
     """Orphans among this process' descendants become its children instead of being lost to init."""
-    _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "PR_SET_CHILD_SUBREAPER")
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
 
 
-class SeccompProgram:
-    """A filter laid out in memory once, so that installing it in a job is a single call."""
+def filter_system_calls(instructions: bytes) -> Call:
+    """Install a BPF program, for the caller and all that it will ever start. Needs no_new_privs."""
+    program = _FilterProgram(len(instructions) // 8, instructions)
+    mode_filter = 2
+    return _prctl(_PR_SET_SECCOMP, mode_filter, "PR_SET_SECCOMP", ctypes.byref(program))
 
-    def __init__(self, instructions: bytes) -> None:
-        self._instructions = ctypes.create_string_buffer(instructions, len(instructions))
-        # struct sock_fprog { unsigned short len; struct sock_filter *filter; }, each instruction 8 bytes long.
-        self._program = (ctypes.c_uint64 * 2)(len(instructions) // 8, ctypes.addressof(self._instructions))
 
-    def install(self) -> None:
-        """Needs no_new_privs; holds for this process and all that it will ever start."""
-        mode_filter = 2
-        _checked(_libc.prctl(_PR_SET_SECCOMP, mode_filter, ctypes.byref(self._program), 0, 0), "PR_SET_SECCOMP")
+def landlock_version() -> int:
+    """The Landlock interface of this kernel; 0 where there is none or it is switched off."""
+    try:
+        return make(_call("landlock_create_ruleset", None, 0, 1))
+    except OSError:
+        return 0
+
+
+def landlock_create(attributes: bytes) -> Call:
+    """Gives a new ruleset's descriptor. `attributes`: struct landlock_ruleset_attr, as long as the kernel knows it."""
+    return _call("landlock_create_ruleset", attributes, len(attributes), 0)
+
+
+def landlock_allow_beneath(ruleset: int, directory: int, access: int) -> Call:
+    path_beneath = 1
+    attribute = access.to_bytes(8, "little") + directory.to_bytes(4, "little")
+    return _call("landlock_add_rule", ruleset, path_beneath, attribute, 0)
+
+
+def landlock_restrict(ruleset: int) -> Call:
+    return _call("landlock_restrict_self", ruleset, 0)
 
 
 def give_back_memory() -> None:
@@ -178,30 +264,3 @@ def give_back_memory() -> None:
     trim = getattr(_libc, "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def landlock_version() -> int:
-    """The Landlock interface of this kernel; 0 where there is none or it is switched off."""
-    version = _libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_size_t(0), ctypes.c_uint(1))
-    return max(int(version), 0)
-
-
-def landlock_create(attributes: bytes) -> int:
-    """A new ruleset's descriptor. `attributes` is struct landlock_ruleset_attr, as long as the kernel knows it."""
-    size = ctypes.c_size_t(len(attributes))
-    return _checked(
-        _libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), attributes, size, ctypes.c_uint(0)), "landlock_create_ruleset"
-    )
-
-
-def landlock_allow_beneath(ruleset: int, directory: int, access: int) -> None:
-    path_beneath = 1
-    attribute = access.to_bytes(8, "little") + directory.to_bytes(4, "little")
-    _checked(
-        _libc.syscall(ctypes.c_long(_LANDLOCK_ADD), ruleset, path_beneath, attribute, ctypes.c_uint(0)),
-        "landlock_add_rule",
-    )
-
-
-def landlock_restrict(ruleset: int) -> None:
-    _checked(_libc.syscall(ctypes.c_long(_LANDLOCK_RESTRICT), ruleset, ctypes.c_uint(0)), "landlock_restrict_self")

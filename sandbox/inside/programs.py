@@ -15,6 +15,7 @@ import time
 import types
 from typing import Any, cast
 
+from . import linux
 from .candidate import Source, describe
 from .frames import LOADED, read_frame, write_bytes, write_frame
 
@@ -46,7 +47,7 @@ def _run(
     source = _as_file(stdin)
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
-    child = os.fork()
+    child = _fork(deadline)
     if child == 0:
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
@@ -67,6 +68,17 @@ def _run(
     os.close(pidfd)
     out, err = (bytes(data).decode("utf-8", "surrogateescape") for data in written.values())
     return end, os.waitstatus_to_exitcode(status), out, err
+
+
+def _fork(deadline: float) -> int:
+    """Fork, and wait while too many processes run: where they are counted by user, another job may have made them."""
+    while True:
+        try:
+            return linux.fork()
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def _as_file(data: bytes) -> int:
@@ -127,12 +139,34 @@ def _end_descendants() -> None:
         pass
 
 
-def _play(program: types.CodeType, code: str) -> int:
-    """Run the program as `python solution.py` would, up to the exit code."""
+def open_streams() -> None:
+    """Make the three standard streams anew, for input from a file and output into pipes. Once, in the zygote.
+
+    Making them costs a child a fifth of its time. Their descriptors may be anything until the program starts: what a
+    stream remembers of them (whether it can seek, how much to buffer) is the same for all files and all pipes.
+    """
+    descriptors = [os.dup(standard) for standard in range(3)]
+    read, write = os.pipe()
+    with open(__file__, "rb") as file:
+        for standard, source in enumerate((file.fileno(), write, write)):
+            os.dup2(source, standard)
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
     sys.stdout = _writer(1, "surrogateescape", False)
     sys.stderr = _writer(2, "backslashreplace", True)
     vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
+    for standard, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, standard)
+    for descriptor in (*descriptors, read, write):
+        os.close(descriptor)
+
+
+def _writer(descriptor: int, errors: str, write_through: bool) -> io.TextIOWrapper:
+    buffer = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(buffer, "utf-8", errors, write_through=write_through)
+
+
+def _play(program: types.CodeType, code: str) -> int:
+    """Run the program as `python solution.py` would, up to the exit code."""
     module = types.ModuleType("__main__")
     module.__file__ = "solution.py"
     module.__loader__ = Source(code)  # type: ignore[assignment]
@@ -156,11 +190,6 @@ def _play(program: types.CodeType, code: str) -> int:
     except BaseException:
         status = status or 120  # the interpreter's own code for output that could not be written
     return status
-
-
-def _writer(descriptor: int, errors: str, write_through: bool) -> io.TextIOWrapper:
-    buffer = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
-    return io.TextIOWrapper(buffer, "utf-8", errors, write_through=write_through)
 
 
 def _exit_code(code: object) -> int:

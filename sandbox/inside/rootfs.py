@@ -16,12 +16,13 @@ BOX, JOB_DIRECTORY = "/box", "/box/job"
 
 def enter_private_root(paths: list[str]) -> None:
     """Replace the root of this mount namespace by one that shows `paths` only, each at its own place."""
-    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    linux.make(linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE))
     # Opened before anything is mounted over them: the staging directory may hide some of them.
     sources = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in _outermost(paths) if os.path.exists(path)]
     links = [(name, os.readlink(name)) for name in ("/bin", "/sbin", "/lib", "/lib64") if os.path.islink(name)]
     staging = next(path for path in _STAGING if os.path.isdir(path))
-    linux.mount("tmpfs", staging, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=1m,nr_inodes=4k,mode=755")
+    options = "size=1m,nr_inodes=4k,mode=755"
+    linux.make(linux.mount("tmpfs", staging, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
     for path, source in sources:
         _show(source, staging + path)
     for name, target in links:
@@ -33,8 +34,7 @@ def enter_private_root(paths: list[str]) -> None:
         os.symlink(JOB_DIRECTORY, staging + "/tmp")
     for path in _ancestors(paths):  # they lead to what is shown, and show nothing themselves
         os.chmod(staging + path, 0o111)
-    linux.make_read_only(staging)
-    linux.pivot_root(staging)
+    linux.perform([linux.make_read_only(staging), *linux.pivot_root(staging)])
     for _, source in sources:
         os.close(source)
 
@@ -62,4 +62,4 @@ def _show(source: int, target: str) -> None:
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
-    linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC)
+    linux.make(linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC))

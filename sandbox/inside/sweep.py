@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 
-from .confine import become
+from . import linux
 
 
 def sweep(user: int, group: int) -> None:
@@ -32,7 +32,7 @@ def _kill_all_of(user: int, group: int) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            become(user, group)
+            linux.perform(linux.become(user, group))
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)

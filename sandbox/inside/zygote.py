@@ -3,10 +3,11 @@
 Started as `python -I -S` with an empty environment. It has one thread, loads modules that programs commonly use, moves
 into its own namespaces, and then answers two kinds of events until its control socket closes or its parent dies:
 
-    a message with descriptors    fork a job, answer {"job", "pid"} with the job's pidfd
-    the end of a job              answer {"job", "status"}, the wait status; in tier B after sweeping up its descendants
+    an order with descriptors    fork a job, answer {"job", "pid"} with the job's pidfd
+    the end of a job             answer {"job", "status"}, the wait status; in tier B after sweeping up its descendants
 
-Control messages are JSON datagrams on a SOCK_SEQPACKET socket.
+Control messages are datagrams on a SOCK_SEQPACKET socket: JSON, and in an order the job's number before it. After each
+fork this process, too, copies what it touches: it does little between two of them.
 """
 
 import array
@@ -16,6 +17,7 @@ import importlib
 import json
 import os
 import select
+import signal
 import sys
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket
 from collections.abc import Callable
@@ -23,16 +25,19 @@ from typing import Any
 
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
-from .confine import Confinement, become, confine, hard_limits
-from .job import CHANNEL, HOUSEKEEPING, ROLES, dress_interpreter, run_job, warm_up
+from .confine import SEAL, Confinement, confining, hard_limits
+from .job import HOUSEKEEPING, ROLES, Role, dress_interpreter, run_job, warm_up
+from .programs import open_streams
 from .rootfs import BOX, JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
-
-Role = Callable[[int], None]
 
 MAX_DESCRIPTORS = 8
 # This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
 _CONTROL, _PARENT, _PROC, _RULESET = 16, 17, 18, 19
+# One network namespace for all jobs: making one costs as much as a job. One IPC namespace too: its calls are refused.
+_OWN_NAMESPACES = linux.ALL_NAMESPACES & ~(linux.CLONE_NEWNET | linux.CLONE_NEWIPC)
+_SHOW = linux.set_dumpable(True)
+JOB_USER = 1000  # a job's own name for its user; not 0, so that starting a program gives no capabilities back
 _EVENTS = select.POLLIN
 
 
@@ -41,8 +46,10 @@ class Zygote:
 
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
-        self.jobs: dict[int, tuple[int, int]] = {}  # pidfd -> (job number, pid)
-        self.kept = sorted(fd for fd in (confinement.proc, confinement.ruleset) if fd >= 0)  # until a job is confined
+        self.jobs: dict[int, tuple[bytes, int]] = {}  # pidfd -> (job number, pid)
+        user, group = (f"{JOB_USER} {outer} 1".encode() for outer in confinement.identity)
+        self.names = (("setgroups", b"deny"), ("gid_map", group), ("uid_map", user))
+        self.prepared = functools.lru_cache(64)(self._prepare)
 
     def serve(self) -> None:
         poll = select.poll()
@@ -53,41 +60,55 @@ class Zygote:
                 if descriptor == self.parent:
                     return
                 if descriptor == self.control.fileno():
-                    message, received = _receive(self.control)
-                    if message is None:
+                    order, received = _receive(self.control)
+                    if not order:
                         return
-                    pidfd = self._start(message, received)
-                    poll.register(pidfd, _EVENTS)
+                    poll.register(self._start(order, received), _EVENTS)
                 else:
                     poll.unregister(descriptor)
                     self._finish(descriptor)
 
-    def _start(self, message: dict[str, Any], received: list[int]) -> int:
-        tier = self.confinement.tier
-        flags = linux.ALL_NAMESPACES & ~linux.CLONE_NEWNET if tier == "A" else 0
-        pid, pidfd = linux.clone(flags)
+    def _start(self, order: bytes, received: list[int]) -> int:
+        """Fork the job; what it will do until it meets untrusted code is laid out before."""
+        number, _, kind = order.partition(b" ")
+        role, calls = self.prepared(kind)
+        in_namespaces = self.confinement.tier == "A"
+        if in_namespaces:
+            linux.make(_SHOW)  # a job's /proc files belong to root where its zygote is not dumpable
+        pid, pidfd = linux.clone(_OWN_NAMESPACES if in_namespaces else 0)
         if pid == 0:
-            self._become_job(message, received)
+            try:
+                run_job(role, calls, received, self.confinement.ruleset)
+            finally:
+                os._exit(70)  # whatever happened, this process must not become a second zygote
+        if in_namespaces:
+            self._name_user(pid, pidfd)
+            linux.make(SEAL)
         for descriptor in received:
             os.close(descriptor)
-        self.jobs[pidfd] = (message["job"], pid)
-        _send(self.control, {"job": message["job"], "pid": pid}, pidfd)
+        self.jobs[pidfd] = (number, pid)
+        _send(self.control, b'{"job": %s, "pid": %d}' % (number, pid), pidfd)
         return pidfd
 
-    def _become_job(self, message: dict[str, Any], received: list[int]) -> None:
-        """Never returns: whatever happens, this process must not become a second zygote."""
+    def _prepare(self, kind: bytes) -> tuple[Role, list[linux.Call]]:
+        """What jobs of one role and one set of bounds have in common."""
+        wanted = json.loads(kind)
+        bounds, housekeeping = Bounds(*wanted["bounds"]), wanted["role"] in HOUSEKEEPING
+        return self.roles[wanted["role"]], confining(self.confinement, bounds, housekeeping)
+
+    def _name_user(self, pid: int, pidfd: int) -> None:
+        """Say who the user of the job's new user namespace is.
+
+        Before the parent hears of the job, and so before the job hears from the parent: what it does until then needs
+        no name. A job that cannot be given one is killed.
+        """
         try:
-            for target, source in enumerate(received, CHANNEL):
-                os.dup2(source, target, False)
-            keep = CHANNEL + len(received)
-            for kept in self.kept:  # in ascending order
-                os.closerange(keep, kept)
-                keep = kept + 1
-            os.closerange(keep, 1 << 20)
-            bounds, housekeeping = Bounds(*message["bounds"]), message["role"] in HOUSEKEEPING
-            run_job(self.roles[message["role"]], lambda: confine(self.confinement, bounds, housekeeping))
-        finally:
-            os._exit(70)
+            for name, text in self.names:
+                file = os.open(f"{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=_PROC)
+                os.write(file, text)
+                os.close(file)
+        except OSError:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
     def _finish(self, pidfd: int) -> None:
         number, pid = self.jobs.pop(pidfd)
@@ -95,22 +116,22 @@ class Zygote:
         _, status = os.waitpid(pid, 0)
         if self.confinement.tier != "A" and not self.jobs:
             sweep(*self.confinement.identity)
-        _send(self.control, {"job": number, "status": status})
+        _send(self.control, b'{"job": %s, "status": %d}' % (number, status))
 
 
-def _receive(control: socket) -> tuple[dict[str, Any] | None, list[int]]:
+def _receive(control: socket) -> tuple[bytes, list[int]]:
     space = CMSG_SPACE(MAX_DESCRIPTORS * 4)
     data, ancillary, _, _ = control.recvmsg(1 << 16, space, MSG_CMSG_CLOEXEC)
     received = array.array("i")
     for level, kind, payload in ancillary:
         if level == SOL_SOCKET and kind == SCM_RIGHTS:
             received.frombytes(payload[: len(payload) // 4 * 4])
-    return (json.loads(data) if data else None), received.tolist()
+    return data, received.tolist()
 
 
-def _send(control: socket, message: dict[str, Any], *descriptors: int) -> None:
+def _send(control: socket, message: bytes, *descriptors: int) -> None:
     rights = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    control.sendmsg([json.dumps(message).encode()], rights)
+    control.sendmsg([message], rights)
 
 
 def _move(descriptor: int, place: int) -> int:
@@ -126,32 +147,31 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     user, group = os.geteuid(), os.getegid()
     identity = _identity(settings["user"]) if user == 0 else (user, group)
     if tier != "A":
-        linux.become_subreaper()
+        linux.make(linux.become_subreaper())
         os.chown(settings["scratch"], *identity)
         private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
         hidden = user == 0 and private and not _readable_for(identity, [settings["scratch"], *settings["read"]])
         confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
         if tier == "C":
             return confinement
-        program = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=private))
-        cleaners = linux.SeccompProgram(seccomp.build_filter(own_processes=False, own_files=True))
+        program = seccomp.build_filter(own_processes=False, own_files=private)
+        cleaners = seccomp.build_filter(own_processes=False, own_files=True)
         ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     if user == 0:
-        linux.unshare(namespaces)
+        linux.make(linux.unshare(namespaces))
     else:
-        linux.unshare(namespaces | linux.CLONE_NEWUSER)
+        linux.make(linux.unshare(namespaces | linux.CLONE_NEWUSER))
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/gid_map", f"{group} {group} 1")
         _write("/proc/self/uid_map", f"{user} {user} 1")
     sethostname("sandbox")
-    proc = _move(os.open("/proc", os.O_PATH | os.O_CLOEXEC), _PROC)
+    _move(os.open("/proc", os.O_PATH | os.O_CLOEXEC), _PROC)  # before it goes out of sight
     enter_private_root([*settings["read"], *settings["devices"]])
     if user == 0:
-        become(*identity)
-    program = linux.SeccompProgram(seccomp.build_filter(own_processes=True, own_files=True))
-    confinement = Confinement(tier, identity, program, proc=proc)
+        linux.perform(linux.become(*identity))
+    confinement = Confinement(tier, identity, seccomp.build_filter(own_processes=True, own_files=True))
     if not linux.landlock_version():
         return confinement
     return confinement._replace(ruleset=_move(landlock.make_ruleset(["/"], ["/dev"], BOX), _RULESET))
@@ -160,14 +180,14 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
 def _identity(wanted: int) -> tuple[int, int]:
     """The user that jobs of a root zygote become: one that nobody else has, where this machine can name it."""
     for user in (wanted, 65534):
-        if _succeeds(functools.partial(become, user, user)):
+        if _succeeds(functools.partial(linux.perform, linux.become(user, user))):
             return user, user
     return 0, 0  # a root without the right to become anybody else; its capabilities are dropped all the same
 
 
 def _readable_for(identity: tuple[int, int], paths: list[str]) -> bool:
     def look() -> None:
-        become(*identity)
+        linux.perform(linux.become(*identity))
         for path in paths:
             os.stat(path)
 
@@ -205,9 +225,10 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     parent = _move(os.pidfd_open(parent_pid), _PARENT)
     for descriptor in range(3, 6):
         os.dup2(0, descriptor)
-    settings, _ = _receive(control)
-    if settings is None:
+    data, _ = _receive(control)
+    if not data:
         return
+    settings = json.loads(data)
     try:
         sys.path[:] = settings["path"]
         sys.executable = settings["executable"]
@@ -221,22 +242,23 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             from .tester import serve
 
             roles["tester"] = serve
+        open_streams()
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
         confinement = confinement._replace(
             baseline_bytes=baseline, processes_beside=settings["processes_beside"], hard_limits=hard_limits()
         )
-        linux.set_dumpable(False)
+        linux.make(SEAL)
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
         warm_up()
     except (OSError, ImportError) as error:
-        _send(control, {"failed": f"{type(error).__name__}: {error}"})
+        _send(control, json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         return
     gc.disable()  # each job switches it on again
     gc.collect()
     gc.freeze()
     linux.give_back_memory()
-    _send(control, {"ready": True, "landlock": confinement.ruleset >= 0})
+    _send(control, b'{"ready": true}')
     Zygote(control, parent, confinement, roles).serve()
     if confinement.tier != "A":
         sweep(*confinement.identity)  # the parent is gone; nothing of a job may outlive it

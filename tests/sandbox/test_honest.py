@@ -34,6 +34,27 @@ def test_an_honest_function_passes_all_of_its_cases(sandbox: Sandbox, name: str)
     assert (grade.status, grade.passed, grade.total) == ("correct", len(cases), len(cases)), grade
 
 
+@pytest.mark.parametrize("first_line", ["", "import numpy"])
+def test_each_run_draws_random_numbers_of_its_own(sandbox: Sandbox, first_line: str) -> None:
+    if first_line:
+        pytest.importorskip("numpy")
+    program = f"{first_line}\nimport random\nprint(random.random())"
+    drawn = {sandbox.run(program).stdout for _ in range(3)}
+    assert len(drawn) == 3
+    assert all(0 <= float(number) < 1 for number in drawn)
+
+
+def test_the_standard_streams_are_a_file_and_two_pipes(sandbox: Sandbox) -> None:
+    program = (
+        "import sys\n"
+        "print([stream.seekable() for stream in (sys.stdin, sys.stdout, sys.stderr)], sys.stdin.readline())\n"
+        "sys.stdin.seek(0)\n"
+        "print(sys.stdin.read(), sys.stdin is sys.__stdin__, sys.stdout.buffer.fileno(), sys.stderr.isatty())"
+    )
+    execution = sandbox.run(program, "one\ntwo")
+    assert (execution.stdout, execution.stderr) == ("[True, False, False] one\n\none\ntwo True 1 False\n", "")
+
+
 def _fibonacci(n: int) -> int:
     a, b = 0, 1
     for _ in range(n):
