@@ -3,8 +3,8 @@ r"""Which part of a completion is its answer.
 Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
 since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
 naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
-`{"answer": 42}`, "the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the
-last formula or number. Time is linear in the length of the text.
+`{"answer": 42}`, "the answer is ...", then a last line or sentence that states a value, a short completion that is
+nothing but an answer, and in lenient mode the last formula or number. Time is linear in the length of the text.
 """
 
 import re
