@@ -230,7 +230,7 @@ def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]
 def _last_group(text: str, marks: list[_Mark]) -> list[str]:
     """The contents of the last mark and of those that adjoin it, with their names where each has its own."""
     group = [marks[-1]]
-    names = [_name_before(text, marks[-1])]
+    names = [_name_before(text, marks[-1])] if len(marks) > 1 else [""]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
         name = _name_before(text, mark)

@@ -64,7 +64,9 @@ def tree_of(text: str) -> Node | str:
 
 
 def reread(text: str, change: Callable[[str], str]) -> str:
-    """A text as it is, or, where that changes it, what `change` makes of it once `\\text{}` is gone."""
+    """A text as it is, or, where that changes a quantity, what `change` makes of it once `\\text{}` is gone."""
+    if not text.lstrip("-.")[:1].isdigit() and not text.startswith("\\text"):
+        return text
     plain = unwrapped(text)
     changed = change(plain)
     return text if changed == plain else changed

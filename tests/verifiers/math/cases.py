@@ -405,6 +405,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
     "units in letters and in words": [
         (r"\text{15 m/s}", r"15 \text{ meters per second}"),
         ("15 m/s", r"15 \text{ meters per second}"),
+        ("-15 m/s", r"-15 \text{ meters per second}"),
         (r"15\ \mathrm{m/s}", r"15 \text{ meters per second}"),
         (r"9.8\text{ m/s}^2", r"9.8\text{ meters per second squared}"),
         (r"5\text{ dollars per day}", r"5\text{ dollars a day}"),
