@@ -20,7 +20,6 @@ from verifiers.math.limits import MAX_LIST_ITEMS
 from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.regions import FLIPPED, is_conditions, is_inequality, is_union, region
 from verifiers.math.shapes import (
-    counted,
     flattened,
     has_matrix,
     is_constant,
@@ -30,6 +29,7 @@ from verifiers.math.shapes import (
     names_in,
     percentage,
     plain_words,
+    said_of_choices,
     split_letter,
     split_unit,
     variables,
@@ -52,7 +52,7 @@ class Comparison:
         if ours == truth:
             return True
         if is_constant(truth) or is_constant(ours):
-            ours, truth = counted(ours), counted(truth)
+            ours, truth = said_of_choices(ours), said_of_choices(truth)
         ours = with_parameter_of(ours, truth)
         truth = with_parameter_of(truth, ours)
         ours, truth = concluded(percentage(ours)), concluded(percentage(truth))

@@ -61,7 +61,7 @@ STATING = (
     "|ate|uses?|used|weighs?|leaves?|owes?|gains?|gained"
 )
 CLOSING = re.compile(  # a subject, a verb that states, a value, and what it counts
-    rf"[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?:{STATING})\s(?:a total of\s|exactly\s)?"
+    rf"(?!\D*\b(?:[Ee]ach|[Ee]very)\b)[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?:{STATING})\s(?:a total of\s|exactly\s)?"
     r"[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
     re.ASCII,
 )
@@ -76,7 +76,7 @@ UNSURE = re.compile(  # words of a line that states nothing, or takes back what 
         | SAYING
         | words(
             r"""note notice know given not try check seems? appears? looks? expect\w* hop\w+ want\w* meant
-            originally initial\w* before first start\w* began would should may either each every possibl[ey]
+            originally initial\w* before first start\w* began would should may either possibl[ey]
             so\sfar short off used\sto step next trial attempt example sample digits? even odd prime"""
         )
     ),
@@ -160,6 +160,7 @@ def closing(text: str) -> tuple[str, ...]:
         lead = before.rpartition("\n")[2]
         return () if _number_of_line(lead) or leads_on(lead) else (value,)
     *others, sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])
+    sentence = sentence.strip("*")
     if not others or not CLOSING.fullmatch(sentence) or UNSURE.search(sentence) or ARGUMENT.match(others[-1]):
         return ()
     counted = not CARDINALS.isdisjoint(WORD.findall(sentence.lower()))
@@ -168,7 +169,7 @@ def closing(text: str) -> tuple[str, ...]:
 
 def leads_on(line: str) -> bool:
     """Whether what stands behind a line is one of several, a guess, or the rest of a sentence or formula."""
-    finished = line.endswith((*".:!?)]}$*|0123456789", " is", " are", " get", " equals")) or "=" in line
+    finished = line.endswith((*".:!?)]}$*|0123456789", " is", " are", " get", " equals", "nswer")) or "=" in line
     if not finished or ARGUMENT.match(line) or LEADS_ON.search(line):
         return True
     return line.endswith(":") and (UNSURE.search(line) or SEVERAL.search(line)) is not None

@@ -4,7 +4,18 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, number, rebuild, substituted, symbol, symbols_of, walk
+from verifiers.math.nodes import (
+    CONSTANTS,
+    INFINITY,
+    Node,
+    bound_variable,
+    number,
+    rebuild,
+    substituted,
+    symbol,
+    symbols_of,
+    walk,
+)
 from verifiers.math.units import measures
 from verifiers.math.vocabulary import LETTER_UNITS
 
@@ -20,7 +31,9 @@ INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N")
 
 
 def variables(node: Node) -> bool:
-    return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
+    """Whether an expression depends on a variable; the running letter of a sum is none."""
+    running = {bound_variable(one) for one in walk(node) if one.head == "big"}
+    return bool(symbols_of(node) - running)
 
 
 def names_in(node: Node) -> frozenset[str]:
@@ -74,6 +87,11 @@ def counted(node: Node) -> Node:
     if name == "C":
         return Node("fn", ("binom", *arguments))
     return Node("div", (Node("fn", ("factorial", arguments[0])), Node("fn", ("factorial", number(items - chosen)))))
+
+
+def said_of_choices(node: Node) -> Node:
+    """`C(8, 3)`, and `C(8, 3) = 56` as an equation between two numbers."""
+    return rebuild(node, counted) if node.head == "rel" and node.args[0] == "=" else counted(node)
 
 
 def split_unit(node: Node) -> tuple[Node, str]:

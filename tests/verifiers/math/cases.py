@@ -437,6 +437,9 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"^{10}C_{3}", "120"),
         (r"2\cdot{}_8\mathrm{C}_3", "112"),
         ("P(8,3)", "336"),
+        ("C(8,3) = 56", "56"),
+        (r"C(8,3) = \frac{8!}{3!5!} = 56", "56"),
+        (r"\sum_{k=1}^{10} k = 55", "55"),
         (r"{}_8P_3", "336"),
         ("P(8,3)", "(8,3)"),
     ],
@@ -847,6 +850,9 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "names that are none": [("Rob", "Bob"), ("B", "Bob"), ("t o m", "Tom"), ("XYZ", "xyz"), ("BOB", "bob")],
     "other counts of choices": [
         ("C(8,2)", "56"),
+        ("C(8,3) = 57", "57"),
+        ("C(8,3) = 57", "56"),
+        (r"\sum_{k=1}^{10} k = 54", "54"),
         ("P(8,3)", "56"),
         ("C(8,3)", "336"),
         ("{}_8C_2", "56"),
@@ -920,6 +926,7 @@ LAST_LINES = [
     "18 dollars",
     "So the total is:\n18",
     "So the total is\n\\[\n18\n\\]",
+    "Final Answer\n\n18 dollars",
 ]
 NO_LAST_LINES = [
     "18?",
@@ -946,6 +953,8 @@ CLOSINGS = [
     "he lost two. He has 33 golf balls.",
     "he lost two.\n\nHe has 33 golf balls left at the end of Wednesday.",
     "he lost two. It leaves **33** golf balls.",
+    "he lost two. He has 33 golf balls every day.",
+    "he lost two.\n\n**Michael has 33 golf balls left.**",
 ]
 NO_CLOSINGS = [
     *(
@@ -968,6 +977,7 @@ NO_CLOSINGS = [
             "It used to be 33.",
             "Tom hopes for 33 balls.",
             "Bob said they have 33 balls.",
+            "Every box has 33 balls.",
             "In total, 35 - 2 = 33 balls",
             "In total, it is not 35 - 2 = 33 balls.",
             "Altogether, 35 - 2 = 33 or 34 balls are left.",
