@@ -28,7 +28,7 @@ CHAT = re.compile(  # what an assistant says behind an answer
     re.IGNORECASE,
 )
 MAX_CHAT_SENTENCES = 3
-CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so(?! far\b)|consequently)\b", re.IGNORECASE)
 TOTALLING = re.compile(r"(?:in total|altogether|in all|overall|finally)\b,?", re.IGNORECASE)  # only of a whole sentence
 CONCLUDED_VALUE = re.compile(
     r"(?:\b(?!(?:not|never|than)\b)[A-Za-z]{2,}\s+"  # arithmetic: "makes 9 * 2 = 18"
@@ -140,6 +140,8 @@ def concluded(text: str) -> tuple[str, ...]:
     for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
         if not any(start < found.start("value") < stop for start, stop in spans):
             value, begin, end = found["value"], found.start(), found.end()
+    if not total and not CONCLUSION.search(sentence[:end]):
+        return ()  # "It is 5, so we add one"
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
         return ()  # "half of 18"
     if ONE_OF_SEVERAL.search(sentence[:begin]) or ASSUMED.search(sentence[:begin]):

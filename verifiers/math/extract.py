@@ -14,6 +14,7 @@ from typing import Literal
 
 from verifiers.math.announced import announced, revised
 from verifiers.math.choices import CHOICE
+from verifiers.math.emphasis import emphasized
 from verifiers.math.endings import bare, closing, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
@@ -110,7 +111,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if mode == "marked":
         return Extraction((), "", "no marked answer")
     stripped = without_chat(text)
-    if found := concluded(stripped) or closing(stripped):
+    if found := concluded(stripped) or closing(stripped) or emphasized(stripped):
         return Extraction(found, "concluded")
     last = last_value(text) if mode == "lenient" else ""
     sentence = last_sentence(stripped)
