@@ -20,7 +20,7 @@ from verifiers.math.text import undress
 from verifiers.math.vocabulary import words
 
 SUMMARY = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
+    r"\b(?:therefore|thus|hence|so(?! far\b)|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
 )
 CHAT = re.compile(  # what an assistant says behind an answer
     r"(?:let me know|I hope|hope (?:this|that)|feel free|please (?:let me|feel)|if you (?:have|need)|thank"
@@ -61,8 +61,8 @@ STATING = (
     "|ate|uses?|used|weighs?|leaves?|owes?|gains?|gained"
 )
 CLOSING = re.compile(  # a subject, a verb that states, a value, and what it counts
-    rf"(?!\D*\b(?:[Ee]ach|[Ee]very)\b)[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?:{STATING})\s(?:a total of\s|exactly\s)?"
-    r"[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
+    rf"(?!\D*\b(?:[Ee]ach|[Ee]very)\b)[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?<!\b[Tt]o\s)(?:{STATING})\s"
+    r"(?:a total of\s|exactly\s)?[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
     re.ASCII,
 )
 SAYING = words(
@@ -77,6 +77,7 @@ UNSURE = re.compile(  # words of a line that states nothing, or takes back what 
         | words(
             r"""note notice know given not try check seems? appears? looks? expect\w* hop\w+ want\w* meant
             originally initial\w* before first start\w* began would should may either possibl[ey]
+            hypothes\w+ conjectur\w+ theorem lemma trap goal target another show remains\sto
             so\sfar short off used\sto step next trial attempt example sample digits? even odd prime"""
         )
     ),
@@ -207,6 +208,8 @@ def bare(text: str) -> tuple[str, ...]:
         named, value = spans
         if NAMED_SPAN.fullmatch(spanned(named)) and is_prose(text[: named.start()] + " " + text[value.end() :]):
             return (spanned(value),)
+    if spans and (text.rstrip().endswith("?") or CONCLUSION.search(text, spans[-1].end())):
+        return (text,)  # "It is $5$, so we add one"
     if len(spans) == 1 and is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, spanned(spans[0]))
     stated = STATED.search(text)  # "not 41, it's 42"
