@@ -48,7 +48,8 @@ def dress_interpreter(directory: str) -> None:
     sys.argv = ["solution.py"]
     for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
         del sys.modules[name]
-    site.setquit()  # `exit` and `quit`, which -S leaves out
+    for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S leaves out
+        add()
     sys.modules["__main__"] = types.ModuleType("__main__")
 
 

@@ -1,12 +1,13 @@
 """Programs that do nothing wrong run as they would outside, and right answers are paid in full."""
 
 import honest
+import honest_deeper
 import honest_more
 import pytest
 
 from sandbox import Sandbox
 
-PROGRAMS = honest.PROGRAMS | honest_more.PROGRAMS
+PROGRAMS = honest.PROGRAMS | honest_more.PROGRAMS | honest_deeper.PROGRAMS
 FUNCTIONS = honest.FUNCTIONS | honest_more.FUNCTIONS
 
 
@@ -20,6 +21,13 @@ def test_an_honest_program_writes_what_it_would_write_outside(sandbox: Sandbox, 
     execution = sandbox.run(program, stdin, timeout_seconds=10)
     assert (execution.status, execution.stdout) == ("ok", stdout), (execution.status, execution.stderr[-500:])
     assert execution.exit_code == 0
+
+
+@pytest.mark.parametrize("name", honest_deeper.ENDS)
+def test_a_program_ends_as_it_would_end_outside(sandbox: Sandbox, name: str) -> None:
+    program, *end = honest_deeper.ENDS[name]
+    execution = sandbox.run(program)
+    assert [execution.exit_code, execution.stdout, execution.stderr] == end
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
