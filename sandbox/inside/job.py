@@ -96,8 +96,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
     request = read_frame(CHANNEL)
     linux.make(SEAL)
     gc.enable()
-    if "random" in sys.modules:
-        sys.modules["random"].seed()  # or all jobs would draw alike; usually a program loads it afresh
+    programs.draw_afresh()
     if request is not None:
         role(CHANNEL, request)
     os._exit(0)

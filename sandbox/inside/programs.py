@@ -56,6 +56,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
+        draw_afresh()
         os._exit(_play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
@@ -72,6 +73,13 @@ def _run(
     os.close(pidfd)
     out, err = (bytes(data).decode("utf-8", "surrogateescape") for data in written.values())
     return end, os.waitstatus_to_exitcode(status), out, err
+
+
+def draw_afresh() -> None:
+    """Seed what was loaded before the fork, or all jobs would draw alike. Usually a program loads it itself."""
+    for name in ("random", "numpy.random"):
+        if name in sys.modules:
+            sys.modules[name].seed()
 
 
 def _fork(deadline: float) -> int:

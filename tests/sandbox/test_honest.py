@@ -42,11 +42,11 @@ def test_an_honest_function_passes_all_of_its_cases(sandbox: Sandbox, name: str)
     assert (grade.status, grade.passed, grade.total) == ("correct", len(cases), len(cases)), grade
 
 
-@pytest.mark.parametrize("first_line", ["", "import numpy"])
-def test_each_run_draws_random_numbers_of_its_own(sandbox: Sandbox, first_line: str) -> None:
-    if first_line:
+@pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()", "numpy.random.default_rng().random()"])
+def test_each_run_draws_random_numbers_of_its_own(sandbox: Sandbox, draw: str) -> None:
+    if "numpy" in draw:
         pytest.importorskip("numpy")
-    program = f"{first_line}\nimport random\nprint(random.random())"
+    program = f"import random\n{'import numpy' if 'numpy' in draw else ''}\nprint({draw})"
     drawn = {sandbox.run(program).stdout for _ in range(3)}
     assert len(drawn) == 3
     assert all(0 <= float(number) < 1 for number in drawn)
