@@ -96,7 +96,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
     request = read_frame(CHANNEL)
     linux.make(SEAL)
     gc.enable()
-    programs.draw_afresh()
+    programs.mend_modules()
     if request is not None:
         role(CHANNEL, request)
     os._exit(0)

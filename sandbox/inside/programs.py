@@ -56,7 +56,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
-        draw_afresh()
+        mend_modules()
         os._exit(_play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
@@ -75,11 +75,16 @@ def _run(
     return end, os.waitstatus_to_exitcode(status), out, err
 
 
-def draw_afresh() -> None:
-    """Seed what was loaded before the fork, or all jobs would draw alike. Usually a program loads it itself."""
+def mend_modules() -> None:
+    """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own.
+
+    Usually there is nothing to do: a program loads these modules itself.
+    """
     for name in ("random", "numpy.random"):
         if name in sys.modules:
             sys.modules[name].seed()
+    if "threading" in sys.modules:
+        sys.modules["threading"].main_thread()._set_native_id()
 
 
 def _fork(deadline: float) -> int:

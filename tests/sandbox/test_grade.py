@@ -48,6 +48,13 @@ def test_a_loop_in_one_case_keeps_what_passed_before_and_skips_the_rest(sandbox:
     assert grade.seconds < 1.5
 
 
+def test_a_program_that_forges_for_ever_is_stopped_at_its_first_lie(sandbox: Sandbox) -> None:
+    code = "import os\ndef f(x):\n    while True: os.write(3, b'\\0\\0\\0\\1' + b'7')"
+    grade = sandbox.grade(code, TWO)
+    assert (grade.passed, grade.status) == (0, "wrong")
+    assert grade.seconds < 2.0
+
+
 def test_looping_programs_cost_one_deadline_however_many_inputs_there_are(sandbox: Sandbox) -> None:
     grade = sandbox.grade("while True: pass", {"type": "stdio", "cases": [{"stdin": "", "stdout": "a"}] * 50}, 0.7)
     assert (grade.passed, grade.total, grade.status) == (0, 50, "timeout")
@@ -119,6 +126,8 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
             "cannot be sent by value",
         ),
         ({"type": "stdio", "cases": [{"stdin": "", "stdout": ""}], "compare": "fuzzy"}, "exact, lines or tokens"),
+        ({"type": "stdio", "cases": [{"stdin": "\ud800", "stdout": ""}]}, "cannot be written as UTF-8"),
+        ({"type": "stdio", "cases": [{"stdin": "x" * (65 << 20), "stdout": ""}]}, "is longer than 67108864"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),
     ],
