@@ -1,4 +1,4 @@
-"""Every configuration key on one page, out of `config.py`: `rlvr config --reference > docs/configuration.md`."""
+"""Every configuration key on one page, out of `rlvr/config/`: `rlvr config --reference > docs/configuration.md`."""
 
 import dataclasses
 import inspect
@@ -21,7 +21,7 @@ HEAD = """# Configuration
 Every key of a recipe, with its default. A recipe holds only what differs from these; `rlvr config FILE` prints what one
 resolves to, and `key=value` behind a command overrides a key: `sampling.temperature=0.8`.
 
-This page is written by `rlvr config --reference > docs/configuration.md`; a test holds it to `rlvr/config.py`.
+This page is written by `rlvr config --reference > docs/configuration.md`; a test holds it to `rlvr/config/`.
 """
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null", Any: "anything"}
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}

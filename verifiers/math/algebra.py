@@ -9,16 +9,14 @@ the generators are known to be independent. Work is bounded by the limits; beyon
 Variables under roots and logarithms are taken as positive; the numeric probe guards the other signs.
 """
 
-import math
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.math.functions import collect_angles, function
+from verifiers.math.functions import PI, collect_angles, exact_circle, function
 from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.polynomials import (
     CONSTANT,
-    TRIAL_LIMIT,
     UNIT,
     Monomial,
     Poly,
@@ -27,13 +25,15 @@ from verifiers.math.polynomials import (
     Unsupported,
     accumulate,
     add,
-    content_of,
     factorize,
     merge,
     render,
     render_monomial,
 )
+from verifiers.math.roots import root
+from verifiers.math.series import series
 
+TURN: Monomial = ((r"\pi", 1), ("i", 1))
 MAX_TERMS = 300
 MAX_PRODUCTS = 6_000
 MAX_EXPANDED_POWER = 24
@@ -48,6 +48,7 @@ class Algebra:
         self.angles: dict[Monomial, int] = {}  # by how much each part of an angle is divided: trigonometric functions
         self.assumed_positive = False  # whether a variable was taken as positive on the way
         self.work = 0
+        self.bound = 0  # sums that are being read whose variable has no value
 
     def equal(self, left: Node, right: Node) -> bool | None:
         """Whether two expressions are equal; `None` where that is not decided here. Raises as the module says."""
@@ -70,6 +71,11 @@ class Algebra:
     def independent(self, poly: Poly) -> bool:
         return not any(generator in self.dependent for monomial in poly for generator, _ in monomial)
 
+    def spend(self, work: int) -> None:
+        self.work += work
+        if self.work > MAX_PRODUCTS:
+            raise TooMuch("the expression expands into too many terms")
+
     # Polynomials
 
     def multiply(self, left: Poly, right: Poly) -> Poly:
@@ -77,9 +83,7 @@ class Algebra:
             return right
         if right == UNIT:
             return left
-        self.work += len(left) * len(right)
-        if self.work > MAX_PRODUCTS:
-            raise TooMuch("the expression expands into too many terms")
+        self.spend(len(left) * len(right))
         product: Poly = {}
         for one, coefficient in left.items():
             for other, factor in right.items():
@@ -140,8 +144,7 @@ class Algebra:
         if head == "add":
             return reduce(self.sum, (self.quotient(term) for term in args))
         if head == "mul":
-            left, right = self.quotient(args[0]), self.quotient(args[1])
-            return self.multiply(left[0], right[0]), self.multiply(left[1], right[1])
+            return self.product(self.quotient(args[0]), self.quotient(args[1]))
         if head == "neg":
             top, bottom = self.quotient(args[0])
             return {monomial: -value for monomial, value in top.items()}, bottom
@@ -153,7 +156,7 @@ class Algebra:
             index = self.rational(self.quotient(args[1]))
             if index is None or index.denominator != 1 or not 2 <= index <= 12:
                 raise Unsupported("a root of an unusual index")
-            return self.root(self.quotient(args[0]), int(index))
+            return root(self, self.quotient(args[0]), int(index))
         if head == "percent":
             return self.divide(self.quotient(args[0]), ({CONSTANT: Fraction(100)}, UNIT))
         if head == "degree":
@@ -162,7 +165,7 @@ class Algebra:
         if head == "fn":
             return function(self, args[0], args[1:])
         if head == "big":
-            return self.opaque("big " + args[0] + ",".join(self.key(part) for part in args[1:]))
+            return series(self, node)
         raise Unsupported(head)
 
     def sum(self, left: Quotient, right: Quotient) -> Quotient:
@@ -170,6 +173,9 @@ class Algebra:
             return add(left[0], right[0]), left[1]
         top = add(self.multiply(left[0], right[1]), self.multiply(right[0], left[1]))
         return top, self.multiply(left[1], right[1])
+
+    def product(self, left: Quotient, right: Quotient) -> Quotient:
+        return self.multiply(left[0], right[0]), self.multiply(left[1], right[1])
 
     def divide(self, left: Quotient, right: Quotient) -> Quotient:
         if not right[0]:
@@ -207,7 +213,7 @@ class Algebra:
                 return self.integer_power(base, int(value))
             if value.denominator > 12:
                 raise Unsupported("a root of an unusual index")
-            return self.integer_power(self.root(base, value.denominator), value.numerator)
+            return self.integer_power(root(self, base, value.denominator), value.numerator)
         return self.exponential(base_node, exponent)
 
     def exponential(self, base_node: Node, exponent: Quotient) -> Quotient:
@@ -232,76 +238,13 @@ class Algebra:
                 scaled = coefficient * times
                 if monomial == CONSTANT:
                     factor = self.power(one, number(scaled))
+                elif name == "e" and monomial == TURN and (turned := exact_circle(self, {PI: scaled})) is not None:
+                    factor = add(turned[1], self.multiply({(("i", 1),): Fraction(1)}, turned[0])), UNIT  # cos + i sin
                 else:
                     key = f"{name}^({render_monomial(monomial)}/{scaled.denominator})"
                     self.dependent.add(key)
                     factor = self.integer_power(({((key, 1),): Fraction(1)}, UNIT), scaled.numerator)
-                result = self.multiply(result[0], factor[0]), self.multiply(result[1], factor[1])
-        return result
-
-    def root(self, radicand: Quotient, index: int) -> Quotient:
-        top, bottom = radicand
-        if bottom != UNIT:  # the root of a/b is the root of a*b^(k-1) over b
-            top = self.multiply(top, self.poly_power(bottom, index - 1))
-        return self.divide((self.poly_root(top, index), UNIT), (bottom, UNIT))
-
-    def poly_root(self, poly: Poly, index: int) -> Poly:
-        if not poly:
-            return {}
-        content = content_of(poly)
-        if len(poly) == 1:
-            ((monomial, coefficient),) = poly.items()
-            result = self.rational_root(coefficient, index)
-            self.assumed_positive |= monomial != CONSTANT
-            for generator, exponent in monomial:
-                if generator in self.relations:
-                    return self.nested_root(poly, index)
-                whole, rest = divmod(exponent, index)
-                factor: list[tuple[str, int]] = [(generator, whole)] if whole else []
-                result = self.multiply(result, {tuple(factor): Fraction(1)})
-                if rest:
-                    key = f"root{index}({generator})"
-                    self.relations[key] = (index, {((generator, 1),): Fraction(1)})
-                    self.dependent.add(key)
-                    result = self.multiply(result, {((key, rest),): Fraction(1)})
-            return result
-        primitive = {monomial: value / content for monomial, value in poly.items()}
-        if index % 2 and min(primitive.items())[1] < 0:
-            content, primitive = -content, {monomial: -value for monomial, value in primitive.items()}
-        return self.multiply(self.rational_root(content, index), self.nested_root(primitive, index))
-
-    def nested_root(self, poly: Poly, index: int) -> Poly:
-        key = f"root{index}({render(poly)})"
-        self.relations[key] = (index, poly)
-        self.dependent.add(key)
-        return {((key, 1),): Fraction(1)}
-
-    def rational_root(self, value: Fraction, index: int) -> Poly:
-        result: Poly = UNIT
-        if value < 0:
-            if index % 2:
-                result = {CONSTANT: Fraction(-1)}
-            elif index == 2:
-                result = {(("i", 1),): Fraction(1)}
-            else:
-                raise Unsupported("an even root of a negative number")
-            value = -value
-        radicand = value.numerator * value.denominator ** (index - 1)
-        if radicand.bit_length() > MAX_BITS:
-            raise TooMuch(f"an integer of more than {MAX_BITS} bits")
-        result = self.multiply(result, {CONSTANT: Fraction(1, value.denominator)})
-        for prime, times in factorize(radicand):
-            whole, rest = divmod(times, index)
-            if whole:
-                result = self.multiply(result, {CONSTANT: Fraction(prime) ** whole})
-            if rest:
-                common = math.gcd(rest, index)
-                degree = index // common
-                key = f"root{degree}({prime})"
-                self.relations[key] = (degree, {CONSTANT: Fraction(prime)})
-                if degree != 2 or prime > TRIAL_LIMIT**2:  # a large cofactor may be composite
-                    self.dependent.add(key)
-                result = self.multiply(result, {((key, rest // common),): Fraction(1)})
+                result = self.product(result, factor)
         return result
 
     # Keys

@@ -5,6 +5,7 @@ r"""The part of the grammar inside brackets: groups, intervals, sets, absolute v
 
 from typing import TYPE_CHECKING
 
+from verifiers.math.arithmetic import total
 from verifiers.math.nodes import Node, symbol
 from verifiers.math.tokens import Unreadable
 
@@ -59,7 +60,7 @@ def condition(parser: "Parser", variable: list[Node]) -> Node:
 
 def bars(parser: "Parser", kind: str) -> Node:
     parser.inside_bars += 1
-    node = parser.sum()
+    node = total(parser)
     parser.inside_bars -= 1
     if not parser.accept("op", kind):
         raise Unreadable("a bar that is never closed")

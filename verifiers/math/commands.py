@@ -5,6 +5,7 @@ r"""The part of the grammar where a name says how to read on: functions, LaTeX c
 
 from typing import TYPE_CHECKING
 
+from verifiers.math.arithmetic import power, product
 from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.tokens import END, Token, Unreadable
 
@@ -71,16 +72,16 @@ def function_arguments(parser: "Parser") -> list[Node]:
             found[-1] = parser.make("pow", found[-1], parser.argument())
         return found
     negative = parser.accept("op", "-")
-    node = parser.power()
+    node = power(parser)
     while (token := parser.peek()).kind in ("num", "sym") or (token.kind == "cmd" and token.value == "frac"):
         if token.kind == "num":
             raise Unreadable("a number behind an argument")
         if token.value == "e" and parser.peek(1).value == "^":
             break  # \\sin x e^x is a product
-        node = parser.make("mul", node, parser.power())
+        node = parser.make("mul", node, power(parser))
     while parser.peek() in (Token("op", "/"), Token("op", "/", True)) and node.head in ("sym", "mul", "num"):
         parser.advance()
-        node = parser.make("div", node, parser.power())
+        node = parser.make("div", node, power(parser))
     return [parser.make("neg", node) if negative else node]
 
 
@@ -93,14 +94,14 @@ def command(parser: "Parser", name: str) -> Node:
         return parser.make("fn", "binom", top, parser.argument())
     if name == "emptyset":
         return parser.make("set")
-    # Sums, products, integrals and limits are kept as they are written and never computed.
+    # Integrals and limits are kept as they are written; short sums and products are computed in `series`.
     lower = upper = symbol("")
     while parser.peek().kind == "op" and parser.peek().value in ("_", "^"):
         if parser.advance().value == "_":
             lower = parser.argument()
         else:
             upper = parser.argument()
-    return parser.make("big", name, lower, upper, parser.product())
+    return parser.make("big", name, lower, upper, product(parser))
 
 
 def environment(parser: "Parser", value: str) -> Node:

@@ -5,10 +5,8 @@ decide and numbers do not refute is left in `pending` for sympy: the answer is t
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 
-from verifiers.math.algebra import Algebra
-from verifiers.math.confirm import can_be_confirmed
+from verifiers.math.equality import Equality
 from verifiers.math.labels import (
     by_name,
     concluded,
@@ -18,28 +16,28 @@ from verifiers.math.labels import (
     name_one_thing,
     unlabelled,
 )
-from verifiers.math.limits import MAX_LIST_ITEMS, TooMuch
-from verifiers.math.nodes import Node, symbol
-from verifiers.math.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_rounding_of, significant
-from verifiers.math.polynomials import Undefined, Unsupported
-from verifiers.math.probe import NoValue, differ, evaluate
+from verifiers.math.limits import MAX_LIST_ITEMS
+from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.regions import FLIPPED, is_conditions, is_inequality, is_union, region
 from verifiers.math.shapes import (
     flattened,
     has_matrix,
+    is_constant,
     is_time,
     listed,
     matrix_of,
     names_in,
     percentage,
     plain_words,
+    said_of_choices,
     split_letter,
     split_unit,
     variables,
+    with_parameter_of,
 )
-from verifiers.math.units import contradict
+from verifiers.math.units import contradict, conversion
 
-UNORDERABLE = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
+UNORDERED = frozenset({"in", "!=", "===", "->", "subset", "subseteq", "notin"})
 
 
 class Comparison:
@@ -47,12 +45,16 @@ class Comparison:
 
     def __init__(self, *, ordered: bool = False) -> None:
         self.ordered = ordered
-        self.pending: list[tuple[Node, Node]] = []
+        self.equality = Equality()
 
     def same(self, ours: Node, truth: Node) -> bool:
         """Whether two answers are the same, provided that every pair in `pending` is equal."""
         if ours == truth:
             return True
+        if is_constant(truth) or is_constant(ours):
+            ours, truth = said_of_choices(ours), said_of_choices(truth)
+        ours = with_parameter_of(ours, truth)
+        truth = with_parameter_of(truth, ours)
         ours, truth = concluded(percentage(ours)), concluded(percentage(truth))
         if ours.head == "rel" or truth.head == "rel":
             return self.same_relation(ours, truth)
@@ -64,16 +66,7 @@ class Comparison:
         if left is not None or right is not None:
             return self.same_list(ours, left, truth, right)
         if ours.head == "unit" or truth.head == "unit":
-            (ours, our_unit), (truth, true_unit) = split_unit(ours), split_unit(truth)
-            if (not our_unit or not true_unit) and len(our_unit + true_unit) == 1:  # 5\\text{m} as 5m, if not as 5
-                product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))
-                if self.surely_same(product, truth) if our_unit else self.surely_same(ours, product):
-                    return True
-            if not our_unit:
-                ours, our_unit = split_letter(ours, true_unit)
-            elif not true_unit:
-                truth, true_unit = split_letter(truth, our_unit)
-            return not contradict(our_unit, true_unit) and self.same(ours, truth)
+            return self.same_quantity(ours, truth)
         if "matrix" in (ours.head, truth.head) or has_matrix(ours) or has_matrix(truth):
             return self.same_matrix(matrix_of(ours), matrix_of(truth))
         if ours.head != truth.head and "group" in (ours.head, truth.head) and "sym" in (ours.head, truth.head):
@@ -151,9 +144,9 @@ class Comparison:
         return kept
 
     def surely_same(self, left: Node, right: Node) -> bool:
-        before = len(self.pending)
-        answer = self.same(left, right) and len(self.pending) == before
-        del self.pending[before:]
+        before = len(self.equality.pending)
+        answer = self.same(left, right) and len(self.equality.pending) == before
+        del self.equality.pending[before:]
         return answer
 
     def matched(self, ours: Sequence[Node], truth: Sequence[Node]) -> bool:
@@ -163,11 +156,11 @@ class Comparison:
         left_over = list(truth)
         for item in ours:
             for index, other in enumerate(left_over):
-                before = len(self.pending)
+                before = len(self.equality.pending)
                 if self.same(item, other):
                     del left_over[index]
                     break
-                del self.pending[before:]
+                del self.equality.pending[before:]
             else:
                 return False
         return True
@@ -181,15 +174,7 @@ class Comparison:
                 if label and name_one_thing(label, label_of(truth)) and self.same(ours.args[2], truth.args[2]):
                     return True
                 return self.same_equation(ours, truth)
-            if ours.args[0] == truth.args[0] and ours.args[0] in (
-                "in",
-                "!=",
-                "===",
-                "->",
-                "subset",
-                "subseteq",
-                "notin",
-            ):
+            if ours.args[0] == truth.args[0] and ours.args[0] in UNORDERED:
                 return self.each(ours.args[1:], truth.args[1:])
         for relation, other, swapped in ((ours, truth, False), (truth, ours, True)):
             if relation.head != "rel" or other.head == "rel":
@@ -211,7 +196,7 @@ class Comparison:
 
     def same_equation(self, ours: Node, truth: Node) -> bool:
         """`x - 2y = 1` and `4y - 2x + 2 = 0`: one difference is a constant multiple of the other."""
-        factor = self.proportion(ours, truth)
+        factor = self.equality.proportion(ours, truth)
         if factor is not None:
             return factor != 0
         return self.each(ours.args[1:], truth.args[1:])
@@ -220,28 +205,12 @@ class Comparison:
         operators = ours.args[0], truth.args[0]
         if not set(operators) <= set(FLIPPED):
             return operators[0] == operators[1] and self.each(ours.args[1:], truth.args[1:])
-        factor = self.proportion(ours, truth)
+        factor = self.equality.proportion(ours, truth)
         if factor is None:
             return operators[0] == operators[1] and self.each(ours.args[1:], truth.args[1:])
         if not factor:
             return False
         return operators[0] == (operators[1] if factor > 0 else FLIPPED[operators[1]])
-
-    def proportion(self, ours: Node, truth: Node) -> Fraction | None:
-        """The constant by which the differences of two relations differ; 0 if there is none, `None` if unknown."""
-        algebra = Algebra()
-        try:
-            left = algebra.difference(ours.args[1], ours.args[2])
-            right = algebra.difference(truth.args[1], truth.args[2])
-        except (Unsupported, Undefined, TooMuch):
-            return None
-        if not left or not right or left.keys() == right.keys() == {()}:
-            return None  # what always or never holds says nothing that could be compared
-        if left.keys() != right.keys():
-            return Fraction(0)
-        leading = min(left)
-        factor = left[leading] / right[leading]
-        return factor if all(value == factor * right[monomial] for monomial, value in left.items()) else Fraction(0)
 
     def same_region(self, ours: Node, truth: Node) -> bool:
         """Intervals, unions of them and inequalities in one variable, as pieces of the real line."""
@@ -264,7 +233,23 @@ class Comparison:
         nodes = [[Node("group", piece) for piece in side] for side in (left, right)]
         return self.matched(nodes[0], nodes[1])
 
-    # Matrices and ratios
+    # Quantities, matrices and ratios
+
+    def same_quantity(self, ours: Node, truth: Node) -> bool:
+        """Values with units: the same unit, none beside one, or one that converts exactly."""
+        (ours, our_unit), (truth, true_unit) = split_unit(ours), split_unit(truth)
+        if (not our_unit or not true_unit) and len(our_unit + true_unit) == 1:  # 5\\text{m} as 5m, if not as 5
+            product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))
+            if self.surely_same(product, truth) if our_unit else self.surely_same(ours, product):
+                return True
+        if not our_unit:
+            ours, our_unit = split_letter(ours, true_unit)
+        elif not true_unit:
+            truth, true_unit = split_letter(truth, our_unit)
+        if not contradict(our_unit, true_unit):
+            return self.same(ours, truth)
+        factor = conversion(our_unit, true_unit)
+        return factor is not None and self.same(Node("mul", (number(factor), ours)), truth)
 
     def same_matrix(self, ours: Node | None, truth: Node | None) -> bool:
         if ours is None or truth is None or ours.args[0] != truth.args[0] or len(ours.args) != len(truth.args):
@@ -275,13 +260,15 @@ class Comparison:
         if ours.head == truth.head:
             if len(ours.args) != len(truth.args):
                 return False
-            if is_time(ours) or is_time(truth):
+            if is_time(truth):
                 return self.each(ours.args, truth.args)
             quotients = [[Node("div", (item, node.args[0])) for item in node.args[1:]] for node in (ours, truth)]
             return self.each(quotients[0], quotients[1])
         ratio, other = (ours, truth) if ours.head == "ratio" else (truth, ours)
         if len(ratio.args) != 2 or is_time(ratio) or other.head in ("group", "text", "based"):
             return False
+        if other.head == "num" and other.args[0].denominator == 1:
+            return False  # 12:1 is not 12
         quotient = Node("div", ratio.args)
         return self.same(quotient, other) if ratio is ours else self.same(other, quotient)
 
@@ -292,67 +279,14 @@ class Comparison:
             if ours.head == truth.head:
                 return self.same_expression(ours.args[0], truth.args[0])
             percent, plain = (ours, truth) if ours.head == "percent" else (truth, ours)
-            return self.equal(percent.args[0], plain) or self.equal(percent, plain)
+            return self.equality.equal(percent.args[0], plain) or self.equality.equal(percent, plain)
         if (ours.head == "degree") != (truth.head == "degree"):
             angle, plain = (ours, truth) if ours.head == "degree" else (truth, ours)
-            return self.equal(angle.args[0], plain) or self.equal(angle, plain)
-        return self.equal(ours, truth)
-
-    def equal(self, ours: Node, truth: Node) -> bool:
-        """Whether two expressions are equal: by exact algebra, then by numbers, then left to sympy."""
-        algebra = Algebra()
-        try:
-            decided = algebra.equal(ours, truth)
-        except (Unsupported, TooMuch):
-            decided = None
-        except Undefined:
-            return False
-        if decided is True:
-            guarded = algebra.assumed_positive or algebra.dependent
-            return not (guarded and variables(ours)) or differ(ours, truth) is not True
-        if decided is False:
-            return approximates(ours, truth) or approximates(truth, ours)
-        apart = differ(ours, truth)
-        if apart is None:
-            return same_key(ours, truth)
-        if apart:
-            return approximates(ours, truth) or approximates(truth, ours)
-        if approximates(ours, truth) or approximates(truth, ours):
-            return True
-        if not can_be_confirmed(ours, truth):
-            return same_key(ours, truth)
-        self.pending.append((ours, truth))
-        return True
+            return self.equality.equal(angle.args[0], plain) or self.equality.equal(angle, plain)
+        return self.equality.equal(ours, truth)
 
 
 def is_reduced(residue: Node) -> bool:
     """Whether `3 mod 7` names the number 3: the answer to "what is the remainder"."""
     value, modulus = residue.args
     return value.head == modulus.head == "num" and 0 <= value.args[0] < modulus.args[0]
-
-
-def same_key(ours: Node, truth: Node) -> bool:
-    algebra = Algebra()
-    try:
-        return algebra.key(ours) == algebra.key(truth)
-    except (Unsupported, TooMuch, Undefined):
-        return False
-
-
-def approximates(decimal: Node, exact: Node) -> bool:
-    """Whether a written decimal of many digits is an irrational or endless number, correctly rounded."""
-    if decimal.head == "neg":
-        return approximates(decimal.args[0], Node("neg", (exact,)))
-    if decimal.head != "num" or variables(exact):
-        return False
-    if exact.head == "num":
-        return is_rounding_of(decimal.args[0], exact.args[0])
-    value: Fraction = decimal.args[0]
-    places = decimal_places(value)
-    if places is None or places < 3 or significant(value) < MIN_ROUNDED_DIGITS:
-        return False
-    try:
-        found = evaluate(exact, {})
-    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
-        return False
-    return abs(found.imag) < 1e-12 and abs(found.real - float(value)) <= 0.51 * 10**-places + 2e-15 * abs(found.real)

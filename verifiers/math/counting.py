@@ -29,7 +29,8 @@ def recounts(phrase: str) -> bool:
     """Whether the words behind a number change what it says; `5 (five)` only says it again."""
     before = led_by = ""  # the word before, and the last one that is no article and no number
     for word in WORD.findall(SAID_AGAIN.sub("", phrase.lower())):
-        if word in CHANGING or word.endswith("n't") or (word in ORDINALS and led_by == "to"):
+        changes = word in CHANGING or word.endswith("n't") or (word.endswith("fold") and is_number(word[:-4]))
+        if changes or (word in ORDINALS and led_by == "to"):
             return True
         if is_number(word):
             if before not in LEADING and led_by not in LEADING:

@@ -3,8 +3,8 @@ r"""Which part of a completion is its answer.
 Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
 since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
 naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
-`{"answer": 42}`, "the answer is ...", then a short completion that is nothing but an answer, and in lenient mode the
-last formula or number. Time is linear in the length of the text.
+`{"answer": 42}`, "the answer is ...", then a last line or sentence that states a value, a short completion that is
+nothing but an answer, and in lenient mode the last formula or number. Time is linear in the length of the text.
 """
 
 import re
@@ -12,22 +12,14 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
+from verifiers.math.announced import announced, revised
+from verifiers.math.choices import CHOICE
+from verifiers.math.endings import bare, closing, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
-from verifiers.math.sentences import (
-    announced,
-    bare,
-    concluded,
-    is_denied,
-    last_sentence,
-    last_value,
-    looks_bare,
-    loosely,
-    revised,
-    without_chat,
-)
+from verifiers.math.prose import last_value, loosely
+from verifiers.math.retractions import is_denied
 from verifiers.math.text import UNWRAPPED, undress
-from verifiers.math.wording import CHOICE
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -50,6 +42,7 @@ END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a toke
 NAMED_ANSWER = re.compile(  # {"answer": 42}
     r'"(?:final[ _])?answer"\s*+:\s*+(?:"(?P<text>[^"\n\\]++)"|(?P<number>-?\d[\d.]*+))\s*+[,}]', re.IGNORECASE
 )
+MAX_SUPPOSED = 8  # last marks that may answer another question
 MAX_GROUP = 64  # marks that are looked at for one list
 THINKING = re.compile(r"\s*<think>")
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
@@ -59,6 +52,16 @@ BETWEEN_ADJACENT = re.compile(
     re.IGNORECASE,
 )
 
+IF_IT_WERE = re.compile(  # "However, if we allow repetition, it would be \\boxed{16}" behind another box
+    r"(?:[.!?\n]|\A)[\s$)]*(?:(?:however|but|note|otherwise|alternatively|conversely|in contrast|on the other hand)\b"
+    r"[^.!?\n]*\b(?:if|with|without)\b|(?=[^.!?\n]*\b(?:were|had)\b)[^.!?\n]*\bif\b)[^.!?\n]*\bwould\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
+NAMED = re.compile(  # the name in "x = \\boxed{3}, y = \\boxed{4}", but not in "x + y ="
+    r"(?:\A|[$,;:&(]|\\[\[(,; ]|\\q?quad|\b(?:and|or|so|is|are|have|get|gives|that|then|thus|therefore))\s*+"
+    r"(?P<name>[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?)\s*=\s*\Z",
+    re.IGNORECASE,
+)
 # "1 paper and 2 bins", "x = 1 and y = 2": marks joined by a word, where nothing takes the first one back.
 JOINED = re.compile(
     r"(?![^\0]*\b(?:then|so|thus|wait|actually|but|not?|hence|therefore|gives?|get|instead|rather|correct\w*|wrong|sorry)\b)"
@@ -89,6 +92,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     marks, broken = _marks(text)
     if broken:
         return Extraction((), "box", "the last box is never closed")
+    marks = _without_suppositions(text, marks)
     if marks:
         group = _last_group(text, marks)
         joined = _join(group)
@@ -106,7 +110,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if mode == "marked":
         return Extraction((), "", "no marked answer")
     stripped = without_chat(text)
-    if found := concluded(stripped):
+    if found := concluded(stripped) or closing(stripped):
         return Extraction(found, "concluded")
     last = last_value(text) if mode == "lenient" else ""
     sentence = last_sentence(stripped)
@@ -200,6 +204,17 @@ def _marks(text: str) -> tuple[list[_Mark], bool]:
     return marks, max(unclosed, broken_after) >= 0 and (unclosed >= 0 or broken_after > last_start)
 
 
+def _without_suppositions(text: str, marks: list[_Mark]) -> list[_Mark]:
+    """Without the last marks that only say what the answer would be if something else were asked."""
+    kept = len(marks)
+    while kept > max(1, len(marks) - MAX_SUPPOSED):
+        gap = text[marks[kept - 2].end : marks[kept - 1].start]
+        if not IF_IT_WERE.search(gap[-300:]):
+            break
+        kept -= 1
+    return marks[:kept]
+
+
 def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]:
     """The lines behind `####`, except those that hold one of `marks` (in order): a box is its line's mark."""
     lines: list[_Mark] = []
@@ -213,24 +228,36 @@ def _line_marks(text: str, starts: list[int], marks: list[_Mark]) -> list[_Mark]
 
 
 def _last_group(text: str, marks: list[_Mark]) -> list[str]:
-    """The contents of the last mark and of those that adjoin it."""
+    """The contents of the last mark and of those that adjoin it, with their names where each has its own."""
     group = [marks[-1]]
+    names = [_name_before(text, marks[-1])] if len(marks) > 1 else [""]
     for mark in reversed(marks[:-1]):
         gap = text[mark.end : group[0].start]
-        if len(gap) > 200 or not (BETWEEN_ADJACENT.fullmatch(gap) or JOINED.fullmatch(gap)):
+        name = _name_before(text, mark)
+        if len(gap) > 200 or len(group) > MAX_GROUP:
+            break
+        between = gap.rstrip(" =")[: -len(names[0])] if name and names[0] else gap  # without the name of the next
+        if not (BETWEEN_ADJACENT.fullmatch(between) or JOINED.fullmatch(gap)):
             break
         group.insert(0, mark)
-        if len(group) > MAX_GROUP:
-            break
+        names.insert(0, name)
+    named = len(group) > 1 and "" not in names and len(set(names)) == len(names)
     contents: list[str] = []
-    for mark in group:
-        if mark.content.strip() not in contents:
-            contents.append(mark.content.strip())
+    for mark, name in zip(group, names, strict=True):
+        content = mark.content.strip()
+        content = f"{name}={content}" if named and "=" not in content else content
+        if content not in contents:
+            contents.append(content)
     last = marks[-1].end
     suffix = re.match(r"\s*(\\?%|percent\b|pct\b)", text[last : last + 40].lstrip("$\\)] \t"))
     if suffix and len(contents) == 1:
         return [contents[0] + r"\%"]
     return contents
+
+
+def _name_before(text: str, mark: _Mark) -> str:
+    named = NAMED.search(text[max(0, mark.start - 24) : mark.start])
+    return named["name"] if named else ""
 
 
 def _join(contents: list[str]) -> str:

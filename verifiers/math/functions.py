@@ -26,6 +26,7 @@ from verifiers.math.polynomials import (
     factorize,
     render,
 )
+from verifiers.math.roots import rational_root
 
 if TYPE_CHECKING:
     from verifiers.math.algebra import Algebra
@@ -83,12 +84,11 @@ def binomial(algebra: "Algebra", top: Quotient, bottom: Quotient) -> Quotient:
         product: Quotient = (UNIT, UNIT)
         for step in range(int(values[1])):
             factor = algebra.sum(top, ({CONSTANT: Fraction(-step)} if step else {}, UNIT))
-            product = algebra.multiply(product[0], factor[0]), algebra.multiply(product[1], factor[1])
+            product = algebra.product(product, factor)
         return algebra.divide(product, ({CONSTANT: Fraction(math.factorial(int(values[1])))}, UNIT))
     elif values[1] is None and (values[0] is None or (values[0] >= 0 and values[0].denominator == 1)):
         rest = algebra.sum(top, ({monomial: -value for monomial, value in bottom[0].items()}, bottom[1]))
-        chosen, left = factorial(algebra, bottom), factorial(algebra, rest)
-        below = algebra.multiply(chosen[0], left[0]), algebra.multiply(chosen[1], left[1])
+        below = algebra.product(factorial(algebra, bottom), factorial(algebra, rest))
         return algebra.divide(factorial(algebra, top), below)
     return algebra.opaque(f"binom({algebra.key_of(top)},{algebra.key_of(bottom)})")
 
@@ -195,7 +195,7 @@ def exact_sine(algebra: "Algebra", turn: Fraction) -> Poly | None:
     rational, radicand = found
     if not rational:
         return {}
-    return algebra.multiply({CONSTANT: sign * rational}, algebra.rational_root(Fraction(radicand), 2))
+    return algebra.multiply({CONSTANT: sign * rational}, rational_root(algebra, Fraction(radicand), 2))
 
 
 def logarithm(algebra: "Algebra", argument: Quotient) -> Quotient:

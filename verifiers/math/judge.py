@@ -2,23 +2,23 @@
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from verifiers.math.choices import choice, without_choice
 from verifiers.math.compare import Comparison
 from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
 from verifiers.math.nodes import INFINITY, Node, symbol, walk
 from verifiers.math.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
 from verifiers.math.parse import Unreadable, parse
 from verifiers.math.text import flat
-from verifiers.math.units import without_measure
+from verifiers.math.units import in_one_unit, with_unit_in_words, without_measure
 from verifiers.math.wording import (
     as_ratio,
-    choice,
     phrase_of,
     same_time,
     same_words,
     unwrapped,
-    without_choice,
     without_noun,
     words_of,
 )
@@ -36,6 +36,7 @@ class Judgement:
 
 
 IN_DOLLARS = re.compile(r"-?\\?\$")
+DOLLAR_SIGN = re.compile(r"\\?\$")
 IN_CENTS = re.compile(r"\bcents?\b|¢")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 SEVERAL = re.compile(r"[,;]|\\\\|\b(?:and|or)\b")
@@ -60,6 +61,24 @@ def tree_of(text: str) -> Node | str:
         return str(problem)
     except RecursionError:
         return "nested too deeply"
+
+
+def reread(text: str, change: Callable[[str], str]) -> str:
+    """A text as it is, or, where that changes a quantity, what `change` makes of it once `\\text{}` is gone."""
+    if not text.lstrip("-.")[:1].isdigit() and not text.startswith("\\text"):
+        return text
+    plain = unwrapped(text)
+    changed = change(plain)
+    return text if changed == plain else changed
+
+
+def in_dollars(text: str) -> str:
+    """A text that begins with a dollar sign with the word instead, and any other as it is."""
+    return DOLLAR_SIGN.sub("", text) + r"\text{ dollars}" if IN_DOLLARS.match(text) else text
+
+
+def has_unit(node: Node | str) -> bool:
+    return isinstance(node, Node) and node.head == "unit"
 
 
 def is_readable(text: str) -> bool:
@@ -88,7 +107,7 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
             return Judgement(True, "the same number")
         return Judgement(False, f"another number than {truth}"[:120])
     if (IN_DOLLARS.match(ours) and IN_CENTS.search(truth)) or (IN_DOLLARS.match(truth) and IN_CENTS.search(ours)):
-        return Judgement(False, "dollars are not cents")
+        return judge(in_dollars(ours), in_dollars(truth), ordered=ordered)
     if left is not None or right is not None:
         measured = number_of(without_measure(without_noun(unwrapped(ours if left is None else truth))))
         if measured is not None and numbers_agree(measured, left or right or measured):
@@ -108,7 +127,10 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         return Judgement(True, "the same words")
     if decimal_comma(ours, truth):
         return Judgement(True, "the same number")
+    ours, truth = reread(ours, in_one_unit), reread(truth, in_one_unit)
     node, true_node = tree_of(ours), tree_of(truth)
+    if has_unit(node) != has_unit(true_node):  # 15 m/s is a product of letters, unless the other answer has a unit
+        node, true_node = (tree_of(reread(text, with_unit_in_words)) for text in (ours, truth))
     if isinstance(true_node, str) and "=" in truth and not SEVERAL.search(truth):
         return judge(ours, truth.rpartition("=")[2].strip(), ordered=ordered)  # what it says in the end may be readable
     if isinstance(true_node, str):
@@ -120,9 +142,11 @@ def judge(ours: str, truth: str, *, ordered: bool = False) -> Judgement:
         same = comparison.same(node, true_node)
     except RecursionError:
         return Judgement(False, "nested too deeply")
+    except TooMuch as problem:
+        return Judgement(False, str(problem))
     if not same:
         return Judgement(False, "a different answer")
-    return Judgement(True, "equal", tuple(comparison.pending))
+    return Judgement(True, "equal", tuple(comparison.equality.pending))
 
 
 def numbers_agree(left: Number, right: Number) -> bool:

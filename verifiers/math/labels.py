@@ -1,6 +1,7 @@
 r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
 
 import re
+from itertools import pairwise
 
 from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
 from verifiers.math.probe import NoValue, differ, evaluate
@@ -15,8 +16,26 @@ CHANGING_WORDS = re.compile(
 )
 
 
+IMPLYING = frozenset({"=>", "->"})
+
+
+def implied(node: Node) -> Node:
+    r"""The `x = 5` of `2x = 10 \Rightarrow x = 5`, where every step is an equation; else the chain as it is."""
+    operators, sides = node.args[0].split(), node.args[1:]
+    ends = [at + 1 for at, operator in enumerate(operators) if operator in IMPLYING]
+    *steps, last = (sides[start:end] for start, end in pairwise([0, *ends, len(sides)]))
+    equation = Node("rel", ("=", *last))
+    if set(operators) - IMPLYING != {"="} or len(last) != 2 or any(len(step) < 2 for step in steps):
+        return node
+    label = label_of(equation)
+    contradicted = any(step[0] == label for step in steps)  # x = 4 => x = 5
+    return node if label is None or contradicted else equation
+
+
 def concluded(node: Node) -> Node:
     """What a chain of equations or an approximation says in the end."""
+    if node.head == "chain" and not IMPLYING.isdisjoint(node.args[0].split()):
+        return implied(node)
     if node.head == "chain" and set(node.args[0].split()) <= {"=", "~"}:
         sides = list(node.args[1:])
         operators = node.args[0].split()

@@ -9,7 +9,7 @@ r"""What an answer means: a small tree. One shape for all, so that walking it ne
 | div, pow | two nodes |
 | root | radicand, index |
 | fn | a name, then its arguments: `sin`, `log` (argument, base), `abs`, `factorial`, `f` applied to something |
-| big | `\sum`, `\int` ...: name, lower, upper, body. Never computed |
+| big | `\sum`, `\int` ...: name, lower, upper, body. Only short sums and products are computed |
 | percent, degree | one node |
 | unit | a node and its unit in words |
 | based | digits, base: `4210_5` |
@@ -80,6 +80,23 @@ def rebuild(node: Node, change: Any) -> Node:
             for argument in node.args
         ),
     )
+
+
+def substituted(node: Node, name: str, value: Node) -> Node:
+    """The same node with a value for a variable; a sum over that variable has its own."""
+    if node == ("sym", (name,)):
+        return value
+    if node.head == "big" and bound_variable(node) == name:
+        lower = rebuild(node.args[1], lambda one: substituted(one, name, value) if one != symbol(name) else one)
+        return Node("big", (node.args[0], lower, substituted(node.args[2], name, value), node.args[3]))
+    return rebuild(node, lambda one: substituted(one, name, value))
+
+
+def bound_variable(big: Node) -> str:
+    r"""The `k` of `\sum_{k=1}^n`; empty where none is named."""
+    lower = big.args[1]
+    named = lower.head == "rel" and lower.args[0] == "=" and lower.args[1].head == "sym"
+    return str(lower.args[1].args[0]) if named else ""
 
 
 def symbols_of(node: Node) -> set[str]:

@@ -5,20 +5,21 @@ What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs 
 side, an unbalanced bracket.
 """
 
+import re
+
+from verifiers.math.arithmetic import FUNCTION_LETTERS, power, total
 from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import Node, number, symbol
-from verifiers.math.quantities import degrees, literal, mixed, ordinal, rate_of, with_unit
+from verifiers.math.nodes import Node, number
+from verifiers.math.quantities import literal
 from verifiers.math.shapes import about_one_name, are_intervals
-from verifiers.math.tokens import END, Token, Unreadable, tokenize
+from verifiers.math.tokenizer import tokenize
+from verifiers.math.tokens import END, Token, Unreadable
 
 NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
-FUNCTION_LETTERS = frozenset("fghPFGQ")
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
-SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
-MEASURES = frozenset({"degree", "percent", "unit"})
-MINUS_ONE = Node("neg", (number(1),))
+CLOCK = re.compile(r"0\d")  # the minutes of 2:05
 
 
 def parse(text: str) -> Node:
@@ -63,6 +64,12 @@ class Parser:
             raise TooMuch(f"more than {MAX_NODES} parts")
         return Node(head, args)
 
+    def descend(self) -> None:
+        """One level deeper; the caller comes up again by itself. Raises `TooMuch`."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
+
     # Lists
 
     def items(self, closing: str | None) -> Node:
@@ -73,9 +80,7 @@ class Parser:
         return found[0] if len(found) == 1 else self.make("seq", *found)
 
     def item_list(self, closing: str | None) -> list[Node]:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
+        self.descend()
         found: list[Node] = []
         joints: set[str] = set()
         while True:
@@ -128,198 +133,20 @@ class Parser:
         return left
 
     def ratio(self) -> Node:
-        first = self.sum()
+        first = total(self)
         if not (self.peek().kind == "op" and self.peek().value == ":") or (self.in_set and first.head == "sym"):
             return first
-        found = [first]
+        found, clock = [first], False
         while self.accept("op", ":"):
-            found.append(self.sum())
+            clock = CLOCK.fullmatch(self.peek().value) is not None
+            found.append(total(self))
+        unit = ""
         if found[-1].head == "unit":  # 3:45 p.m.
-            value, unit = found[-1].args
-            return self.make("unit", self.make("ratio", *found[:-1], value), unit)
-        return self.make("ratio", *found)
-
-    # Arithmetic
-
-    def sum(self) -> Node:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
-        terms = [self.signed_product()]
-        while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
-            terms.append(self.signed_product())
-        self.depth -= 1
-        total = terms[0]
-        if len(terms) > 1:
-            unit = terms[-1].args[1] if terms[-1].head == "unit" else ""
-            if unit and all(one.head != "unit" for one in terms[:-1]):  # 10 + 2\\sqrt{3} cm: all of it in cm
-                terms[-1] = terms[-1].args[0]
-                total = self.make("unit", self.make("add", *terms), unit)
-            else:
-                total = self.make("add", *terms)
-        if len(terms) == 2 and terms[1].head == "neg" and terms[1].args[0].head == "set":  # R - {3}
-            total = self.make("minus", terms[0], terms[1].args[0])
-        if self.peek().kind == "op" and self.peek().value == "mod":
-            self.advance()
-            return self.make("mod", total, self.primary())
-        return total
-
-    def signed_product(self) -> Node:
-        signs: list[str] = []
-        while (token := self.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
-            signs.append(self.advance().value)
-            if len(signs) > 1:
-                raise Unreadable("a row of signs")
-        node = self.product()
-        for sign in signs:
-            if sign != "+":
-                node = self.signed("neg" if sign == "-" else sign, node)
-        return node
-
-    def signed(self, sign: str, node: Node) -> Node:
-        """A sign belongs to the value, not to the unit: -3 cm is (-3) cm."""
-        if node.head in ("unit", "degree"):
-            return self.make(node.head, self.signed(sign, node.args[0]), *node.args[1:])
-        return self.make(sign, node)
-
-    def product(self) -> Node:
-        node = self.power()
-        while True:
-            token = self.peek()
-            if token.kind == "op" and token.value in ("*", "/"):
-                operator = self.advance().value
-                signs = 0
-                while self.peek() in (Token("op", "-"), Token("op", "-", True)):
-                    self.advance()
-                    signs += 1
-                right = self.power()
-                if signs % 2:
-                    right = self.make("neg", right)
-                node = self.make("mul" if operator == "*" else "div", node, right)
-            elif token.kind == "text":
-                node = with_unit(self, node)
-            elif self.begins_factor(token):
-                node = self.juxtaposed(node)
-            else:
-                return node
-
-    def begins_factor(self, token: Token) -> bool:
-        return (
-            token.kind in ("num", "sym", "fn", "cmd", "open")
-            or (token.kind == "env" and token.value.startswith("begin"))
-            or (token.kind == "op" and token.value in ("|", "||") and not self.inside_bars and not self.in_set)
-        )
-
-    def juxtaposed(self, left: Node) -> Node:
-        """A factor without an operator: a product, or the fraction of a mixed number."""
-        token = self.peek()
-        if left.head == "text":
-            raise Unreadable("words before a formula")
-        before = self.tokens[self.position - 1]
-        if before.kind == "num" and left.head == "num" and "." not in before.value:
-            start = self.position
-            if token == Token("cmd", "frac") or token == Token("cmd", "frac", True):
-                right = self.power()
-                measured = right.head in MEASURES  # 38\\frac{4}{7}^\\circ: all of it in degrees
-                fraction = right.args[0] if measured else right
-                if fraction.head == "div" and all(part.head == "num" for part in fraction.args):
-                    whole = mixed(self, left, fraction)
-                    return self.make(right.head, whole, *right.args[1:]) if measured else whole
-                rate = rate_of(right)
-                return self.make("unit", left, rate) if rate else self.make("mul", left, right)
-            if token.kind == "num" and token.spaced:
-                numerator = self.advance()
-                if self.accept("op", "/") and self.peek().kind == "num" and "." not in numerator.value:
-                    return mixed(self, left, self.make("div", literal(numerator), literal(self.advance())))
-                self.position = start
-        last = left.args[-1] if left.head == "mul" else left
-        if token.kind == "num" and (last.head not in SPELLED_OUT or (before.kind == "num" and not token.spaced)):
-            raise Unreadable("two numbers side by side")
-        return self.make("mul", left, self.power())
-
-    def power(self) -> Node:
-        base = self.postfix()
-        if not self.accept("op", "^"):
-            return base
-        if self.accept("op", "circ") or self.accept("op", "degree"):
-            return degrees(self, base)
-        if ordinal(self):
-            return base
-        if self.peek() in (Token("op", "'"), Token("op", "*")):
-            return self.make("fn", self.advance().value, base)
-        if self.peek().kind == "open" and self.peek().value == "{":
-            start = self.position
-            self.advance()
-            if (self.accept("op", "circ") or self.accept("op", "degree")) and self.accept("close", "}"):
-                return degrees(self, base)
-            self.position = start
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise TooMuch(f"nested deeper than {MAX_DEPTH}")
-        negative = self.accept("op", "-")
-        exponent = self.power()
-        if negative:
-            exponent = self.make("neg", exponent)
-        self.depth -= 1
-        if exponent == MINUS_ONE and base.head == "sym" and base.args[0] in FUNCTION_LETTERS:
-            inverse = self.applied(base.args[0] + "^{-1}")
-            if inverse is not None:
-                return inverse
-        return self.trailing(self.make("pow", base, exponent))
-
-    def trailing(self, node: Node) -> Node:
-        """Marks after a power: `x^2!`, `50^\\circ`."""
-        while True:
-            if self.accept("op", "%"):
-                node = self.make("percent", node)
-            elif self.accept("op", "!"):
-                node = self.make("fn", "factorial", node)
-            else:
-                return node
-
-    def postfix(self) -> Node:
-        started = self.position
-        node = self.primary()
-        while True:
-            token = self.peek()
-            if token.kind != "op":
-                return node
-            if token.value == "!":
-                self.advance()
-                node = self.make("fn", "factorial", node)
-            elif token.value == "%":
-                self.advance()
-                if node.head == "percent":
-                    raise Unreadable("a percentage of percent")
-                node = self.make("percent", node)
-            elif token.value in ("degree", "circ"):
-                self.advance()
-                node = self.make("degree", node)
-            elif token.value == "'" and node.head == "sym":
-                self.advance()
-                node = self.named(node.args[0] + "'")
-            elif token.value == "_":
-                self.advance()
-                node = self.subscripted(node, self.tokens[started])
-            else:
-                return node
-
-    def subscripted(self, node: Node, token: Token) -> Node:
-        before = self.position
-        index = self.argument()
-        written = self.tokens[before - 4 : before - 2]  # (12)_5: a bracket, the digits, a bracket
-        if token.kind == "open" and len(written) == 2 and written[0] is token:
-            token = written[1]
-        if node.head == "num" and index.head == "num" and token.kind == "num":
-            if index.args[0] == 10:
-                return node
-            return self.make("based", token.value, str(index.args[0]))
-        if node.head == "sym":
-            name = "".join(
-                one.value for one in self.tokens[before : self.position] if one.kind not in ("open", "close")
-            )
-            return symbol(f"{node.args[0]}_{name}")
-        raise Unreadable("a subscript that is neither a base nor an index")
+            found[-1], unit = found[-1].args
+        if clock and len(found) == 2:
+            found.append(number(0))
+        node = self.make("ratio", *found)
+        return self.make("unit", node, unit) if unit else node
 
     # Primaries
 
@@ -339,7 +166,7 @@ class Parser:
         if kind == "op" and value in ("|", "||"):
             return bars(self, value)
         if kind == "op" and value in ("-", "+"):
-            node = self.power()
+            node = power(self)
             return self.make("neg", node) if value == "-" else node
         if kind == "env":
             return environment(self, value)

@@ -60,12 +60,23 @@ def rate_of(fraction: Node) -> str:
 
 
 def degrees(parser: "Parser", base: Node) -> Node:
-    node = parser.trailing(parser.make("degree", base))
+    node = trailing(parser, parser.make("degree", base))
     scale = TEMPERATURES.get(parser.peek().value) if parser.peek().kind == "sym" else None
     if scale is None:
         return node
     parser.advance()
     return parser.make("unit", node, scale)
+
+
+def trailing(parser: "Parser", node: Node) -> Node:
+    """Marks after a power: `x^2!`, `50^\\circ`."""
+    while True:
+        if parser.accept("op", "%"):
+            node = parser.make("percent", node)
+        elif parser.accept("op", "!"):
+            node = parser.make("fn", "factorial", node)
+        else:
+            return node
 
 
 def ordinal(parser: "Parser") -> bool:

@@ -4,19 +4,36 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
-from verifiers.math.nodes import CONSTANTS, INFINITY, Node, rebuild, symbol, symbols_of, walk
+from verifiers.math.nodes import (
+    CONSTANTS,
+    INFINITY,
+    Node,
+    bound_variable,
+    number,
+    rebuild,
+    substituted,
+    symbol,
+    symbols_of,
+    walk,
+)
 from verifiers.math.units import measures
 from verifiers.math.vocabulary import LETTER_UNITS
 
 MAX_SIGNS = 4
 MAX_PRODUCT_SIZE = 4  # rows and columns of matrices that are multiplied
+CONTAINERS = frozenset(
+    {"seq", "group", "set", "union", "cap", "minus", "matrix", "rel", "chain", "ratio", "based", "text"}
+)
 NAMES_JOINED = re.compile(r",\s+and\s|,|\sand\s")
 NAME = re.compile(r"\s*+[A-Z][a-z]+(?: [A-Z][a-z]+)*\s*+", re.ASCII)
+RUNNING = frozenset("jklmn")  # letters that are taken to run over the integers where one must
 INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N"))
 
 
 def variables(node: Node) -> bool:
-    return any(one.head == "sym" and one.args[0] not in CONSTANTS for one in walk(node))
+    """Whether an expression depends on a variable; the running letter of a sum is none."""
+    running = {bound_variable(one) for one in walk(node) if one.head == "big"}
+    return bool(symbols_of(node) - running)
 
 
 def names_in(node: Node) -> frozenset[str]:
@@ -37,15 +54,44 @@ def flattened(node: Node, head: str) -> Iterator[Node]:
 
 
 def is_time(node: Node) -> bool:
-    """`10:30` is a time of day, and is not the ratio 1:3."""
-    return len(node.args) == 2 and all(one.head == "num" for one in node.args) and (
-        node.args[1].args[0] == 0 or (node.args[1].args[0] >= 10 and 0 < node.args[0].args[0] <= 24)
-    )  # fmt: skip
+    """`10:30` may be a time of day, and `2:05`, which is read as `2:5:0`, is one: no ratios to be reduced."""
+    if not all(one.head == "num" for one in node.args):
+        return False
+    hours, *rest = (one.args[0] for one in node.args)
+    return 0 in rest or (len(rest) == 1 and rest[0] >= 10 and 0 < hours <= 24)
 
 
 def percentage(node: Node) -> Node:
     """`28 percent` is `28%`."""
-    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == ["%"] else node
+    return Node("percent", node.args[:1]) if node.head == "unit" and measures(node.args[1]) == {"%": 1} else node
+
+
+def is_constant(node: Node) -> bool:
+    """Whether a node is one number, written as an expression."""
+    return not names_in(node) and not any(one.head in CONTAINERS for one in walk(node))
+
+
+def counted(node: Node) -> Node:
+    """`C(8, 3)` and `P(8, 3)` as the numbers of choices and of arrangements; anything else as it is."""
+    name: str = ""
+    arguments: tuple[Node, ...] = ()
+    if node.head == "fn" and len(node.args) == 3:
+        name, arguments = node.args[0], node.args[1:]
+    elif node.head == "mul" and node.args[0].head == "sym" and node.args[1].head == "group":
+        name, arguments = node.args[0].args[0], node.args[1].args[2:]
+    if name not in ("C", "P") or len(arguments) != 2 or any(one.head != "num" for one in arguments):
+        return node
+    items, chosen = (one.args[0] for one in arguments)
+    if items.denominator * chosen.denominator != 1 or not 0 <= chosen <= items:
+        return node
+    if name == "C":
+        return Node("fn", ("binom", *arguments))
+    return Node("div", (Node("fn", ("factorial", arguments[0])), Node("fn", ("factorial", number(items - chosen)))))
+
+
+def said_of_choices(node: Node) -> Node:
+    """`C(8, 3)`, and `C(8, 3) = 56` as an equation between two numbers."""
+    return rebuild(node, counted) if node.head == "rel" and node.args[0] == "=" else counted(node)
 
 
 def split_unit(node: Node) -> tuple[Node, str]:
@@ -83,6 +129,23 @@ def listed(node: Node) -> list[Node] | None:
 def is_quantifier(node: Node) -> bool:
     r"""`k \in \mathbb{Z}` behind a solution only says what `k` is."""
     return node.head == "rel" and node.args[0] == "in" and node.args[2] in INTEGERS
+
+
+def integer_parameter(node: Node) -> Node | None:
+    r"""The relation in a list that says which letter runs over all integers, if it is the only one."""
+    found = [one for one in node.args if is_quantifier(one) and one.args[1].head == "sym"] if node.head == "seq" else []
+    return found[0] if len(found) == 1 else None
+
+
+def with_parameter_of(node: Node, other: Node) -> Node:
+    r"""`n\pi, n \in \mathbb{Z}` as `k\pi, k \in \mathbb{Z}` where the other answer calls it so."""
+    ours, theirs = integer_parameter(node), integer_parameter(other)
+    if theirs is None or (ours and ours.args[2] != theirs.args[2]):
+        return node
+    name = theirs.args[1].args[0]
+    names = symbols_of(node)
+    candidates = {ours.args[1].args[0]} if ours else names & RUNNING
+    return substituted(node, candidates.pop(), symbol(name)) if len(candidates) == 1 and name not in names else node
 
 
 def signed_variants(node: Node) -> list[Node]:

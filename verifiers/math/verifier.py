@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifiers.math.endings import is_mere_prose
 from verifiers.math.extract import Extraction, Mode, extract
 from verifiers.math.judge import Judgement, is_readable, judge
-from verifiers.math.sentences import is_mere_prose
 from verifiers.math.text import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Pair, Verdict
@@ -30,8 +30,8 @@ class MathVerifier:
     """Checks a completion against a ground truth in LaTeX or plain text. Never raises and never hangs.
 
     `mode` says which text counts as an answer: `marked` (boxed, ####, <answer>, "the answer is"), `standard` (also a
-    completion that is nothing but an answer), `lenient` (also the last formula or number). With `ordered_lists` the
-    order counts in bare lists too: `1, 2` is then not `2, 1`.
+    last line or sentence that states a value, and a completion that is nothing but an answer), `lenient` (also the last
+    formula or number). With `ordered_lists` the order counts in bare lists too: `1, 2` is then not `2, 1`.
     """
 
     mode: Mode = "standard"

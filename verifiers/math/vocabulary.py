@@ -36,7 +36,7 @@ RELATIONS = {
     r"\leqslant": "<=", r"\ge": ">=", r"\geq": ">=", r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=",
     r"\neq": "!=", r"\in": "in", r"\approx": "~", r"\sim": "~", r"\simeq": "~", r"\equiv": "===", r"\to": "->",
     r"\rightarrow": "->", r"\implies": "=>", r"\Rightarrow": "=>", r"\notin": "notin", r"\subset": "subset",
-    r"\subseteq": "subseteq", r"\cong": "~=", r"\doteq": "=",
+    r"\subseteq": "subseteq", r"\Longrightarrow": "=>", r"\iff": "=>", r"\cong": "~=", r"\doteq": "=",
 }  # fmt: skip
 OPERATORS = {
     "+": "+", "-": "-", "*": "*", "/": "/", "^": "^", "**": "^", "_": "_", "!": "!", "'": "'", "&": "&", ":": ":",
@@ -67,7 +67,7 @@ UNSEEN = words("color textcolor hspace vspace phantom hphantom vphantom tag")  #
 ACCENTS = {
     name: name for name in words("vec overrightarrow hat bar overline tilde dot mathcal mathbb mathfrak mathscr")
 }
-ACCENTS |= {"widehat": "hat", "Bbb": "mathbb"}
+ACCENTS |= {"widehat": "hat", "Bbb": "mathbb", "partial": "partial"}  # \\partial f is one symbol: it does not cancel
 NAMED_SYMBOLS = words("angle triangle square Re Im perp parallel star N R Z Q")
 
 SEPARATING = words("and or and/or , ; und et ou")
@@ -88,6 +88,7 @@ TAKEN_BACK = words(
 )
 COMPUTING_WORDS = words(  # as the first word behind a number
     "squared cubed factorial times plus minus over divided choose modulo mod half halves to through not and point root"
+    " kilo mega giga tera milli micro nano centi deci fold"
 )
 CONSTANT_WORDS = {"inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "pi": r"\pi"}
 NUMBER_WORDS = {

@@ -1,4 +1,4 @@
-r"""Answers in words: names, letters of a multiple choice, dates, times of day, `three to five`.
+r"""Answers in words: names, dates, times of day, `three to five`.
 
 Each question has an answer only where the text is certainly of that kind; the others are left to the parser.
 """
@@ -6,30 +6,18 @@ Each question has an answer only where the text is certainly of that kind; the o
 import re
 
 from verifiers.math.limits import TooMuch
-from verifiers.math.text import UNWRAPPED, undress
-from verifiers.math.tokens import Unreadable, tokenize
+from verifiers.math.text import UNWRAPPED
+from verifiers.math.tokenizer import tokenize
+from verifiers.math.tokens import Unreadable
 from verifiers.math.vocabulary import words
 
-CHOICE = re.compile(r"\(?([A-Z])\)?", re.ASCII)
-CHOSEN = re.compile(
-    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?(?:\(?([A-Za-z])(?:\)|[.:]|\)[.:])(?:[\s~\\].*)?|([A-Za-z]))",
-    re.ASCII | re.DOTALL,
-)
-GAP = r"(?:[\s:.~]|\\[,;:! ]|\\q?quad(?![A-Za-z]))*+"
-LABELLED_CHOICE = re.compile(rf"\(([A-J])\){GAP}(\S.*)", re.ASCII | re.DOTALL)
-VALUE_COMMAND = (  # what a value can begin with: any other command behind a letter may join it to a second one
-    r"(?:[dtc]?frac|sqrt|pi|left|[bB]igg?l?|displaystyle|d?binom|log|ln|sin|cos|tan|arc(?:sin|cos|tan)|infty|emptyset"
-    r"|varnothing|mathbb|angle|begin|lfloor|lceil|langle|pm)(?![A-Za-z])|[\[({$]"
-)
-HEDGED_CHOICE = re.compile(
-    rf"^\)?{GAP}(?:or\b|and\b|[,;/&]|\\(?!{VALUE_COMMAND}))|\([A-J]\)|\b(?:or|and)\b\s*\(?[A-J]\b", re.ASCII
-)
 ONLY_WORDS = re.compile(r"(?=[^A-Za-z]*[A-Za-z])[A-Za-z\s.,'\"()\-]*", re.ASCII)
 PUNCTUATION = re.compile(  # of a language, where it touches a word; between two letters it may be mathematics
     r"(?<=[A-Za-z]{3})\s*[,()]|[,()]\s*(?=[A-Za-z]{3})|(?<=[A-Za-z]{3})-(?=[A-Za-z])|(?<=[A-Za-z])-(?=[A-Za-z]{3})"
     r"|(?<=[a-z])'|[.\"\s]",
     re.ASCII,
 )
+CAPITALIZED = re.compile(r"[A-Z](?=[a-z]*[aeiouy])[a-z]{2,}", re.ASCII)
 LETTERS = re.compile(r"[A-J](?:,\s?[A-J])+")
 STOPS = re.compile(r"[.,()\"'-]")
 WORDS_AND_NUMBERS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z0-9\s,']+", re.ASCII | re.DOTALL)
@@ -102,6 +90,9 @@ def same_words(ours: str, truth: str) -> bool:
         return False
     if any(unwrapped(text) in NAMED_SETS for text in (ours, truth)):
         return True
+    plain = [unwrapped(text) for text in (ours, truth)]
+    if any(map(CAPITALIZED.fullmatch, plain)) and all(map(str.isalpha, plain)):  # Bob, but not XYZ
+        return True
     unspoken = [text for text in (ours, truth) if not is_language(text)]
     return not unspoken or (len(unspoken) == 1 and unwrapped(unspoken[0]).replace(" ", "").isalpha())
 
@@ -148,28 +139,3 @@ def without_noun(text: str) -> str:
 def as_ratio(text: str, other: str) -> str:
     """`3 to 5` as `3:5`, where the other answer is a ratio: it might be a range elsewhere."""
     return RATIO_WORD.sub(":", unwrapped(text)) if ":" in other and "to" in text else text
-
-
-def without_choice(text: str, other: str) -> str:
-    """`(B) 17` as 17, where the other answer is a value and not a letter."""
-    labelled, others = (LABELLED_CHOICE.fullmatch(unwrapped(one)) for one in (text, other))
-    if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
-        return text
-    if (others and others[1] != labelled[1]) or HEDGED_CHOICE.search(labelled[2]):
-        return text
-    return undress(labelled[2])
-
-
-def choice(ours: str, truth: str) -> bool | None:
-    """Whether the letter of a multiple choice is the same; `None` if the ground truth (or the answer) is no letter."""
-    letter, other = CHOICE.fullmatch(unwrapped(truth)), unwrapped(ours)
-    if letter is None:
-        letter, other = CHOICE.fullmatch(unwrapped(ours)), unwrapped(truth)
-    if letter is None or (letter[1] > "J"):
-        return None
-    found = CHOSEN.fullmatch(other)
-    if found is None:
-        return None
-    if found[1] and HEDGED_CHOICE.search(other[found.end(1) :]):
-        return False
-    return (found[1] or found[2]).upper() == letter[1]

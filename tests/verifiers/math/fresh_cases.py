@@ -7,10 +7,8 @@ verifier got wrong at the first try is counted in docs/verifiers.md; it was mend
 # fmt: off
 Case = tuple[str, list[str], list[str]]
 
-# Right, and refused all the same: nothing says that the first is no time of day; the others are rare.
+# Right, and refused all the same: nothing says that the second is a time of day; the others are rare.
 REFUSED = {
-    "bases, ratios, remainders": [("3:5", "6:10")],
-    "combinatorics and rounding": [(r"\binom{8}{3}", "C(8,3)"), (r"\binom{8}{3}", "_8C_3")],
     "written by hand": [("7/2", "7 over 2")],
     "gsm8k-like golds": [("5:00", "17:00")],
     "MATH-like golds": [(r"13\text{ R }2", r"13\text{ remainder }2")],

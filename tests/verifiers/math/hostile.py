@@ -12,6 +12,9 @@ VALUES = [
     "((5!)!)!",
     r"\sum_{n=1}^{10^9} 1/n",
     r"\prod_{i=1}^{10^9} i",
+    r"\sum_{k=1}^{1000} \frac{k^2}{k+1}",
+    r"\sum_{k=1}^{999}\sum_{j=1}^{999} jk",
+    r"\{" + ",".join(rf"(\sqrt2+\sqrt3+{n})^{{20}}" for n in range(2, 26)) + r"\}",
     r"\binom{10^7}{5\cdot10^6}",
     r"\binom{10^{30}}{10^{29}}",
     r"\frac{1}{10^{10^{10}}}",
@@ -142,6 +145,9 @@ REPEATED = [
     (r"\cup", "", ""),
     (r"\{", "42", r"\}"),
     ("<", "42", ">"),
+    (r"\sum_{k=1}^{9}", "k", ""),
+    ("A. ", "42", ""),
+    ("$-", "42 cents", ""),
 ]
 FLOODS = [
     "#### 41\n",
@@ -172,6 +178,12 @@ FLOODS = [
     "42 and ",
     "0.",
     "e5",
+    "However, if it were so, it would be \\boxed{41}. ",
+    "x=\\boxed{42}, ",
+    "Wait, that is wrong. ",
+    "He has 41 pens. ",
+    "42\n",
+    "5 hours and ",
 ]
 
 

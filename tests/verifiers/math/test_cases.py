@@ -30,7 +30,7 @@ def test_different_answers_are_not(kind: str) -> None:
     assert rewarded == []
 
 
-def test_a_decimal_comma_is_read_in_a_completion_and_not_in_the_truth() -> None:
+def test_a_decimal_comma_or_a_ratio_is_read_in_a_completion_where_a_truth_would_be_something_else() -> None:
     assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 1.0] == []
     assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[1]}}}", pair[0]).score != 0.0] == []
 

@@ -17,7 +17,7 @@ relaxed = settings(deadline=None, max_examples=300, suppress_health_check=[Healt
 
 def settled(left: Node, right: Node) -> bool:
     comparison = Comparison()
-    return comparison.same(left, right) and not comparison.pending
+    return comparison.same(left, right) and not comparison.equality.pending
 
 
 @given(answers)

@@ -1,0 +1,58 @@
+"""What can be configured: one class a section, one line under each option.
+
+A recipe in `configs/` holds only what differs from these defaults. YAML is read and merged with dotted overrides by
+OmegaConf, and checked here by pydantic: an unknown key is refused, nothing is corrected silently. Importing it imports
+neither torch nor transformers.
+"""
+
+from rlvr.config.runs import (
+    AnyConfig,
+    Config,
+    DPOConfig,
+    GRPOConfig,
+    PolicyRunConfig,
+    PPOConfig,
+    RewardModelConfig,
+    RunConfig,
+    SFTConfig,
+)
+from rlvr.config.sections import (
+    DataConfig,
+    EngineConfig,
+    EvalConfig,
+    LearnedRewardConfig,
+    LoraConfig,
+    ModelConfig,
+    OptimizerConfig,
+    ScratchConfig,
+    Section,
+    SelectionConfig,
+    TaskConfig,
+    TrustRegionConfig,
+    VerifyConfig,
+)
+
+__all__ = [
+    "AnyConfig",
+    "Config",
+    "DPOConfig",
+    "DataConfig",
+    "EngineConfig",
+    "EvalConfig",
+    "GRPOConfig",
+    "LearnedRewardConfig",
+    "LoraConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "PPOConfig",
+    "PolicyRunConfig",
+    "RewardModelConfig",
+    "RunConfig",
+    "SFTConfig",
+    "ScratchConfig",
+    "Section",
+    "SelectionConfig",
+    "TaskConfig",
+    "TrustRegionConfig",
+    "VerifyConfig",
+]

@@ -1,0 +1,257 @@
+"""Whole runs: one class a trainer, with the checks that need more than one section."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rlvr.algorithms.objective import GROUP_BASELINES, Objective
+from rlvr.algorithms.presets import PRESETS, resolve
+from rlvr.config.sections import (
+    CheckpointConfig,
+    ColdStartConfig,
+    DataConfig,
+    EngineConfig,
+    EvalConfig,
+    MeasureConfig,
+    ModelConfig,
+    OptimizerConfig,
+    SamplingConfig,
+    Section,
+    SelectionConfig,
+    TaskConfig,
+    TrustRegionConfig,
+    VerifyConfig,
+)
+from tasks.registry import make_task
+
+
+def _named(value: Any) -> Any:
+    """`engine: vllm` is short for `engine: {name: vllm}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _row(value: Any) -> Any:
+    """`objective: dapo` is short for `objective: {preset: dapo}`."""
+    # As plain values, which pydantic then checks one by one.
+    return asdict(resolve(value)) if isinstance(value, dict | str) else value
+
+
+class RunConfig(Section):
+    """What every trainer has."""
+
+    trainer: str
+    """Which one: grpo, sft, reward_model, dpo, ppo."""
+
+    out: str = "runs/run"
+    """The run folder."""
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    """auto: CUDA where it is, else the CPU."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
+    model: ModelConfig
+    steps: int = Field(ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    eval: MeasureConfig = MeasureConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+class PolicyRunConfig(RunConfig):
+    """What every trainer of a policy has, to train with samples or to evaluate with them."""
+
+    engine: Annotated[EngineConfig, BeforeValidator(_named)] = EngineConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    verify: VerifyConfig = VerifyConfig()
+    eval: EvalConfig = EvalConfig()
+
+
+def _check_adapters(model: ModelConfig, key: str = "model") -> None:
+    if model.scratch is not None and model.lora is not None:
+        raise ValueError(
+            f"{key}.lora would put adapters on the random weights of {key}.scratch and train nothing else; leave "
+            f"{key}.lora out, or name a trained model in {key}.path"
+        )
+
+
+class SFTConfig(PolicyRunConfig):
+    """Supervised fine-tuning on conversations (`data`) or on a task's worked solutions (`task`)."""
+
+    trainer: Literal["sft"]
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    data: DataConfig | None = None
+    rows_per_step: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SFTConfig":
+        if self.task is None and self.data is None:
+            raise ValueError("expected data (conversations to learn from), or task (its worked solutions)")
+        _check_adapters(self.model)
+        return self
+
+
+class DPOConfig(PolicyRunConfig):
+    """Direct preference optimization: a policy learns from comparisons, without a reward model or sampling."""
+
+    trainer: Literal["dpo"]
+    data: DataConfig
+    task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
+    """Problems to evaluate on; nothing is trained on them."""
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings; for kto, single answers."""
+    loss: str = "sigmoid"
+    """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the reference: the temperature of the implicit reward."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
+    wanted_weight: float = Field(1.0, gt=0)
+    """kto: what a wanted answer weighs."""
+    unwanted_weight: float = Field(1.0, gt=0)
+    """kto: what an unwanted answer weighs."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DPOConfig":
+        _check_adapters(self.model)
+        return self
+
+
+class RewardModelConfig(RunConfig):
+    """A reward model: a scalar head on a language model, taught by comparisons."""
+
+    trainer: Literal["reward_model"]
+    data: DataConfig
+    rows_per_step: int = Field(64, ge=1)
+    """Pairs or rankings."""
+    margin: bool = False
+    """Ask for scores that differ at least as much as the data's ratings do."""
+    centre_coef: float = Field(0.0, ge=0)
+    """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "RewardModelConfig":
+        _check_adapters(self.model)
+        return self
+
+
+# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
+
+
+PPO_OBJECTIVE = Objective(
+    baseline="none", scale="none", whiten=True, aggregate="token", kl="k1", kl_coef=0.02, kl_in="token_reward"
+)
+
+
+def _ppo_row(value: Any) -> Any:
+    """`{kl_coef: 0.1}` changes PPO's row; presets are GRPO's."""
+    if isinstance(value, str) or (isinstance(value, dict) and "preset" in value):
+        raise ValueError(f"got {value!r}; presets are rows for trainer: grpo, expected {{choice: value, ...}}")
+    return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
+
+
+class GRPOConfig(PolicyRunConfig):
+    """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
+
+    trainer: Literal["grpo"]
+    task: Annotated[TaskConfig, BeforeValidator(_named)]
+    objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
+    """A preset's name, or {preset: name, choice: value, ...}."""
+    prompts_per_step: int = Field(16, ge=1)
+    group_size: int = Field(8, ge=1)
+    """Completions of each prompt."""
+    selection: SelectionConfig = SelectionConfig()
+    epochs: int = Field(1, ge=1)
+    """Passes over each step's rollouts."""
+    minibatches: int = Field(1, ge=1)
+    """Optimizer steps of each pass."""
+    no_signal_patience: int = Field(10, ge=1)
+    """Steps without any learning signal before a warning says why."""
+    ledger: bool = True
+    """Write every completion of every step to `<out>/rollouts`."""
+    cold_start: ColdStartConfig | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "GRPOConfig":
+        if self.group_size == 1 and self.objective.baseline in GROUP_BASELINES:
+            raise ValueError(
+                f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
+                "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+            )
+        buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
+        if self.objective.overlong == "punish" and buffer > longest:
+            raise ValueError(
+                f"objective.overlong_buffer is {buffer}, and sampling.max_tokens only {longest}: completions are "
+                "punished within the last overlong_buffer of max_tokens tokens. Lower it, or set 0 for a fifth"
+            )
+        if self.cold_start is not None:
+            try:
+                make_task(self.task.name, {**self.task.knobs, **self.cold_start.task}, seed=0)
+            except ValueError as error:
+                raise ValueError(f"cold_start.task: {error}") from None
+        if self.model.scratch is not None and self.cold_start is None:
+            raise ValueError(
+                "model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "
+                "add a cold_start section, or name a trained model in model.path"
+            )
+        return self
+
+
+class PPOConfig(GRPOConfig):
+    """Proximal policy optimization: rewards of tokens, a critic in the baseline's place.
+
+    Of the objective it reads surrogate, ratio, aggregate, whiten, discount, KL and entropy.
+    """
+
+    trainer: Literal["ppo"]  # type: ignore[assignment]
+    objective: Annotated[Objective, BeforeValidator(_ppo_row)] = PPO_OBJECTIVE
+    """{choice: value, ...}: what differs from PPO's own row."""
+    group_size: int = Field(1, ge=1)
+    """Completions of each prompt."""
+    epochs: int = Field(4, ge=1)
+    """Passes over each step's rollouts."""
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    """0 trusts the critic, 1 the returns."""
+    critic: ModelConfig | None = None
+    """A model of its own, best a reward model; empty: a second head on the policy's backbone."""
+    value_coef: float = Field(0.5, ge=0)
+    """What the critic's loss weighs."""
+    value_clip: float = Field(0.2, ge=0)
+    """How far a value may move from the one that the advantages were made with; 0 does not bound it."""
+    reward_scale: float = Field(1.0, gt=0)
+    """Factor for scores, before penalties are taken off."""
+    bootstrap_truncated: bool = False
+    """A cut-off completion gets the critic's value of where it stands in place of its score."""
+    trust_region: TrustRegionConfig | None = None
+
+    @model_validator(mode="after")
+    def _check_objective(self) -> "PPOConfig":
+        if self.critic is not None:
+            _check_adapters(self.critic, "critic")
+        read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "band", "soft_positive", "soft_negative"}
+        others = {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target"}
+        if self.trust_region is not None:
+            if self.model.compile or self.model.gradient_checkpointing:
+                raise ValueError(
+                    "trust_region takes gradients of gradients, which model.compile and model.gradient_checkpointing "
+                    "do not give; leave both out"
+                )
+            for name in sorted(read | {"entropy_coef"}):
+                if getattr(self.objective, name) != getattr(PPO_OBJECTIVE, name):
+                    raise ValueError(
+                        f"objective.{name}: got {getattr(self.objective, name)!r}, and a step in a trust_region has no "
+                        "use for it; expected it to be left out"
+                    )
+        read |= others | {"entropy_coef"}
+        for name, usual in vars(PPO_OBJECTIVE).items():
+            if name not in read and getattr(self.objective, name) != usual:
+                raise ValueError(
+                    f"objective.{name}: got {getattr(self.objective, name)!r}, and PPO knows only {usual!r}: its "
+                    "baseline is the critic, and its KL a reward of tokens"
+                )
+        return self
+
+
+AnyConfig = SFTConfig | GRPOConfig | PPOConfig | DPOConfig | RewardModelConfig
+
+
+Config = Annotated[AnyConfig, Field(discriminator="trainer")]
