@@ -60,7 +60,9 @@ _MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
 _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
 _IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
-_SETPRIORITY, _SENDTO, _KILL_CALL = (141, 140), (44, 206), (62, 129)
+_SETPRIORITY, _SENDTO = (141, 140), (44, 206)
+# Ways to a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
+_BY_NUMBER = ((62, 200, 234, 129, 297, 434), (129, 130, 131, 138, 240, 434))
 _TABLE_END = 512  # whatever comes later is unknown
 _LAST_OLD = (334, 293)  # rseq: the numbers up to here are settled and were gone through one by one
 # Numbers above are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
@@ -85,12 +87,13 @@ def _high(argument: int) -> bytes:
     return _statement(_LOAD, _ARGUMENTS + 8 * argument + 4)
 
 
-def build_filter(own_processes: bool, own_files: bool) -> bytes:
+def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] = ()) -> bytes:
     """The program for this machine, 8 bytes an instruction.
 
-    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only;
-    `own_files` that there is no file of others that it could change. Without it, changes of owners and attributes are
-    refused, and changes of modes and times report success and do nothing, so that programs that copy files go on.
+    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only; without
+    it, no signal reaches the processes `masters`, whose numbers a job can ask for. `own_files` says that there is no
+    file of others that it could change; without it, changes of owners and attributes are refused, and changes of modes
+    and times report success and do nothing, so that programs that copy files go on.
     """
     column = 0 if MACHINE == "x86_64" else 1
     allow, deny = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM)
@@ -134,7 +137,10 @@ def build_filter(own_processes: bool, own_files: bool) -> bytes:
     when(_IOCTL[column], [*kind, _refuse(errno.ENOTTY), allow])
 
     if not own_processes:
-        when(_KILL_CALL[column], [_low(0), _statement(_EQUAL, -1, 0, 1), deny, allow])
+        spared = [-1, *masters, *(-number for number in masters)]  # everybody, processes, their groups
+        refusals = [part for number in spared for part in (_statement(_EQUAL, number, 0, 1), deny)]
+        for call in _BY_NUMBER[column]:
+            when(call, [_low(0), *refusals, allow])
 
     unknown = _refuse(errno.ENOSYS)
     table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}

@@ -160,7 +160,8 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
         if tier == "C":
             return confinement
-        program = seccomp.build_filter(own_processes=False, own_files=private)
+        masters = os.getpid(), os.getppid()
+        program = seccomp.build_filter(own_processes=False, own_files=private, masters=masters)
         cleaners = seccomp.build_filter(own_processes=False, own_files=True)
         ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
