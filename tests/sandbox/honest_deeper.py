@@ -72,6 +72,11 @@ PROGRAMS: dict[str, tuple[str, str | bytes, str]] = {
         "",
         "2 {} None True\n",
     ),
+    "the deepest recursion that is allowed": (
+        "def f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(998))",
+        "",
+        "998\n",
+    ),
     "help": (
         "def f():\n    'what f does'\nhelp(f)",
         "",
