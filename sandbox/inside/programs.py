@@ -24,6 +24,8 @@ from .candidate import Source, describe
 from .frames import LOADED, read_frame, write_bytes, write_frame
 
 _POLL = select.POLLIN | select.POLLHUP
+# Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.
+_LAST_WORDS = ("open", "IO", "__del__", "finally")
 
 
 def serve(channel: int, request: Any) -> None:
@@ -199,7 +201,8 @@ def _play(program: types.CodeType, code: str) -> int:
         atexit._run_exitfuncs()
         written = _flush(sys.stdout) & _flush(sys.stderr)
         vars(sys).update(stdin=sys.__stdin__, stdout=sys.__stdout__, stderr=sys.__stderr__)
-        if _thread._count() == 0:  # those that still run are daemons, which an interpreter would stop here
+        # Threads that still run are daemons, which an interpreter would stop here.
+        if _thread._count() == 0 and any(word in code for word in _LAST_WORDS):
             _let_go()
         written &= _flush(sys.stdout) & _flush(sys.stderr)
     except BaseException:
