@@ -61,6 +61,7 @@ _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
 _IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
 _SETPRIORITY, _SENDTO = (141, 140), (44, 206)
+_FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
 # Ways to a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
 _BY_NUMBER = ((62, 200, 234, 129, 297, 434), (129, 130, 131, 138, 240, 434))
 _TABLE_END = 512  # whatever comes later is unknown
@@ -141,6 +142,8 @@ def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] 
         refusals = [part for number in spared for part in (_statement(_EQUAL, number, 0, 1), deny)]
         for call in _BY_NUMBER[column]:
             when(call, [_low(0), *refusals, allow])
+        owners = [part for command in _SET_OWNER for part in (_statement(_EQUAL, command, 0, 1), deny)]
+        when(_FCNTL[column], [_low(1), *owners, allow])
 
     unknown = _refuse(errno.ENOSYS)
     table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}

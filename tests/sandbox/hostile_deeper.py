@@ -68,6 +68,9 @@ _TOLD = {
     "attributes through a descriptor for reading": "import fcntl, json, os, struct\nfor p in (json.__file__, '/usr/bin/env', '.'):\n    fd = os.open(p, os.O_RDONLY)\n    for n in (0x40086602, 0x401c5820, 0x800c6613):\n        try: fcntl.ioctl(fd, n, bytes(64)); print('ESCAPED', p, n)\n        except OSError as e: print(e)\n",
 }
 
-HOLES_OF_TIER_B = ("memory in the buffers of sockets",)  # docs/sandbox.md lists them
+HOLES_OF_TIER_B = (  # docs/sandbox.md lists them
+    "memory in the buffers of sockets",
+    "files that were deleted and stay open",
+)
 
 ALL = _SOCKETS | _PROCESSES | _MEMORY | _LOOKING | _TOLD

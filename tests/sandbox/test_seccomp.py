@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 _TRY = """
-import ctypes, os, signal, sys
+import ctypes, fcntl, os, sys
 sys.path.insert(0, sys.argv[1])
 from inside import linux, seccomp
 libc = ctypes.CDLL(None)
@@ -15,7 +15,8 @@ program = seccomp.build_filter(own_processes=False, own_files=True, masters=(mas
 linux.perform([linux.set_no_new_privileges(), linux.filter_system_calls(program)])
 ways = {
     "kill": lambda: os.kill(master, 0), "group": lambda: os.kill(-master, 0), "all": lambda: os.kill(-1, 0),
-    "pidfd": lambda: os.pidfd_open(master), "own": lambda: os.kill(os.getpid(), 0), "own pidfd": lambda: os.pidfd_open(os.getpid()),
+    "pidfd": lambda: os.pidfd_open(master), "news": lambda: fcntl.fcntl(0, fcntl.F_SETOWN, master),
+    "flags": lambda: fcntl.fcntl(0, fcntl.F_GETFL), "own": lambda: os.kill(os.getpid(), 0), "own pidfd": lambda: os.pidfd_open(os.getpid()),
 }
 for name, way in ways.items():
     try: way(); print(name)
@@ -30,4 +31,4 @@ def test_the_zygote_is_out_of_reach_of_signals_without_landlocks_scopes() -> Non
     ran = subprocess.run(
         [sys.executable, "-c", _TRY, str(package)], capture_output=True, text=True, env=dict(os.environ), check=True
     )
-    assert ran.stdout.split("\n") == ["own", "own pidfd", ""]
+    assert ran.stdout.split("\n") == ["flags", "own", "own pidfd", ""]
