@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from . import grading, testing
 from .errors import BadTests, SandboxError
+from .inside.frames import TooMuch
 from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
 from .limits import Limits
 from .pool import Pool
@@ -130,6 +131,8 @@ class Sandbox:
                     )
                     cases += findings.cases
                     unsafe = unsafe or findings.unsafe
+            except TooMuch as error:
+                raise BadTests(f"a test cannot be sent to a job: {error}") from None
             except SandboxError as error:
                 total = sum(_count(test) for test in several)
                 seconds = time.monotonic() - started

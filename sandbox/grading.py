@@ -53,6 +53,7 @@ def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], ru
                 cases.append(_judge(frame, calls[number], expected[number], rule))
             else:
                 forged = "the program wrote into the judge's channel"
+                job.kill("protocol")  # it may go on until the deadline
     if forged:
         return [Case(False, "wrong", forged)] * len(calls)
     if failure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import layout
-from .errors import SandboxError
+from .errors import BadTests, SandboxError
 from .inside.bounds import Bounds
 from .limits import Limits
 from .results import Case, Status
@@ -114,8 +114,14 @@ def exit_text(exit_code: int) -> str:
 
 
 def as_text(data: str | bytes) -> str:
-    """Bytes as the text that stands for them, one to one."""
-    return data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
+    """Bytes as the text that stands for them, one to one. Raises BadTests for a text that stands for no bytes."""
+    if isinstance(data, bytes):
+        return data.decode("utf-8", "surrogateescape")
+    try:
+        data.isascii() or data.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise BadTests(f"standard input or output cannot be written as UTF-8: {error}") from None
+    return data
 
 
 def brief(value: object) -> str:

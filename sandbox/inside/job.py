@@ -19,6 +19,7 @@ from .frames import READY, read_frame, write_bytes, write_frame
 from .values import decode, encode
 
 CHANNEL = 3
+_FRAMES_BELOW = 11  # of this package, below a program: it shall get as deep as outside
 _ROUNDS = 20  # the interpreter adapts a function after eight calls
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
 
@@ -48,7 +49,9 @@ def dress_interpreter(directory: str) -> None:
     sys.argv = ["solution.py"]
     for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
         del sys.modules[name]
-    site.setquit()  # `exit` and `quit`, which -S leaves out
+    sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_BELOW)
+    for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S leaves out
+        add()
     sys.modules["__main__"] = types.ModuleType("__main__")
 
 
@@ -95,8 +98,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
     request = read_frame(CHANNEL)
     linux.make(SEAL)
     gc.enable()
-    if "random" in sys.modules:
-        sys.modules["random"].seed()  # or all jobs would draw alike; usually a program loads it afresh
+    programs.mend_modules()
     if request is not None:
         role(CHANNEL, request)
     os._exit(0)

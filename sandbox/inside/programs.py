@@ -5,7 +5,11 @@ themselves cannot be mistaken for what was seen of them. A child that writes too
 deadline, is killed; after a deadline no further input is tried.
 """
 
+import _thread
 import atexit
+import builtins
+import contextlib
+import gc
 import io
 import os
 import select
@@ -20,6 +24,8 @@ from .candidate import Source, describe
 from .frames import LOADED, read_frame, write_bytes, write_frame
 
 _POLL = select.POLLIN | select.POLLHUP
+# Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.
+_LAST_WORDS = ("open", "IO", "__del__", "finally")
 
 
 def serve(channel: int, request: Any) -> None:
@@ -52,6 +58,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
+        mend_modules()
         os._exit(_play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
@@ -68,6 +75,18 @@ def _run(
     os.close(pidfd)
     out, err = (bytes(data).decode("utf-8", "surrogateescape") for data in written.values())
     return end, os.waitstatus_to_exitcode(status), out, err
+
+
+def mend_modules() -> None:
+    """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own.
+
+    Usually there is nothing to do: a program loads these modules itself.
+    """
+    for name in ("random", "numpy.random"):
+        if name in sys.modules:
+            sys.modules[name].seed()
+    if "threading" in sys.modules:
+        sys.modules["threading"].main_thread()._set_native_id()
 
 
 def _fork(deadline: float) -> int:
@@ -150,9 +169,9 @@ def open_streams() -> None:
     with open(__file__, "rb") as file:
         for standard, source in enumerate((file.fileno(), write, write)):
             os.dup2(source, standard)
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "surrogateescape")
-    sys.stdout = _writer(1, "surrogateescape", False)
-    sys.stderr = _writer(2, "backslashreplace", True)
+    sys.stdin = _stream(0, "stdin", "r", "surrogateescape")
+    sys.stdout = _stream(1, "stdout", "w", "surrogateescape")
+    sys.stderr = _stream(2, "stderr", "w", "backslashreplace")
     vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
     for standard, descriptor in enumerate(descriptors):
         os.dup2(descriptor, standard)
@@ -160,36 +179,76 @@ def open_streams() -> None:
         os.close(descriptor)
 
 
-def _writer(descriptor: int, errors: str, write_through: bool) -> io.TextIOWrapper:
-    buffer = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
-    return io.TextIOWrapper(buffer, "utf-8", errors, write_through=write_through)
+def _stream(descriptor: int, name: str, mode: str, errors: str) -> io.TextIOWrapper:
+    """One of them as an interpreter makes it, but for one thing: `input` takes all kinds of line ends for one.
+
+    Tests come from judges of all systems. Errors are written out at the end of each line, output only when it must be.
+    """
+    raw = io.FileIO(descriptor, mode, closefd=False)
+    raw.name = f"<{name}>"
+    buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
+    stream = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=name == "stderr")
+    stream.mode = mode  # type: ignore[misc]
+    return stream
 
 
 def _play(program: types.CodeType, code: str) -> int:
     """Run the program as `python solution.py` would, up to the exit code."""
-    module = types.ModuleType("__main__")
-    module.__file__ = "solution.py"
-    module.__loader__ = Source(code)  # type: ignore[assignment]
-    sys.modules["__main__"] = module
-    status = 0
-    try:
-        exec(program, module.__dict__)
-    except SystemExit as leaving:
-        status = _exit_code(leaving.code)
-    except BaseException as error:
-        # The program's own frames only, as an interpreter would show them.
-        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
-        _show_error(error)
-        status = 1
+    status = _execute(program, code)
     try:
         if "threading" in sys.modules:
             sys.modules["threading"]._shutdown()  # waits for threads that are not daemons
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        written = _flush(sys.stdout) & _flush(sys.stderr)
+        vars(sys).update(stdin=sys.__stdin__, stdout=sys.__stdout__, stderr=sys.__stderr__)
+        # Threads that still run are daemons, which an interpreter would stop here.
+        if _thread._count() == 0 and any(word in code for word in _LAST_WORDS):
+            _let_go()
+        written &= _flush(sys.stdout) & _flush(sys.stderr)
     except BaseException:
-        status = status or 120  # the interpreter's own code for output that could not be written
-    return status
+        written = False
+    return status if written else status or 120  # the interpreter's own code for output that could not be written
+
+
+def _execute(program: types.CodeType, code: str) -> int:
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__dict__.update(
+        __annotations__={},
+        __builtins__=builtins,
+        __cached__=None,
+        __file__=f"{os.getcwd()}/solution.py",
+        __loader__=Source(code),
+    )
+    try:
+        exec(program, module.__dict__)
+    except SystemExit as leaving:
+        return _exit_code(leaving.code)
+    except BaseException as error:
+        # The program's own frames only, as an interpreter would show them.
+        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
+        _show_error(error)
+        return 1
+    return 0
+
+
+def _let_go() -> None:
+    """End the life of what the program made: files are flushed then, and objects may want to say something.
+
+    Collected twice, as an interpreter does: the first time brings a file's layers into the order of being closed.
+    """
+    gc.collect()
+    sys.modules.pop("__main__", None)
+    gc.collect()
+
+
+def _flush(stream: Any) -> bool:
+    """Whether nothing that was written into `stream` was lost."""
+    try:
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
+    except BaseException:
+        return False
+    return True
 
 
 def _exit_code(code: object) -> int:
@@ -197,7 +256,8 @@ def _exit_code(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF
-    print(code, file=sys.stderr)
+    with contextlib.suppress(BaseException):
+        print(code, file=sys.stderr or sys.__stderr__)
     return 1
 
 

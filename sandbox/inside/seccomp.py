@@ -31,7 +31,8 @@ _DENIED = {
     "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266),
     "init_module": (175, 105), "delete_module": (176, 106), "finit_module": (313, 273), "kexec_load": (246, 104),
     "kexec_file_load": (320, 294), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
+    "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
     "nfsservctl": (180, 42), "personality": (135, 92),
     # kernel machinery with a long record of holes
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280),
@@ -48,9 +49,9 @@ _DENIED = {
     "connect": (42, 203),
 }
 _DENIED_ON_X86_64 = (
-    134, 139, 154, 156, 172, 173, 174, 177, 178, 181, 182, 183, 184, 185, 205, 211, 214, 215, 236,
-    # uselib, sysfs, modify_ldt, _sysctl, iopl, ioperm, create_module, get_kernel_syms, query_module, and the
-    # slots that were never built: getpmsg .. security, set_thread_area, get_thread_area, epoll_*_old, vserver
+    134, 139, 154, 156, 172, 173, 174, 177, 178, 181, 182, 183, 184, 185, 205, 211, 214, 215, 236, 253,
+    # uselib, sysfs, modify_ldt, _sysctl, iopl, ioperm, create_module, get_kernel_syms, query_module, the slots
+    # that were never built (getpmsg .. security, set_thread_area, get_thread_area, epoll_*_old, vserver), inotify_init
 )
 # Calls that change what is said of a file: Landlock does not look at them, so that jobs without mounts or a user of
 # their own could aim them at any file of the same user. Modes and times: chmod, fchmod, fchmodat, utime, utimes,
@@ -58,7 +59,11 @@ _DENIED_ON_X86_64 = (
 _MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
 _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
-_SETPRIORITY, _SENDTO, _KILL_CALL = (141, 140), (44, 206), (62, 129)
+_IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
+_SETPRIORITY, _SENDTO = (141, 140), (44, 206)
+_FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
+# Ways to a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
+_BY_NUMBER = ((62, 200, 234, 129, 297, 434), (129, 130, 131, 138, 240, 434))
 _TABLE_END = 512  # whatever comes later is unknown
 _LAST_OLD = (334, 293)  # rseq: the numbers up to here are settled and were gone through one by one
 # Numbers above are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
@@ -83,12 +88,13 @@ def _high(argument: int) -> bytes:
     return _statement(_LOAD, _ARGUMENTS + 8 * argument + 4)
 
 
-def build_filter(own_processes: bool, own_files: bool) -> bytes:
+def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] = ()) -> bytes:
     """The program for this machine, 8 bytes an instruction.
 
-    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only;
-    `own_files` that there is no file of others that it could change. Without it, changes of owners and attributes are
-    refused, and changes of modes and times report success and do nothing, so that programs that copy files go on.
+    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only; without
+    it, no signal reaches the processes `masters`, whose numbers a job can ask for. `own_files` says that there is no
+    file of others that it could change; without it, changes of owners and attributes are refused, and changes of modes
+    and times report success and do nothing, so that programs that copy files go on.
     """
     column = 0 if MACHINE == "x86_64" else 1
     allow, deny = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM)
@@ -126,8 +132,18 @@ def build_filter(own_processes: bool, own_files: bool) -> bytes:
         [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow],
     )
 
+    # Files and sockets are asked no more than pipes and terminals are: the channel belongs to the judge's network
+    # namespace and would tell its interfaces, and a file's attributes may be changed through a descriptor for reading.
+    kind = [_low(1), _statement(_MASK, 0xFFFFFF00), _statement(_EQUAL, _TERMINAL_COMMANDS << 8, 1, 0)]
+    when(_IOCTL[column], [*kind, _refuse(errno.ENOTTY), allow])
+
     if not own_processes:
-        when(_KILL_CALL[column], [_low(0), _statement(_EQUAL, -1, 0, 1), deny, allow])
+        spared = [-1, *masters, *(-number for number in masters)]  # everybody, processes, their groups
+        refusals = [part for number in spared for part in (_statement(_EQUAL, number, 0, 1), deny)]
+        for call in _BY_NUMBER[column]:
+            when(call, [_low(0), *refusals, allow])
+        owners = [part for command in _SET_OWNER for part in (_statement(_EQUAL, command, 0, 1), deny)]
+        when(_FCNTL[column], [_low(1), *owners, allow])
 
     unknown = _refuse(errno.ENOSYS)
     table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}

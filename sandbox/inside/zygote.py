@@ -11,6 +11,7 @@ fork this process, too, copies what it touches: it does little between two of th
 """
 
 import array
+import contextlib
 import functools
 import gc
 import importlib
@@ -82,7 +83,7 @@ class Zygote:
             finally:
                 os._exit(70)  # whatever happened, this process must not become a second zygote
         if in_namespaces:
-            self._name_user(pid, pidfd)
+            self._name_user(pid)
             linux.make(SEAL)
         for descriptor in received:
             os.close(descriptor)
@@ -96,19 +97,16 @@ class Zygote:
         bounds, housekeeping = Bounds(*wanted["bounds"]), wanted["role"] in HOUSEKEEPING
         return self.roles[wanted["role"]], confining(self.confinement, bounds, housekeeping)
 
-    def _name_user(self, pid: int, pidfd: int) -> None:
+    def _name_user(self, pid: int) -> None:
         """Say who the user of the job's new user namespace is.
 
         Before the parent hears of the job, and so before the job hears from the parent: what it does until then needs
-        no name. A job that cannot be given one is killed.
+        no name. Where one cannot be given this process ends: that is no fault of a program.
         """
-        try:
-            for name, text in self.names:
-                file = os.open(f"{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=_PROC)
-                os.write(file, text)
-                os.close(file)
-        except OSError:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        for name, text in self.names:
+            file = os.open(f"{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=_PROC)
+            os.write(file, text)
+            os.close(file)
 
     def _finish(self, pidfd: int) -> None:
         number, pid = self.jobs.pop(pidfd)
@@ -117,6 +115,14 @@ class Zygote:
         if self.confinement.tier != "A" and not self.jobs:
             sweep(*self.confinement.identity)
         _send(self.control, b'{"job": %s, "status": %d}' % (number, status))
+
+    def end(self) -> None:
+        """Leave nothing of a job behind, not even of one that asked not to die with this process."""
+        if self.confinement.tier != "A":
+            sweep(*self.confinement.identity)
+        for pidfd in self.jobs:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def _receive(control: socket) -> tuple[bytes, list[int]]:
@@ -154,7 +160,8 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
         if tier == "C":
             return confinement
-        program = seccomp.build_filter(own_processes=False, own_files=private)
+        masters = os.getpid(), os.getppid()
+        program = seccomp.build_filter(own_processes=False, own_files=private, masters=masters)
         cleaners = seccomp.build_filter(own_processes=False, own_files=True)
         ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
@@ -259,6 +266,8 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     gc.freeze()
     linux.give_back_memory()
     _send(control, b'{"ready": true}')
-    Zygote(control, parent, confinement, roles).serve()
-    if confinement.tier != "A":
-        sweep(*confinement.identity)  # the parent is gone; nothing of a job may outlive it
+    zygote = Zygote(control, parent, confinement, roles)
+    try:
+        zygote.serve()  # a parent that is killed shows in many ways
+    finally:
+        zygote.end()

@@ -61,6 +61,16 @@ _LOOKING = {
     + "b = ctypes.create_string_buffer(256)\nfor n in (134, 136, 139, 154, 156, 172, 173, 174, 177, 178, 180, 181, 182, 183, 184, 185, 212, 214, 215, 236, 237, 238, 239, 279):\n    if call(n, 1, b, 64, 0, 0, 0) >= 0 and n not in (238, 239, 139, 136): print('ESCAPED', n)\n",
 }
 
-HOLES_OF_TIER_B = ("memory in the buffers of sockets",)  # docs/sandbox.md lists them
+_TOLD = {
+    "interfaces of the machine": "import array, fcntl, socket, struct\na, b = socket.socketpair()\nfor n in (0x8912, 0x8927, 0x894c):\n    space = array.array('B', bytes(4096))\n    try: fcntl.ioctl(a, n, bytearray(struct.pack('iP', 4096, space.buffer_info()[0]))); print('ESCAPED', n, bytes(space[:40]))\n    except OSError as e: print(e)\n",
+    "names of new files": _CTYPES
+    + "for start in (lambda: libc.inotify_init(), lambda: libc.inotify_init1(0)):\n    fd = start()\n    for p in (b'/tmp', b'/', b'/usr/bin', b'/root'):\n        if libc.inotify_add_watch(fd, p, 0xfff) >= 0: print('ESCAPED', p)\n",
+    "attributes through a descriptor for reading": "import fcntl, json, os, struct\nfor p in (json.__file__, '/usr/bin/env', '.'):\n    fd = os.open(p, os.O_RDONLY)\n    for n in (0x40086602, 0x401c5820, 0x800c6613):\n        try: fcntl.ioctl(fd, n, bytes(64)); print('ESCAPED', p, n)\n        except OSError as e: print(e)\n",
+}
 
-ALL = _SOCKETS | _PROCESSES | _MEMORY | _LOOKING
+HOLES_OF_TIER_B = (  # docs/sandbox.md lists them
+    "memory in the buffers of sockets",
+    "files that were deleted and stay open",
+)
+
+ALL = _SOCKETS | _PROCESSES | _MEMORY | _LOOKING | _TOLD

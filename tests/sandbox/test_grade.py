@@ -1,6 +1,12 @@
 """What a grade says: counts, reasons, bounds, and whose fault a failure is."""
 
+import contextlib
+import errno
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +26,33 @@ def test_a_candidate_holds_no_descriptor_but_its_channel(sandbox: Sandbox) -> No
     assert sandbox.grade(code, test).status == "correct"
 
 
+def test_a_candidate_leads_a_session_of_its_own(sandbox: Sandbox) -> None:
+    code = "import os\ndef f(): return os.getpid() == os.getsid(0) == os.getpgid(0)"
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": True}]}
+    assert sandbox.grade(code, test).status == "correct"
+
+
+def test_the_channel_does_not_tell_the_interfaces_of_the_machine(sandbox: Sandbox) -> None:
+    code = "import fcntl\ndef f():\n    try: return [fcntl.ioctl(3, n, bytes(64)) for n in (0x8912, 0x8927, 0x894c)]\n    except OSError as e: return e.errno"
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": errno.ENOTTY}]}
+    if sandbox.tier == "C":
+        pytest.skip("tier C refuses no system call")
+    assert sandbox.grade(code, test).status == "correct"
+
+
 def test_a_loop_in_one_case_keeps_what_passed_before_and_skips_the_rest(sandbox: Sandbox) -> None:
     code = "def f(x):\n    while x == 2: pass\n    return x + 1"
     cases = [{"args": [n], "expected": n + 1} for n in (1, 2, 3, 4)]
     grade = sandbox.grade(code, {"type": "function", "fn_name": "f", "cases": cases}, timeout_seconds=0.7)
     assert (grade.passed, grade.total, grade.status) == (1, 4, "timeout")
     assert grade.seconds < 1.5
+
+
+def test_a_program_that_forges_for_ever_is_stopped_at_its_first_lie(sandbox: Sandbox) -> None:
+    code = "import os\ndef f(x):\n    while True: os.write(3, b'\\0\\0\\0\\1' + b'7')"
+    grade = sandbox.grade(code, TWO)
+    assert (grade.passed, grade.status) == (0, "wrong")
+    assert grade.seconds < 2.0
 
 
 def test_looping_programs_cost_one_deadline_however_many_inputs_there_are(sandbox: Sandbox) -> None:
@@ -99,6 +126,8 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
             "cannot be sent by value",
         ),
         ({"type": "stdio", "cases": [{"stdin": "", "stdout": ""}], "compare": "fuzzy"}, "exact, lines or tokens"),
+        ({"type": "stdio", "cases": [{"stdin": "\ud800", "stdout": ""}]}, "cannot be written as UTF-8"),
+        ({"type": "stdio", "cases": [{"stdin": "x" * (65 << 20), "stdout": ""}]}, "is longer than 67108864"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),
     ],
@@ -131,20 +160,49 @@ def test_a_partly_written_output_comes_back_after_a_timeout(sandbox: Sandbox) ->
     assert (execution.status, execution.stdout, execution.exit_code) == ("timeout", "begun\n", None)
 
 
-def test_helpers_end_with_the_process_that_was_killed(tmp_path: Any) -> None:
-    import subprocess
-    import sys
-    import time
+# Its job asks not to die with the zygote, and has a child.
+_OWNER = """
+import sys, threading, time
+sys.path.insert(0, {path!r})
+from sandbox import Sandbox
+code = "import ctypes, os\\ndef f():\\n    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\\n    os.system('sleep 61 &')\\n    while True: pass"
+test = {{"type": "function", "fn_name": "f", "cases": [{{"args": [], "expected": 0}}]}}
+sandbox = Sandbox(tier={tier!r}, allow_unsafe=True)
+threading.Thread(target=sandbox.grade, args=(code, test, 60), daemon=True).start()
+time.sleep(60)
+"""
 
-    script = f"import sys, time, os\nsys.path.insert(0, {os.getcwd()!r})\nfrom sandbox import Sandbox\ns = Sandbox()\nprint(s.run('1').status, open(f'/proc/self/task/{{os.getpid()}}/children').read(), flush=True)\ntime.sleep(60)\n"
-    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert owner.stdout is not None
-    status, *helpers = owner.stdout.readline().split()
+
+def test_nothing_survives_the_process_that_was_killed(sandbox: Sandbox) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER.format(path=os.getcwd(), tier=sandbox.tier)])
+    deadline = time.monotonic() + 20
+    helpers: dict[int, str] = {}
+    while "sleep\n" not in helpers.values():
+        assert time.monotonic() < deadline, helpers
+        time.sleep(0.02)
+        helpers = _descendants(owner.pid)
     owner.kill()
     owner.wait()
-    deadline = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}") for pid in helpers) and time.monotonic() < deadline:
+    while (left := [pid for pid in helpers if _runs(pid)]) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert status == "ok"
-    assert helpers
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in helpers)
+    assert len(helpers) >= 3  # zygote, job, child
+    assert not left
+
+
+def _descendants(pid: int) -> dict[int, str]:
+    found = {}
+    waiting = [pid]
+    while waiting:
+        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    found[child] = Path(f"/proc/{child}/comm").read_text()
+                    waiting.append(child)
+    return found
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1][:3]
+    except OSError:
+        return False

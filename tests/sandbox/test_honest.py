@@ -1,12 +1,13 @@
 """Programs that do nothing wrong run as they would outside, and right answers are paid in full."""
 
 import honest
+import honest_deeper
 import honest_more
 import pytest
 
 from sandbox import Sandbox
 
-PROGRAMS = honest.PROGRAMS | honest_more.PROGRAMS
+PROGRAMS = honest.PROGRAMS | honest_more.PROGRAMS | honest_deeper.PROGRAMS
 FUNCTIONS = honest.FUNCTIONS | honest_more.FUNCTIONS
 
 
@@ -22,6 +23,13 @@ def test_an_honest_program_writes_what_it_would_write_outside(sandbox: Sandbox, 
     assert execution.exit_code == 0
 
 
+@pytest.mark.parametrize("name", honest_deeper.ENDS)
+def test_a_program_ends_as_it_would_end_outside(sandbox: Sandbox, name: str) -> None:
+    program, *end = honest_deeper.ENDS[name]
+    execution = sandbox.run(program)
+    assert [execution.exit_code, execution.stdout, execution.stderr] == end
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_an_honest_function_passes_all_of_its_cases(sandbox: Sandbox, name: str) -> None:
     if "numpy" in name:
@@ -34,11 +42,11 @@ def test_an_honest_function_passes_all_of_its_cases(sandbox: Sandbox, name: str)
     assert (grade.status, grade.passed, grade.total) == ("correct", len(cases), len(cases)), grade
 
 
-@pytest.mark.parametrize("first_line", ["", "import numpy"])
-def test_each_run_draws_random_numbers_of_its_own(sandbox: Sandbox, first_line: str) -> None:
-    if first_line:
+@pytest.mark.parametrize("draw", ["random.random()", "numpy.random.rand()", "numpy.random.default_rng().random()"])
+def test_each_run_draws_random_numbers_of_its_own(sandbox: Sandbox, draw: str) -> None:
+    if "numpy" in draw:
         pytest.importorskip("numpy")
-    program = f"{first_line}\nimport random\nprint(random.random())"
+    program = f"import random\n{'import numpy' if 'numpy' in draw else ''}\nprint({draw})"
     drawn = {sandbox.run(program).stdout for _ in range(3)}
     assert len(drawn) == 3
     assert all(0 <= float(number) < 1 for number in drawn)
