@@ -6,6 +6,7 @@ What is only supposed, asked or taken back announces nothing.
 import re
 
 from verifiers.math.counting import recounts
+from verifiers.math.endings import UNSURE
 from verifiers.math.judge import is_readable
 from verifiers.math.limits import MAX_ANSWER_CHARS
 from verifiers.math.prose import HYPOTHETICAL, MATH_SPAN, SENTENCE_END, SENTENCE_START, is_prose, loosely, spanned
@@ -67,10 +68,15 @@ BEFORE_AS = re.compile(  # "we get", with a clause before it
 
 def called_answer(text: str) -> tuple[str, ...]:
     """The value of a last sentence that calls it the answer: `5 is the answer`, `we get $5$ as the final answer`."""
-    sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])[-1].lstrip("* ")
+    tail = text[-MAX_ANSWER_CHARS:]
+    sentence = SENTENCE_START.split(tail)[-1]
+    before = tail[: len(tail) - len(sentence)].rstrip().rpartition("\n")[2]
+    sentence = sentence.lstrip("* ")
     called = CALLED_ANSWER.search(sentence)
     stated = called and (BEFORE_IS if called["verb"].lower() == "is" else BEFORE_AS).match(sentence)
     if not called or not stated:
+        return ()
+    if HYPOTHETICAL.search(before) or (before.endswith(":") and UNSURE.search(before)):  # "Bob says:"
         return ()
     clause = stated.groupdict().get("clause") or ""
     value = sentence[stated.end() : called.start()].strip("* ")

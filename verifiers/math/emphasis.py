@@ -29,7 +29,7 @@ OPEN = re.compile(  # words of a line that states nothing, or nothing as its own
     re.IGNORECASE,
 )
 CERTAIN = re.compile(r"\bgiven (?=by\b)|(?<=the )given |(?<=[a-z] )when ")  # where it supposes nothing
-COUNTED = re.compile(r"(?:\s[a-zA-Z-]+){0,4}[.!]?")
+COUNTED = re.compile(r"(?:\s(?!(?:is|are|was|has|have|and|but|as|to)\b)[a-zA-Z-]+){0,4}[.!]?")
 RELATED = re.compile(r"[=<>]|\\(?:[lg]eq?|neq?|approx|in|equiv|iff|implies|Rightarrow)(?![A-Za-z])")
 NAMED_VALUE = re.compile(  # x = 5, a_n = 13 - 3n, f(2) = 2 + 3 = 5
     r"[A-Za-z](?:_\{?\w{1,5}\}?)?'{0,2}(?:\s*\([^()=<>]{1,12}\))?\s*=[^<>=~]+(?:=[^<>=~]+)*", re.ASCII

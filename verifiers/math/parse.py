@@ -162,7 +162,7 @@ class Parser:
         if kind == "fn":
             return function(self, value)
         if kind == "open":
-            return bracketed(self, value)
+            return (self.composed() if value == "(" else None) or bracketed(self, value)
         if kind == "cmd":
             return command(self, value)
         if kind == "op" and value in ("|", "||"):
@@ -212,6 +212,18 @@ class Parser:
                 return self.make("fn", name, *arguments)
         self.position, self.tokens = start, tokens
         return None
+
+    def composed(self) -> Node | None:
+        r"""`(f \circ g)(2)` as `f(g(2))`, behind the first bracket."""
+        outer, ring, inner, closing = (self.peek(ahead) for ahead in range(4))
+        if (outer.kind, ring[:2], inner.kind, closing[:2]) != ("sym", ("op", "circ"), "sym", ("close", ")")):
+            return None
+        self.position += 4
+        applied = self.applied(inner.value)
+        if applied is None:
+            self.position -= 4
+            return None
+        return self.make("fn", outer.value, applied)
 
     def arguments(self) -> list[Node]:
         """What stands in round brackets behind the name of a function; `A | B` is one argument."""

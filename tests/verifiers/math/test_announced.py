@@ -20,6 +20,8 @@ CALLED = (
     "Therefore, X is the correct answer. I hope this helps!",
     "Hence we conclude that X is the answer.",
     "We get X as the final result.",
+    "Using the given formula,\n\nwe get X as the final answer.",
+    "Putting all together:\nX is the answer.",
 )
 NOT_CALLED = (
     "X is not the final answer.",
@@ -44,6 +46,8 @@ NOT_CALLED = (
     "Nobody gets X as the answer.",
     "The book gives X as the final answer.",
     "X as the answer.",
+    "Bob claims:\nX is the answer.",
+    "If both are even,\nX is the answer.",
 )
 
 
