@@ -51,6 +51,7 @@ OTHER_ANSWER = re.compile(
     re.IGNORECASE,
 )
 
+CALLED = re.compile(r"answer|final (?:result|solution)", re.IGNORECASE)
 CALLED_ANSWER = re.compile(
     r"(?<![,\s])[,\s]+(?P<verb>as|is|to be)\s+(?:the|my|our|your)\s+"
     r"(?:(?:(?:final|correct|required|desired)\s+)?answer|final (?:result|solution))[.!*\s]*\Z",
@@ -68,6 +69,8 @@ BEFORE_AS = re.compile(  # "we get", with a clause before it
 
 def called_answer(text: str) -> tuple[str, ...]:
     """The value of a last sentence that calls it the answer: `5 is the answer`, `we get $5$ as the final answer`."""
+    if not CALLED.search(text[-24:]):
+        return ()  # as nearly always
     tail = text[-MAX_ANSWER_CHARS:]
     sentence = SENTENCE_START.split(tail)[-1]
     before = tail[: len(tail) - len(sentence)].rstrip().rpartition("\n")[2]

@@ -39,9 +39,11 @@ ARITHMETIC = re.compile(r"[-+*/^×·÷().,$\d\s]*=\s*\*\*\$?\d[\d,.]*\*\*[.\s]*"
 
 def emphasized(text: str) -> tuple[str, ...]:
     """The value that a bold last line states, or nothing."""
+    if not text.endswith(("**", "**.")):
+        return ()
     before, _, line = text[-2 * MAX_LINE_CHARS :].rpartition("\n")
     before = before.rstrip().rpartition("\n")[2].strip()
-    if not line.endswith(("**", "**.")) or len(line) > MAX_LINE_CHARS or _is_bold_value(before):
+    if len(line) > MAX_LINE_CHARS or _is_bold_value(before):
         return ()
     if ARITHMETIC.fullmatch(line):  # whether it is true is seen when it is compared
         return () if ARGUMENT.match(before) else (line.replace("**", "").rstrip(" ."),)
