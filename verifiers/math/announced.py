@@ -6,9 +6,11 @@ What is only supposed, asked or taken back announces nothing.
 import re
 
 from verifiers.math.counting import recounts
+from verifiers.math.judge import is_readable
 from verifiers.math.limits import MAX_ANSWER_CHARS
-from verifiers.math.prose import HYPOTHETICAL, MATH_SPAN, SENTENCE_END, is_prose, loosely, spanned
+from verifiers.math.prose import HYPOTHETICAL, MATH_SPAN, SENTENCE_END, SENTENCE_START, is_prose, loosely, spanned
 from verifiers.math.retractions import DENIED, correction, taken_back
+from verifiers.math.text import undress
 
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(
@@ -41,12 +43,38 @@ NEW_QUESTION = re.compile(r"\n\s*(?:Q|Question|Problem|Human|User|Exercise)\b[ \
 ANSWERED = re.compile(
     r"\banswer\W{0,4}\s?(?:is|:|should be|would be|=)(?!\s(?:approximately|about|roughly)\b)", re.IGNORECASE
 )
-WRONG = re.compile(r"\b(?:wrong|incorrect|false)\s+\Z", re.IGNORECASE)
+WRONG = re.compile(r"\b(?:wrong|incorrect|false|another|other|previous|earlier|intermediate)\s+\Z", re.IGNORECASE)
 OTHER_ANSWER = re.compile(
     r"\b(?:wrong|incorrect|false|another|other|alternative|previous|earlier|intermediate|approximate|numerical|decimal"
     r"|expected|given|reference)\s+\Z",
     re.IGNORECASE,
 )
+
+CALLED_ANSWER = re.compile(
+    r"(?<![,\s])[,\s]+(?P<verb>as|is|to be)\s+(?:the|my|our|your)\s+"
+    r"(?:(?:(?:final|correct|required|desired)\s+)?answer|final (?:result|solution))[.!*\s]*\Z",
+    re.IGNORECASE,
+)
+CONCLUDING = r"(?:(?:so|thus|hence|therefore|finally|and|consequently|in conclusion)(?:,\s*|\s+))*"
+BEFORE_IS = re.compile(rf"{CONCLUDING}(?:(?:we|I) (?:conclude|find|get|see) that\s+)?", re.IGNORECASE)
+BEFORE_AS = re.compile(  # "we get", with a clause before it
+    rf"(?P<clause>(?:[A-Za-z\s-]+,\s+)??){CONCLUDING}"
+    r"(?:(?:we|I)\s+(?:(?:finally|then|thus|therefore)\s+)?(?:get|got|obtain|have|find|found)"
+    r"|(?:(?:this|that|which|it|(?!nothing)[a-z]+ing)\s+)?(?:gives|yields|leaves|giving|leaving)(?:\s+us)?)\s+",
+    re.IGNORECASE,
+)
+
+
+def called_answer(text: str) -> tuple[str, ...]:
+    """The value of a last sentence that calls it the answer: `5 is the answer`, `we get $5$ as the final answer`."""
+    sentence = SENTENCE_START.split(text[-MAX_ANSWER_CHARS:])[-1].lstrip("* ")
+    called = CALLED_ANSWER.search(sentence)
+    stated = called and (BEFORE_IS if called["verb"].lower() == "is" else BEFORE_AS).match(sentence)
+    if not called or not stated:
+        return ()
+    clause = stated.groupdict().get("clause") or ""
+    value = sentence[stated.end() : called.start()].strip("* ")
+    return (value,) if is_prose(clause) and is_readable(undress(value)) else ()
 
 
 def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from verifiers.math.text import undress
 from verifiers.math.vocabulary import words
 
 SUMMARY = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
+    r"\b(?:therefore|thus|hence|so(?! far\b)|consequently|total|altogether|overall|finally|in all)\b", re.IGNORECASE
 )
 CHAT = re.compile(  # what an assistant says behind an answer
     r"(?:let me know|I hope|hope (?:this|that)|feel free|please (?:let me|feel)|if you (?:have|need)|thank"
@@ -28,7 +28,7 @@ CHAT = re.compile(  # what an assistant says behind an answer
     re.IGNORECASE,
 )
 MAX_CHAT_SENTENCES = 3
-CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so|consequently)\b", re.IGNORECASE)
+CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so(?! far\b)|consequently)\b", re.IGNORECASE)
 TOTALLING = re.compile(r"(?:in total|altogether|in all|overall|finally)\b,?", re.IGNORECASE)  # only of a whole sentence
 CONCLUDED_VALUE = re.compile(
     r"(?:\b(?!(?:not|never|than)\b)[A-Za-z]{2,}\s+"  # arithmetic: "makes 9 * 2 = 18"
@@ -61,8 +61,8 @@ STATING = (
     "|ate|uses?|used|weighs?|leaves?|owes?|gains?|gained"
 )
 CLOSING = re.compile(  # a subject, a verb that states, a value, and what it counts
-    rf"(?!\D*\b(?:[Ee]ach|[Ee]very)\b)[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?:{STATING})\s(?:a total of\s|exactly\s)?"
-    r"[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
+    rf"(?!\D*\b(?:[Ee]ach|[Ee]very)\b)[A-Z][\w'-]*(?:\s[\w'-]+){{0,8}}?\s(?<!\b[Tt]o\s)(?:{STATING})\s"
+    r"(?:a total of\s|exactly\s)?[-$\\(*€£]*\d[\d,./]*%?[\\)$*]*(?:\s[a-zA-Z'-]+){0,9}[.!]\**",
     re.ASCII,
 )
 SAYING = words(
@@ -77,6 +77,7 @@ UNSURE = re.compile(  # words of a line that states nothing, or takes back what 
         | words(
             r"""note notice know given not try check seems? appears? looks? expect\w* hop\w+ want\w* meant
             originally initial\w* before first start\w* began would should may either possibl[ey]
+            hypothes\w+ conjectur\w+ theorem lemma trap goal target another show remains\sto
             so\sfar short off used\sto step next trial attempt example sample digits? even odd prime"""
         )
     ),
@@ -140,6 +141,8 @@ def concluded(text: str) -> tuple[str, ...]:
     for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
         if not any(start < found.start("value") < stop for start, stop in spans):
             value, begin, end = found["value"], found.start(), found.end()
+    if not total and not CONCLUSION.search(sentence[:end]):
+        return ()  # "It is 5, so we add one"
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
         return ()  # "half of 18"
     if ONE_OF_SEVERAL.search(sentence[:begin]) or ASSUMED.search(sentence[:begin]):
@@ -205,6 +208,8 @@ def bare(text: str) -> tuple[str, ...]:
         named, value = spans
         if NAMED_SPAN.fullmatch(spanned(named)) and is_prose(text[: named.start()] + " " + text[value.end() :]):
             return (spanned(value),)
+    if spans and (text.rstrip().endswith("?") or CONCLUSION.search(text, spans[-1].end())):
+        return (text,)  # "It is $5$, so we add one"
     if len(spans) == 1 and is_prose(text[: spans[0].start()] + " " + text[spans[0].end() :]):
         return (text, spanned(spans[0]))
     stated = STATED.search(text)  # "not 41, it's 42"

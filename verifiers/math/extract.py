@@ -12,8 +12,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
-from verifiers.math.announced import announced, revised
+from verifiers.math.announced import announced, called_answer, revised
 from verifiers.math.choices import CHOICE
+from verifiers.math.emphasis import emphasized
 from verifiers.math.endings import bare, closing, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
@@ -105,12 +106,12 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
         return Extraction((joined, *in_words(group, marks[-1])), "mark", parts=tuple(group))
     if '"' in text and (named := list(NAMED_ANSWER.finditer(text))):
         return Extraction((named[-1]["text"] or named[-1]["number"],), "mark")
-    if found := announced(text):
+    stripped = without_chat(text)
+    if found := called_answer(stripped) or announced(text):
         return Extraction(found, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")
-    stripped = without_chat(text)
-    if found := concluded(stripped) or closing(stripped):
+    if found := concluded(stripped) or closing(stripped) or emphasized(stripped):
         return Extraction(found, "concluded")
     last = last_value(text) if mode == "lenient" else ""
     sentence = last_sentence(stripped)

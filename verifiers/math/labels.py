@@ -3,11 +3,12 @@ r"""What stands before an equals sign only to name what stands behind it: `x = 5
 import re
 from itertools import pairwise
 
-from verifiers.math.nodes import CONSTANTS, Node, symbol, walk
+from verifiers.math.nodes import CONSTANTS, Node, children, symbol, walk
 from verifiers.math.probe import NoValue, differ, evaluate
-from verifiers.math.shapes import variables
+from verifiers.math.shapes import is_named_function, variables
 
 NAMING = frozenset({"sym", "add", "mul", "neg", "div", "fn"})
+CIRCULAR = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 CHANGING = frozenset({"log", "exp", "factorial"})  # ln x = 7 does not say that x is 7
 CHANGING_WORDS = re.compile(
     r"\b(?:half|twice|double|thrice|triple|negative|opposite|reciprocal|inverse|minus|plus|times|not|than|root"
@@ -46,7 +47,7 @@ def concluded(node: Node) -> Node:
             sides, operators = sides[:cut], operators[: cut - 1]
         if len(sides) == 1:
             return sides[0]
-        others = [side for side in sides[:-1] if not variables(side)]
+        others = [side for side in sides[:-1] if not has_names(side)]
         if others and not variables(sides[-1]) and all(differ(side, sides[-1]) for side in others):
             return node  # x = 41 = 42 says nothing: no side is worth what the last one says
         if len(sides) == 2:
@@ -106,8 +107,10 @@ def is_label(node: Node) -> bool:
     if node.head == "text":
         return CHANGING_WORDS.search(node.args[0]) is None
     if node.head == "fn":
-        named = node.args[0] == "abs" or len(node.args[0].removesuffix("^{-1}").rstrip("'")) == 1
-        return named and all(one.head in ("sym", "num", "mul", "rel", "text") for one in node.args[1:])
+        inside = node.args[1]
+        if node.args[0] == "abs":
+            return inside.head == "text" or (inside.head in ("sym", "mul") and has_names(inside))
+        return is_named_function(node)
     if node.head == "matrix":
         return all(one.head == "sym" for row in node.args[1:] for one in row)
     if node.head == "group":
@@ -128,12 +131,25 @@ def label_of(node: Node, *, loosely: bool = False) -> Node | None:
     left: Node = node.args[1]
     if is_label(left):
         return left
-    nameable = left.head != "neg" and all(
-        one.head in NAMING and not (one.head == "fn" and one.args[0] in CHANGING) for one in walk(left)
-    )
-    if loosely and nameable and variables(left) and (not variables(node.args[2]) or is_derivative(left)):
-        return left
-    return None
+    if not loosely or left.head == "neg" or not names_value(left):
+        return None
+    return left if has_names(left) and (not variables(node.args[2]) or is_derivative(left)) else None
+
+
+def has_names(node: Node) -> bool:
+    """Whether a variable or a function of which only the name is known stands in it."""
+    return variables(node) or any(map(is_named_function, walk(node)))
+
+
+def names_value(node: Node) -> bool:
+    r"""Whether names and values of functions are all there is: `f(2) + g(2)`, `\cos 2\theta`, but not `2 + 2`."""
+    if is_named_function(node):
+        return True
+    if node.head == "fn" and node.args[0] in CIRCULAR:
+        return variables(node)
+    if node.head not in NAMING or (node.head == "fn" and node.args[0] in CHANGING):
+        return False
+    return all(map(names_value, children(node)))
 
 
 def is_derivative(node: Node) -> bool:

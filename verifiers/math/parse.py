@@ -6,6 +6,7 @@ side, an unbalanced bracket.
 """
 
 import re
+from itertools import takewhile
 
 from verifiers.math.arithmetic import FUNCTION_LETTERS, power, total
 from verifiers.math.brackets import REALS, bars, bracketed
@@ -13,11 +14,12 @@ from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
 from verifiers.math.nodes import Node, number
 from verifiers.math.quantities import literal
-from verifiers.math.shapes import about_one_name, are_intervals
+from verifiers.math.shapes import about_one_name, are_intervals, is_named_function, variables
 from verifiers.math.tokenizer import tokenize
 from verifiers.math.tokens import END, Token, Unreadable
 
-NAMES = frozenset({"sym", "num", "rel", "text"})  # what f(x), f(2), P(X = 2), P(red) are functions of
+NAMES = frozenset({"sym", "num", "rel", "text", "cap", "union"})  # f(x), f(2), P(X = 2), P(red), P(A \cup B)
+EQUATED = frozenset("pqABCDEHMNRSTVW") | {r"\phi", r"\varphi", r"\sigma", r"\tau", r"\mu"}  # in p(-1) = 5, not in p(-1)
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 CLOCK = re.compile(r"0\d")  # the minutes of 2:05
 
@@ -183,7 +185,8 @@ class Parser:
 
     def named(self, name: str) -> Node:
         node = self.make("sym", name)
-        if name.rstrip("'") in FUNCTION_LETTERS or (len(name.rstrip("'")) == 1 and self.is_defined()):
+        letter = name.rstrip("'")
+        if letter in FUNCTION_LETTERS or letter in EQUATED or (len(letter) == 1 and self.is_defined()):
             return self.applied(name) or node  # h(a+b) is a product
         return node
 
@@ -197,14 +200,29 @@ class Parser:
         return opened and closed and self.peek(ahead + 2).kind == "rel" and self.peek(ahead + 2).value == "="
 
     def applied(self, name: str) -> Node | None:
-        """The function called `name` of what follows in round brackets, if these are names and numbers."""
-        start = self.position
+        """The function called `name` of what follows in round brackets, if it can be one."""
+        start, tokens = self.position, self.tokens
         if self.accept("open", "("):
-            arguments = self.item_list("(")
-            if self.accept("close", ")") and arguments and all(one.head in NAMES for one in arguments):
+            self.tokens = list(tokens)  # the 12 of \frac12 is taken apart, which must be undone with the rest
+            arguments = self.arguments()
+            closed = self.accept("close", ")")
+            named = name.rstrip("'") not in EQUATED or self.peek()[:2] == ("rel", "=")
+            if closed and named and arguments and all(map(is_argument, arguments)):
                 return self.make("fn", name, *arguments)
-        self.position = start
+        self.position, self.tokens = start, tokens
         return None
+
+    def arguments(self) -> list[Node]:
+        """What stands in round brackets behind the name of a function; `A | B` is one argument."""
+        inside = takewhile(lambda token: token.kind != "close", self.tokens[self.position :])
+        conditional = sum(token.value in ("|", "mid") for token in inside) == 1
+        outside, self.inside_bars = self.inside_bars, int(conditional)
+        found = self.item_list("(")
+        if conditional and len(found) == 1 and self.peek().value in ("|", "mid"):
+            self.advance()
+            found = [self.make("rel", "mid", *found, self.items("("))]
+        self.inside_bars = outside
+        return found
 
     def argument(self) -> Node:
         r"""What a command or an index takes: a braced group, or one token (one digit of a number)."""
@@ -227,6 +245,11 @@ class Parser:
         if self.advance().value not in (("}",) if opening == "{" else (")", "]")):
             raise Unreadable("brackets that do not match")
         return node
+
+
+def is_argument(node: Node) -> bool:
+    """Whether a function may be of it: names, what has a value, and another function."""
+    return node.head in NAMES or is_named_function(node) or not variables(node)
 
 
 __all__ = ["Unreadable", "parse"]

@@ -45,6 +45,14 @@ def names_in(node: Node) -> frozenset[str]:
     )
 
 
+def is_named_function(node: Node) -> bool:
+    r"""`f(3)`, `f'(x)`, `f^{-1}(2)`, `\phi(12)`: a function of which nothing but a letter is known."""
+    if node.head != "fn":
+        return False
+    name = node.args[0].removesuffix("^{-1}").rstrip("'")
+    return (len(name) == 1 and name.isalpha()) or name.startswith("\\")
+
+
 def flattened(node: Node, head: str) -> Iterator[Node]:
     if node.head == head:
         for part in node.args:
