@@ -5,7 +5,6 @@ r"""The part of the grammar inside brackets: groups, intervals, sets, absolute v
 
 from typing import TYPE_CHECKING
 
-from verifiers.math.arithmetic import total
 from verifiers.math.nodes import Node, symbol
 from verifiers.math.tokens import Unreadable
 
@@ -60,7 +59,7 @@ def condition(parser: "Parser", variable: list[Node]) -> Node:
 
 def bars(parser: "Parser", kind: str) -> Node:
     parser.inside_bars += 1
-    node = total(parser)
+    node = parser.set_expression()
     parser.inside_bars -= 1
     if not parser.accept("op", kind):
         raise Unreadable("a bar that is never closed")

@@ -109,7 +109,7 @@ def is_label(node: Node) -> bool:
     if node.head == "fn":
         inside = node.args[1]
         if node.args[0] == "abs":
-            return inside.head == "text" or (inside.head in ("sym", "mul") and has_names(inside))
+            return inside.head == "text" or (inside.head in ("sym", "mul", "cap", "union") and has_names(inside))
         return is_named_function(node)
     if node.head == "matrix":
         return all(one.head == "sym" for row in node.args[1:] for one in row)

@@ -12,13 +12,13 @@ from verifiers.math.arithmetic import FUNCTION_LETTERS, power, total
 from verifiers.math.brackets import REALS, bars, bracketed
 from verifiers.math.commands import command, environment, function
 from verifiers.math.limits import MAX_DEPTH, MAX_LIST_ITEMS, MAX_NODES, TooMuch
-from verifiers.math.nodes import Node, number
+from verifiers.math.nodes import Node, number, symbol
 from verifiers.math.quantities import literal
 from verifiers.math.shapes import about_one_name, are_intervals, is_named_function, variables
 from verifiers.math.tokenizer import tokenize
 from verifiers.math.tokens import END, Token, Unreadable
 
-NAMES = frozenset({"sym", "num", "rel", "text", "cap", "union"})  # f(x), f(2), P(X = 2), P(red), P(A \cup B)
+NAMES = frozenset({"sym", "num", "rel", "text", "chain", "cap", "union"})  # f(x), f(2), P(X = 2), P(red), P(A \cup B)
 EQUATED = frozenset("pqABCDEHMNRSTVW") | {r"\phi", r"\varphi", r"\sigma", r"\tau", r"\mu"}  # in p(-1) = 5, not in p(-1)
 SET_OPERATORS = {"cup": "union", "cap": "cap", "setminus": "minus"}
 CLOCK = re.compile(r"0\d")  # the minutes of 2:05
@@ -186,7 +186,8 @@ class Parser:
     def named(self, name: str) -> Node:
         node = self.make("sym", name)
         letter = name.rstrip("'")
-        if letter in FUNCTION_LETTERS or letter in EQUATED or (len(letter) == 1 and self.is_defined()):
+        known = letter in FUNCTION_LETTERS or letter in EQUATED or letter != name
+        if known or (len(letter) == 1 and self.is_defined()):
             return self.applied(name) or node  # h(a+b) is a product
         return node
 
@@ -206,7 +207,7 @@ class Parser:
             self.tokens = list(tokens)  # the 12 of \frac12 is taken apart, which must be undone with the rest
             arguments = self.arguments()
             closed = self.accept("close", ")")
-            named = name.rstrip("'") not in EQUATED or self.peek()[:2] == ("rel", "=")
+            named = name.rstrip("'") in FUNCTION_LETTERS or "^" in name or self.peek()[:2] == ("rel", "=")
             if closed and named and arguments and all(map(is_argument, arguments)):
                 return self.make("fn", name, *arguments)
         self.position, self.tokens = start, tokens
@@ -248,8 +249,9 @@ class Parser:
 
 
 def is_argument(node: Node) -> bool:
-    """Whether a function may be of it: names, what has a value, and another function."""
-    return node.head in NAMES or is_named_function(node) or not variables(node)
+    """Whether a function may be of it: names, what has a value, another function, the complement of a name."""
+    complement = node.head == "pow" and node.args[0].head == "sym" and node.args[1] in (symbol("c"), symbol("C"))
+    return node.head in NAMES or complement or is_named_function(node) or not variables(node)
 
 
 __all__ = ["Unreadable", "parse"]
