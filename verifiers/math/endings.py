@@ -24,9 +24,11 @@ SUMMARY = re.compile(
 )
 CHAT = re.compile(  # what an assistant says behind an answer
     r"(?:let me know|I hope|hope (?:this|that)|feel free|please (?:let me|feel)|if you (?:have|need)|thank"
-    r"|is there any)[^\d$\\]*\Z",
+    r"|is there any|this (?:checks out|is consistent|agrees|matches|satisfies)|(?:great|good) (?:question|luck)"
+    r"|happy to help)[^\d$\\]*\Z",
     re.IGNORECASE,
 )
+DECORATION = re.compile("[\U0001f300-\U0001faff\u2705\u2713\u2714\u2728\ufe0f\\s]+\\Z")  # but no crosses
 MAX_CHAT_SENTENCES = 3
 CONCLUSION = re.compile(r"\b(?:therefore|thus|hence|so(?! far\b)|consequently)\b", re.IGNORECASE)
 TOTALLING = re.compile(r"(?:in total|altogether|in all|overall|finally)\b,?", re.IGNORECASE)  # only of a whole sentence
@@ -106,6 +108,7 @@ NAMED_SPAN = re.compile(r"[^=<>,&]+")
 
 def without_chat(text: str) -> str:
     """Without "I hope this helps!" and the like at the end."""
+    text = text[:-40] + DECORATION.sub("", text[-40:])
     text = text.strip()
     for _ in range(MAX_CHAT_SENTENCES):
         tail = text[-300:]

@@ -107,7 +107,7 @@ def extract(text: str, mode: Mode = "standard") -> Extraction:
     if '"' in text and (named := list(NAMED_ANSWER.finditer(text))):
         return Extraction((named[-1]["text"] or named[-1]["number"],), "mark")
     stripped = without_chat(text)
-    if found := called_answer(stripped) or announced(text):
+    if found := called_answer(stripped) or announced(stripped):
         return Extraction(found, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")

@@ -75,7 +75,7 @@ CONJOINING = words("and und et")
 SHORT_WORDS = words(
     """am pm cm mm km ft in mi yd hr hrs min sec mph kg mg lb lbs oz ml kmh kph gal deg rad no yes odd day yrs mod if is
     the of to by at on we so for per all any non nor not its has was are age nil sq dog cat man men box USD th st
-    nd rd"""
+    nd rd old ago off ton cup egg pie bag pen car bus jar toy pts pcs way big new"""
 )
 LETTER_UNITS = words("m s g h L")  # in an upright font behind a number
 SPACED_UNITS = words("N J V W K C A F T")  # and these with a space between, as `3\\mathrm{C}2` counts combinations

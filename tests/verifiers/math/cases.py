@@ -997,6 +997,14 @@ NO_CLOSINGS = [
 
 
 EXTRACTED: list[tuple[str, str, bool]] = [
+    ("She is twice as old.\nSo the answer is 22 years old.", "22", True),
+    ("She is twice as old.\nSo the answer is 22 years old.", "21", False),
+    ("9 + 8 = <<9+8=17>>17 minutes\nA: 17\n\nI hope this helps!", "17", True),
+    ("9 + 8 = <<9+8=17>>17 minutes\nA: 17\n\nThis checks out with the conditions in the problem.", "17", True),
+    ("9 + 8 = 17 minutes\nA: 17\n\nThis agrees with 18.", "17", False),
+    ("9 + 8 = 17 minutes\nA: 17\nNo wait, 18.\nI hope this helps!", "17", False),
+    ("The answer is 17 \u2705", "17", True),
+    ("The answer is 17 \u274c", "17", False),
     (r"so \boxed{41} and then \boxed{42}", "42", True),
     (r"so \boxed{41} and then \boxed{42}", "41", False),
     (r"\boxed{41}, \boxed{42}", "42", False),
