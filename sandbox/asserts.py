@@ -2,8 +2,12 @@
 
 import ast
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeGuard
+
+from .errors import BadTests
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,39 @@ def _is_call(node: ast.expr, fn_name: str) -> bool:
     return (
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == fn_name and not node.keywords
     )
+
+
+def check_sources(test: Mapping[str, Any]) -> None:
+    """Raise BadTests unless the sources of a test of type assert or check are Python, and `check` is defined.
+
+    A tester could tell too, but only as a failure of the program, which has done nothing wrong.
+    """
+    if test["type"] == "assert":
+        for number, source in enumerate(test["tests"]):
+            if not isinstance(source, str):
+                raise BadTests(f"test {number} must be text: got {type(source).__name__}")
+            _names_of(source.strip(), f"test {number}")
+        _names_of(test.get("setup", ""), "'setup'")
+    elif "check" not in _names_of(test["test"], "'test'") | _names_of(test.get("prelude", ""), "'prelude'"):
+        raise BadTests("'test' of a test of type check must define check(candidate)")
+
+
+@lru_cache(maxsize=1024)  # a group's completions are graded against the same tests
+def _names_of(source: str, what: str) -> frozenset[str]:
+    """The names that `source` binds anywhere. Raises BadTests where it is not Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise BadTests(f"{what} is not Python: {type(error).__name__}: {error}") from None
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).split(".")[0])
+    return frozenset(found)
 
 
 def tests_in(files: dict[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from . import grading, testing
+from . import asserts, grading, testing
 from .errors import BadTests, SandboxError
 from .inside.frames import TooMuch
 from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
@@ -177,27 +177,65 @@ _FIELDS = {
     "check": ("fn_name", "test"),
     "pytest": ("solution", "files"),
 }
+_OPTIONAL = {"function": ("tol", "sequences"), "stdio": ("compare", "tol"), "assert": ("setup",), "check": ("prelude",)}
 _CASE_FIELDS = {"function": ("args", "expected"), "stdio": ("stdin", "stdout")}
+_TEXTS = ("fn_name", "setup", "prelude", "test", "solution")
 
 
 def check_test(test: Mapping[str, Any]) -> None:
-    """Raise BadTests, with one sentence of why, unless `test` is a complete test of a known kind."""
+    """Raise BadTests, with one sentence of why, unless `test` is a complete test of a known kind.
+
+    A field that no such test has is refused too: read over, a misspelt tolerance would fail right programs.
+    """
     if not isinstance(test, Mapping) or test.get("type") not in _FIELDS:
         kind = test.get("type") if isinstance(test, Mapping) else test
         raise BadTests(f"a test's type must be one of {', '.join(_FIELDS)}: got {kind!r}")
-    for name in _FIELDS[test["type"]]:
-        if name not in test:
-            raise BadTests(f"a test of type {test['type']} needs {name!r}: got only {', '.join(map(repr, test))}")
+    what = f"a test of type {test['type']}"
+    _require_fields(test, _FIELDS[test["type"]], ("type", *_OPTIONAL.get(test["type"], ())), what)
+    for name in _TEXTS:
+        if not isinstance(test.get(name, ""), str):
+            raise BadTests(f"{name!r} of {what} must be text: got {type(test[name]).__name__}")
     if test.get("compare", "lines") not in ("exact", "lines", "tokens"):
         raise BadTests(f"compare must be exact, lines or tokens: got {test['compare']!r}")
     if test.get("sequences", "strict") not in ("strict", "alike"):
         raise BadTests(f"sequences must be strict or alike: got {test['sequences']!r}")
+    for name in ("cases", "tests"):
+        if name in test and not _is_list(test[name]):
+            raise BadTests(f"{name!r} of {what} must be a list: got {type(test[name]).__name__}")
+    files = test.get("files", {})
+    if not isinstance(files, Mapping) or not all(isinstance(source, str) for source in files.values()):
+        raise BadTests(f"'files' of {what} must map names of files to their text")
     if _count(test) == 0:
-        raise BadTests(f"a test of type {test['type']} has no case: a program cannot pass nothing")
+        raise BadTests(f"{what} has no case: a program cannot pass nothing")
     for number, case in enumerate(test.get("cases", ())):
-        for name in _CASE_FIELDS.get(test["type"], ()):
-            if not isinstance(case, Mapping) or name not in case:
-                raise BadTests(f"case {number} of a test of type {test['type']} needs {name!r}")
+        _check_case(case, f"case {number} of {what}", _CASE_FIELDS[test["type"]])
+    if test["type"] in ("assert", "check"):
+        asserts.check_sources(test)
+
+
+def _check_case(case: Any, what: str, fields: tuple[str, ...]) -> None:
+    if not isinstance(case, Mapping):
+        raise BadTests(f"{what} needs {fields[0]!r} and {fields[1]!r}: got {type(case).__name__}")
+    _require_fields(case, fields, (), what)
+    if "args" in case and not _is_list(case["args"]):
+        raise BadTests(f"'args' of {what} must be a list, one item an argument: got {type(case['args']).__name__}")
+    for name in ("stdin", "stdout"):
+        if not isinstance(case.get(name, ""), str | bytes):
+            raise BadTests(f"{name!r} of {what} must be text: got {type(case[name]).__name__}")
+
+
+def _require_fields(fields: Mapping[str, Any], needed: tuple[str, ...], optional: tuple[str, ...], what: str) -> None:
+    for name in needed:
+        if name not in fields:
+            raise BadTests(f"{what} needs {name!r}: got only {', '.join(map(repr, fields))}")
+    for name in fields:
+        if name not in needed and name not in optional:
+            known = ", ".join(map(repr, (*needed, *optional)))
+            raise BadTests(f"{what} has no field {name!r}: it may have {known}")
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _count(test: Mapping[str, Any]) -> int:

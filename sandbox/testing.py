@@ -42,7 +42,7 @@ def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bud
         material = {
             "setup": test.get("setup", ""),
             "fn_name": test["fn_name"],
-            "tests": [sources[i] for i in rest],
+            "tests": [sources[i].strip() for i in rest],
             "numbers": rest,
         }
         left = Budget(budget.limits, max(0.001, deadline - time.monotonic()), budget.memory_mb)

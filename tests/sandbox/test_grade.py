@@ -128,6 +128,18 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
         ({"type": "stdio", "cases": [{"stdin": "", "stdout": ""}], "compare": "fuzzy"}, "exact, lines or tokens"),
         ({"type": "stdio", "cases": [{"stdin": "\ud800", "stdout": ""}]}, "cannot be written as UTF-8"),
         ({"type": "stdio", "cases": [{"stdin": "x" * (65 << 20), "stdout": ""}]}, "is longer than 67108864"),
+        ({**TWO, "tolerance": 1e-6}, "has no field 'tolerance': it may have 'fn_name', 'cases', 'type', 'tol'"),
+        ({**TWO, "fn_name": 3}, "'fn_name' of .* must be text: got int"),
+        ({**TWO, "cases": [{"args": "ab", "expected": 1}]}, "'args' of case 0 .* must be a list.*: got str"),
+        ({**TWO, "cases": [{"args": 1, "expected": 1}]}, "'args' of case 0 .* must be a list.*: got int"),
+        ({**TWO, "cases": [{"args": [1], "kwargs": {"k": 1}, "expected": 1}]}, "case 0 .* has no field 'kwargs'"),
+        ({"type": "stdio", "cases": [{"stdin": ["1"], "stdout": "1"}]}, "'stdin' of case 0 .* must be text: got list"),
+        ({"type": "assert", "fn_name": "f", "tests": "assert f(1) == 1"}, "'tests' of .* must be a list: got str"),
+        ({"type": "assert", "fn_name": "f", "tests": ["assert f(1) = 1"]}, "test 0 is not Python: SyntaxError"),
+        ({"type": "assert", "fn_name": "f", "tests": ["assert f(1)"], "setup": "import"}, "'setup' is not Python"),
+        ({"type": "check", "fn_name": "f", "test": "def check(candidate) pass"}, "'test' is not Python"),
+        ({"type": "check", "fn_name": "f", "test": "def chk(candidate): pass"}, "must define check"),
+        ({"type": "pytest", "solution": "solution.py", "files": ["def test_it(): pass"]}, "must map names of files"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),
     ],
@@ -135,6 +147,11 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
 def test_malformed_tests_are_refused_in_one_sentence(sandbox: Sandbox, tests: Any, sentence: str) -> None:
     with pytest.raises(BadTests, match=sentence):
         sandbox.grade("def f(x): return x", tests)
+
+
+def test_a_test_of_a_list_may_be_indented(sandbox: Sandbox) -> None:
+    tests = ["  assert f(1) == 1", "  assert f(1) + 1 == 2"]  # the second one needs a tester
+    assert sandbox.grade("def f(x): return x", {"type": "assert", "fn_name": "f", "tests": tests}).passed == 2
 
 
 def test_bounds_must_make_sense(sandbox: Sandbox) -> None:
