@@ -184,8 +184,13 @@ def load_items(
         if rows and number >= rows:
             break
         if answer_column not in row:
-            raise DataError(f"dataset {source!r} has no column {answer_column!r}: it has {', '.join(row)}")
-        answer = str(row[answer_column])
+            raise DataError(
+                f"dataset {source!r}, row {number}, has no column {answer_column!r}: it has {', '.join(row)}"
+            )
+        if isinstance(row[answer_column], list | dict):
+            kind = type(row[answer_column]).__name__
+            raise DataError(f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text")
+        answer = "" if row[answer_column] is None else str(row[answer_column])
         solution = row.get(solution_column or "solution")
         if "####" in answer:
             solution, answer = answer, answer.rpartition("####")[2]

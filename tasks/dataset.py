@@ -120,4 +120,8 @@ class DatasetTask:
             raise ValueError(
                 f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or fill it in"
             )
+        if isinstance(value, list | dict):  # as text it would be Python's spelling, which no completion can match
+            raise ValueError(
+                f"dataset {source!r}, row {id}: column {column!r} holds a {type(value).__name__}; expected text"
+            )
         return str(value)

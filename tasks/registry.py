@@ -78,7 +78,8 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
             nearest = get_close_matches(knob, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(known)}"
             raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
-    values = dict(knobs)
+    # `test:` with nothing behind it is how YAML leaves a text empty.
+    values = {knob: "" if value is None and known[knob].default == "" else value for knob, value in knobs.items()}
     if "seed" in known:
         values.setdefault("seed", seed)
     try:

@@ -42,6 +42,18 @@ def test_an_empty_answer_is_found_when_the_rows_are_loaded(tmp_path: Path) -> No
         tested.held_out(1)
 
 
+def test_a_list_is_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "q", "answer": ["1"]}\n{"question": "q", "answer": ["2"]}\n')
+    with pytest.raises(ValueError, match=r"row train-0: column 'answer' holds a list; expected text"):
+        make_task("dataset", {"train": str(path)}, seed=0).problem(0)
+
+
+def test_a_text_that_yaml_leaves_empty_is_empty(tmp_path: Path) -> None:
+    knobs = {"train": str(table(tmp_path, 10)), "test": None, "cohort_column": None}
+    assert len(make_task("dataset", knobs, seed=0).held_out(10)) == 2
+
+
 def test_an_empty_solution_is_no_solution(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"question": "q", "answer": "1", "why": null}\n{"question": "q", "answer": "1", "why": "so 1"}\n')
