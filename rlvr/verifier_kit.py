@@ -7,6 +7,7 @@ processes and failures are the business of `verify_batch`, and a plugin inherits
 import keyword
 import pickle
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,10 @@ In a recipe: `verify: {{verifier: {name}}}`.
 """
 
 
+# What a package of the same name would stand in the way of, beside the standard library.
+PACKAGES = ("rlvr", "verifiers", "sandbox", "tasks", "torch", "transformers", "vllm")
+
+
 def write_package(name: str, folder: Path) -> list[Path]:
     """Write an installable package for a verifier called `name` into `folder`; the files, in order.
 
@@ -76,6 +81,8 @@ def write_package(name: str, folder: Path) -> list[Path]:
         raise ConfigError(f"a verifier is named like a Python module, such as my_verifier: got {name!r}")
     if name in BUILT_IN:
         raise ConfigError(f"{name!r} is a built-in verifier: choose another name")
+    if name in sys.stdlib_module_names or name in PACKAGES:
+        raise ConfigError(f"{name!r} is the name of a package that rlvr or Python needs: choose another name")
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"the folder {folder} is not empty: name another with --folder")
     texts = {

@@ -151,6 +151,8 @@ class RegexVerifier:
     full: bool = False
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        if not answer:
+            return Verdict(None, "bad_gold", detail="the ground truth is empty: every completion would match")
         try:
             pattern = re.compile(answer, re.DOTALL)
         except (re.error, OverflowError, RecursionError) as problem:

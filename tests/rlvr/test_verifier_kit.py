@@ -35,7 +35,15 @@ def test_the_package_that_is_written_passes_its_own_test(tmp_path: Path) -> None
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("name", "reason"), [("My-Verifier", "like a Python module"), ("math", "built-in")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("My-Verifier", "like a Python module"),
+        ("math", "built-in"),
+        ("json", "'json' is the name of a package"),
+        ("verifiers", "'verifiers' is the name of a package"),
+    ],
+)
 def test_a_name_that_cannot_be_is_refused(name: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=reason):
         write_package(name, tmp_path / "new")
@@ -47,7 +55,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
         write_package("mine", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["math", "exact", "format"])
+@pytest.mark.parametrize("name", ["math", "exact", "format", "regex"])
 def test_built_in_verifiers_conform(name: str) -> None:
     assert failures(name) == []
 

@@ -91,6 +91,7 @@ def test_regex_searches_or_matches_in_full() -> None:
     assert score("regex", "abc 123", r"\d+") == 1.0
     assert score("regex", "abc 123", r"\d+", full=True) == 0.0
     assert get_verifier("regex")("x", "(").status == "bad_gold"
+    assert get_verifier("regex")("x", "").status == "bad_gold"  # it would match everything
 
 
 def test_a_regular_expression_that_never_ends_is_stopped() -> None:
