@@ -138,6 +138,9 @@ def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) 
     seconds = time.monotonic() - started
     second = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
     findings = [judged(kind, verdict) for kind, verdict in zip(AWKWARD, first, strict=True)]
+    unread = all(verdict.status == "bad_gold" for verdict in first)
+    hint = f"{first[0].detail}; name one that it reads with --answer" if unread else ""
+    findings.append(Finding("reads the ground truth", not unread, hint))
     slow = [kind for kind, verdict in zip(AWKWARD, first, strict=True) if verdict.status == "timeout"]
     findings.append(
         Finding(

@@ -42,9 +42,14 @@ class WeightedSum:
 
 @dataclass(frozen=True)
 class AllOf:
-    """Correct only where every part is: the lowest score counts."""
+    """Correct only where every part is: the lowest score counts. `parts` maps names to verifiers or their names."""
 
     parts: Mapping[str, Part]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parts, Mapping) or not self.parts:
+            example = '{"math": "math", "format": "format"}'
+            raise ValueError(f"expected parts by name, such as {example}: got {self.parts!r}")
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]

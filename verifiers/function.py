@@ -9,18 +9,38 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
+from typing import get_args
 
-from verifiers.verdict import Verdict
+from verifiers.verdict import Status, Verdict
 
 
 def as_verdict(value: object) -> Verdict:
-    """A Verdict as it is; a bool or a number in [0, 1] as a score. Anything else is the grader's own failure."""
+    """A sound Verdict as it is; a bool or a number in [0, 1] as a score. Anything else is the grader's own failure."""
     if isinstance(value, Verdict):
-        return value
+        fault = fault_of(value)
+        return failed(fault[:300]) if fault else value
     if isinstance(value, (bool, int, float)) and math.isfinite(value) and 0 <= value <= 1:
         score = float(value)
         return Verdict(score, "correct" if score == 1.0 else "wrong" if score == 0.0 else "partial")
     return failed(f"a verifier returns a Verdict, a bool or a number in [0, 1]: got {value!r}"[:300])
+
+
+def fault_of(verdict: Verdict) -> str:
+    """What a verdict holds that it may not, in one sentence; empty for a sound one. A reward of nan would end a run."""
+    if verdict.status not in get_args(Status):
+        return f"a Verdict's status is one of {', '.join(get_args(Status))}: got {verdict.status!r}"
+    for name in ("extracted", "detail"):
+        text = getattr(verdict, name)
+        if not (isinstance(text, str) or (text is None and name == "extracted")):
+            return f"a Verdict's {name} is text: got {text!r}"
+    score = verdict.score
+    if score is None:
+        return ""
+    real = isinstance(score, Real) and math.isfinite(score)
+    if not real or not (0 <= score <= 1 or verdict.status == "scored"):
+        return f"a Verdict's score is a number in [0, 1] or None: got {score!r}"
+    return ""
 
 
 def failed(detail: str, *, seconds: float = 0.0) -> Verdict:

@@ -101,4 +101,4 @@ def test_a_new_verifier_is_written_and_conformance_is_printed(tmp_path: Path) ->
     assert (tmp_path / "my_check" / "src" / "my_check" / "__init__.py").exists()
     tested = RUNNER.invoke(app, ["verifier", "test", "math"])
     assert tested.exit_code == 0
-    assert tested.output.count("ok  ") == 15
+    assert tested.output.count("ok  ") == 16

@@ -60,6 +60,11 @@ def test_built_in_verifiers_conform(name: str) -> None:
     assert failures(name) == []
 
 
+def test_a_ground_truth_that_it_cannot_read_tests_nothing() -> None:
+    assert failures("choice") == ["reads the ground truth"]
+    assert all(finding.kept for finding in conformance("choice", answer="B"))
+
+
 def test_a_verifier_that_raises_is_found_out() -> None:
     assert failures("tests.rlvr.test_verifier_kit:broken_on_unicode") == [
         "returns a verdict on unicode",

@@ -47,6 +47,8 @@ def test_weights_must_be_positive() -> None:
 
 
 def test_all_of_takes_the_lowest_score() -> None:
+    with pytest.raises(ValueError, match=r"expected parts by name.*got 'math'"):
+        AllOf("math")  # type: ignore[arg-type]
     verifier = AllOf({"math": "math", "format": "format"})
     assert [verifier(text, "42").score for text in (GOOD, WRONG, LOOSE)] == [1.0, 0.0, 0.0]
 
