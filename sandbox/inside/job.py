@@ -6,9 +6,7 @@ comes later can claim that the sandbox is broken.
 
 import gc
 import os
-import site
 import sys
-import types
 from _socket import socketpair
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,13 +14,11 @@ from typing import Any
 from . import candidate, housekeeping, linux, programs
 from .confine import SEAL
 from .frames import READY, read_frame, write_bytes, write_frame
+from .interpreter import mend_modules
 from .values import decode, encode
 
 CHANNEL = 3
-_FRAMES_BELOW = 11  # of this package, below a program: it shall get as deep as outside
 _ROUNDS = 20  # the interpreter adapts a function after eight calls
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
-
 
 Role = Callable[[int, Any], None]  # plays on a channel, and is given the first request
 
@@ -39,20 +35,6 @@ ROLES: dict[str, Role] = {
     "cleaning": housekeeping.serve_cleaning,
 }
 HOUSEKEEPING = ("census", "cleaning")
-
-
-def dress_interpreter(directory: str) -> None:
-    """Make this interpreter look like one that was started for a program in `directory`. Once, in the zygote."""
-    os.environ.clear()
-    os.environ.update(_ENVIRONMENT | {"HOME": directory, "TMPDIR": directory})
-    sys.path.insert(0, directory)
-    sys.argv = ["solution.py"]
-    for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
-        del sys.modules[name]
-    sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_BELOW)
-    for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S leaves out
-        add()
-    sys.modules["__main__"] = types.ModuleType("__main__")
 
 
 def warm_up() -> None:
@@ -98,7 +80,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
     request = read_frame(CHANNEL)
     linux.make(SEAL)
     gc.enable()
-    programs.mend_modules()
+    mend_modules()
     if request is not None:
         role(CHANNEL, request)
     os._exit(0)

@@ -116,7 +116,7 @@ def clone(flags: int) -> tuple[int, int]:
     """Fork into new namespaces; returns (pid, pidfd) in the parent and (0, any number) in the child.
 
     None of Python's fork hooks run: they mend what other threads held at that moment, and the caller must have one
-    thread only. What hooks of modules would do is left to `programs.mend_modules`.
+    thread only. What hooks of modules would do is left to `interpreter.mend_modules`.
     """
     pid = make(_clone(flags))
     return pid, _pidfd.value

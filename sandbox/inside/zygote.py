@@ -27,8 +27,8 @@ from typing import Any
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
 from .confine import SEAL, Confinement, confining, hard_limits
-from .job import HOUSEKEEPING, ROLES, Role, dress_interpreter, run_job, warm_up
-from .programs import open_streams
+from .interpreter import dress_interpreter, open_streams
+from .job import HOUSEKEEPING, ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
 
