@@ -1,6 +1,7 @@
 """The public face: `Sandbox`, and `AsyncSandbox` beside it."""
 
 import asyncio
+import difflib
 import functools
 import logging
 import os
@@ -185,7 +186,8 @@ _TEXTS = ("fn_name", "setup", "prelude", "test", "solution")
 def check_test(test: Mapping[str, Any]) -> None:
     """Raise BadTests, with one sentence of why, unless `test` is a complete test of a known kind.
 
-    A field that no such test has is refused too: read over, a misspelt tolerance would fail right programs.
+    Rows of datasets may carry fields of their own, but one that looks like a misspelt field is refused: read over,
+    `tolerance` for `tol` would fail right programs.
     """
     if not isinstance(test, Mapping) or test.get("type") not in _FIELDS:
         kind = test.get("type") if isinstance(test, Mapping) else test
@@ -228,10 +230,16 @@ def _require_fields(fields: Mapping[str, Any], needed: tuple[str, ...], optional
     for name in needed:
         if name not in fields:
             raise BadTests(f"{what} needs {name!r}: got only {', '.join(map(repr, fields))}")
+    known = (*needed, *optional)
     for name in fields:
-        if name not in needed and name not in optional:
-            known = ", ".join(map(repr, (*needed, *optional)))
-            raise BadTests(f"{what} has no field {name!r}: it may have {known}")
+        if name not in known and (meant := _misspelt(str(name), known)):
+            raise BadTests(f"{what} has no field {name!r}: did you mean {meant!r}?")
+
+
+def _misspelt(name: str, known: tuple[str, ...]) -> str:
+    """The field that `name` is nearly, or an empty text."""
+    longer = [field for field in known if name.startswith(field) or (len(name) > 2 and field.startswith(name))]
+    return next(iter(longer or difflib.get_close_matches(name, known, n=1, cutoff=0.8)), "")
 
 
 def _is_list(value: object) -> bool:

@@ -128,7 +128,7 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
         ({"type": "stdio", "cases": [{"stdin": "", "stdout": ""}], "compare": "fuzzy"}, "exact, lines or tokens"),
         ({"type": "stdio", "cases": [{"stdin": "\ud800", "stdout": ""}]}, "cannot be written as UTF-8"),
         ({"type": "stdio", "cases": [{"stdin": "x" * (65 << 20), "stdout": ""}]}, "is longer than 67108864"),
-        ({**TWO, "tolerance": 1e-6}, "has no field 'tolerance': it may have 'fn_name', 'cases', 'type', 'tol'"),
+        ({**TWO, "tolerance": 1e-6}, "has no field 'tolerance': did you mean 'tol'"),
         ({**TWO, "fn_name": 3}, "'fn_name' of .* must be text: got int"),
         ({**TWO, "cases": [{"args": "ab", "expected": 1}]}, "'args' of case 0 .* must be a list.*: got str"),
         ({**TWO, "cases": [{"args": 1, "expected": 1}]}, "'args' of case 0 .* must be a list.*: got int"),
@@ -147,6 +147,11 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
 def test_malformed_tests_are_refused_in_one_sentence(sandbox: Sandbox, tests: Any, sentence: str) -> None:
     with pytest.raises(BadTests, match=sentence):
         sandbox.grade("def f(x): return x", tests)
+
+
+def test_a_test_may_carry_fields_of_its_own(sandbox: Sandbox) -> None:
+    test = {**TWO, "id": 7, "name": "two", "cases": [{**case, "difficulty": "easy"} for case in TWO["cases"]]}
+    assert sandbox.grade("def f(x):\n    return x", test).total == len(TWO["cases"])
 
 
 def test_a_test_of_a_list_may_be_indented(sandbox: Sandbox) -> None:
