@@ -236,6 +236,7 @@ def _require_fields(fields: Mapping[str, Any], needed: tuple[str, ...], optional
             raise BadTests(f"{what} has no field {name!r}: did you mean {meant!r}?")
 
 
+@functools.lru_cache(maxsize=256)  # rows of a dataset carry the same fields of their own
 def _misspelt(name: str, known: tuple[str, ...]) -> str:
     """The field that `name` is nearly, or an empty text."""
     longer = [field for field in known if name.startswith(field) or (len(name) > 2 and field.startswith(name))]
