@@ -93,7 +93,7 @@ class Zygote:
             "path": [*layout.standard_library(), *package_directories],
             "executable": layout.executable(),
             "environment": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
-            "processes_beside": _processes_of_this_user() if tier != "A" else 0,
+            "processes_beside": _processes_of_this_user() if tier != "A" else 2,
             "preload": [*layout.PRELOAD, *packages],
             "numpy": "numpy" in packages,
             "tester": tester,

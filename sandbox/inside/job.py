@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import candidate, housekeeping, linux, programs
-from .confine import SEAL
 from .frames import READY, read_frame, write_bytes, write_frame
 from .interpreter import mend_modules
 from .values import decode, encode
@@ -78,7 +77,6 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
         return
     write_bytes(CHANNEL, READY)
     request = read_frame(CHANNEL)
-    linux.make(SEAL)
     gc.enable()
     mend_modules()
     if request is not None:

@@ -59,6 +59,7 @@ _DENIED_ON_X86_64 = (
 _MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
 _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
+_MOUNT, _LANDLOCK_RESTRICT_SELF = (165, 40), (446, 446)
 _IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
 _SETPRIORITY, _SENDTO = (141, 140), (44, 206)
 _FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
@@ -88,16 +89,19 @@ def _high(argument: int) -> bytes:
     return _statement(_LOAD, _ARGUMENTS + 8 * argument + 4)
 
 
-def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] = ()) -> bytes:
+def build_filter(
+    own_processes: bool, own_files: bool, masters: tuple[int, ...] = (), may_confine: bool = False
+) -> bytes:
     """The program for this machine, 8 bytes an instruction.
 
     `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only; without
     it, no signal reaches the processes `masters`, whose numbers a job can ask for. `own_files` says that there is no
     file of others that it could change; without it, changes of owners and attributes are refused, and changes of modes
-    and times report success and do nothing, so that programs that copy files go on.
+    and times report success and do nothing, so that programs that copy files go on. `may_confine` leaves in what a
+    zygote needs to make jobs; they take it away from themselves with `build_closing_filter`.
     """
     column = 0 if MACHINE == "x86_64" else 1
-    allow, deny = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM)
+    allow, deny, unknown = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM), _refuse(errno.ENOSYS)
     program = [
         _statement(_LOAD, _ARCH),
         _statement(_EQUAL, _X86_64 if column == 0 else _AARCH64, 1, 0),
@@ -106,10 +110,10 @@ def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] 
     ]
 
     def when(number: int, then: list[bytes]) -> None:
-        program.append(_statement(_EQUAL, number, 0, len(then)))
-        program.extend(then)
+        program.extend(_when(number, then))
 
-    when(_CLONE[column], [_low(0), _statement(_ANY_BIT, ALL_NAMESPACES, 0, 1), deny, allow])
+    if not may_confine:
+        when(_CLONE[column], _NO_NAMESPACES)
     # A stream pair cannot be pointed at another address; a datagram pair could.
     when(
         _SOCKETPAIR[column],
@@ -145,7 +149,6 @@ def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] 
         owners = [part for command in _SET_OWNER for part in (_statement(_EQUAL, command, 0, 1), deny)]
         when(_FCNTL[column], [_low(1), *owners, allow])
 
-    unknown = _refuse(errno.ENOSYS)
     table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}
     table.update({pair[column]: deny for pair in _DENIED.values()})
     if column == 0:
@@ -153,6 +156,8 @@ def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] 
     if not own_files:
         table.update(dict.fromkeys(_MODES_AND_TIMES[column], _refuse(0)))
         table.update(dict.fromkeys(_OWNERS_AND_ATTRIBUTES[column], deny))
+    if may_confine:
+        table.update(dict.fromkeys((_MOUNT[column], _LANDLOCK_RESTRICT_SELF[column]), allow))
     edges = [(0, table.get(0, allow))]
     for number in range(1, _TABLE_END):
         if table.get(number, allow) != edges[-1][1]:
@@ -160,6 +165,28 @@ def build_filter(own_processes: bool, own_files: bool, masters: tuple[int, ...] 
     edges.append((_TABLE_END, unknown))
     program.append(_search(edges))
     return b"".join(program)
+
+
+def build_closing_filter() -> bytes:
+    """What `may_confine` left in is refused. A few instructions, where the kernel translates each job's filter anew."""
+    column = 0 if MACHINE == "x86_64" else 1
+    program = [_statement(_LOAD, _NUMBER), *_when(_CLONE[column], _NO_NAMESPACES)]
+    program += _when(_MOUNT[column], [_refuse(errno.EPERM)])
+    program += _when(_LANDLOCK_RESTRICT_SELF[column], [_refuse(errno.ENOSYS)])
+    return b"".join([*program, _statement(_RETURN, _ALLOW)])
+
+
+def _when(number: int, then: list[bytes]) -> list[bytes]:
+    """For the call of this number, `then`."""
+    return [_statement(_EQUAL, number, 0, len(then)), *then]
+
+
+_NO_NAMESPACES = [
+    _low(0),
+    _statement(_ANY_BIT, ALL_NAMESPACES, 0, 1),
+    _refuse(errno.EPERM),
+    _statement(_RETURN, _ALLOW),
+]
 
 
 def _search(edges: list[tuple[int, bytes]]) -> bytes:

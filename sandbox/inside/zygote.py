@@ -11,7 +11,6 @@ fork this process, too, copies what it touches: it does little between two of th
 """
 
 import array
-import contextlib
 import functools
 import gc
 import importlib
@@ -34,11 +33,12 @@ from .sweep import sweep
 
 MAX_DESCRIPTORS = 8
 # This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
-_CONTROL, _PARENT, _PROC, _RULESET = 16, 17, 18, 19
-# One network namespace for all jobs: making one costs as much as a job. One IPC namespace too: its calls are refused.
-_OWN_NAMESPACES = linux.ALL_NAMESPACES & ~(linux.CLONE_NEWNET | linux.CLONE_NEWIPC)
-_SHOW = linux.set_dumpable(True)
-JOB_USER = 1000  # a job's own name for its user; not 0, so that starting a program gives no capabilities back
+_CONTROL, _PARENT, _RULESET = 16, 17, 18
+# Each job has its own; the other kinds are this process' and serve all of its jobs, because no call is left to a job
+# that could change anything in them, and making them costs time: a network namespace as much as a job.
+_OWN_NAMESPACES = linux.CLONE_NEWPID | linux.CLONE_NEWNS
+_SHARED_NAMESPACES = linux.ALL_NAMESPACES & ~(_OWN_NAMESPACES | linux.CLONE_NEWUSER)
+JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
 _EVENTS = select.POLLIN
 
 
@@ -48,8 +48,6 @@ class Zygote:
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
         self.jobs: dict[int, tuple[bytes, int]] = {}  # pidfd -> (job number, pid)
-        user, group = (f"{JOB_USER} {outer} 1".encode() for outer in confinement.identity)
-        self.names = (("setgroups", b"deny"), ("gid_map", group), ("uid_map", user))
         self.prepared = functools.lru_cache(64)(self._prepare)
 
     def serve(self) -> None:
@@ -73,18 +71,12 @@ class Zygote:
         """Fork the job; what it will do until it meets untrusted code is laid out before."""
         number, _, kind = order.partition(b" ")
         role, calls = self.prepared(kind)
-        in_namespaces = self.confinement.tier == "A"
-        if in_namespaces:
-            linux.make(_SHOW)  # a job's /proc files belong to root where its zygote is not dumpable
-        pid, pidfd = linux.clone(_OWN_NAMESPACES if in_namespaces else 0)
+        pid, pidfd = linux.clone(_OWN_NAMESPACES if self.confinement.tier == "A" else 0)
         if pid == 0:
             try:
                 run_job(role, calls, received, self.confinement.ruleset)
             finally:
                 os._exit(70)  # whatever happened, this process must not become a second zygote
-        if in_namespaces:
-            self._name_user(pid)
-            linux.make(SEAL)
         for descriptor in received:
             os.close(descriptor)
         self.jobs[pidfd] = (number, pid)
@@ -96,17 +88,6 @@ class Zygote:
         wanted = json.loads(kind)
         bounds, housekeeping = Bounds(*wanted["bounds"]), wanted["role"] in HOUSEKEEPING
         return self.roles[wanted["role"]], confining(self.confinement, bounds, housekeeping)
-
-    def _name_user(self, pid: int) -> None:
-        """Say who the user of the job's new user namespace is.
-
-        Before the parent hears of the job, and so before the job hears from the parent: what it does until then needs
-        no name. Where one cannot be given this process ends: that is no fault of a program.
-        """
-        for name, text in self.names:
-            file = os.open(f"{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=_PROC)
-            os.write(file, text)
-            os.close(file)
 
     def _finish(self, pidfd: int) -> None:
         number, pid = self.jobs.pop(pidfd)
@@ -120,9 +101,8 @@ class Zygote:
         """Leave nothing of a job behind, not even of one that asked not to die with this process."""
         if self.confinement.tier != "A":
             sweep(*self.confinement.identity)
-        for pidfd in self.jobs:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        for _, pid in self.jobs.values():
+            os.kill(pid, signal.SIGKILL)
 
 
 def _receive(control: socket) -> tuple[bytes, list[int]]:
@@ -165,23 +145,36 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
         cleaners = seccomp.build_filter(own_processes=False, own_files=True)
         ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
-    namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-    if user == 0:
-        linux.make(linux.unshare(namespaces))
-    else:
-        linux.make(linux.unshare(namespaces | linux.CLONE_NEWUSER))
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/gid_map", f"{group} {group} 1")
-        _write("/proc/self/uid_map", f"{user} {user} 1")
-    sethostname("sandbox")
-    _move(os.open("/proc", os.O_PATH | os.O_CLOEXEC), _PROC)  # before it goes out of sight
-    enter_private_root([*settings["read"], *settings["devices"]])
-    if user == 0:
+    if user == 0:  # what is shown of the machine may lie in directories that are closed to the jobs' user
+        linux.make(linux.unshare(linux.CLONE_NEWNS))
+        proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)  # before it goes out of sight
+        enter_private_root([*settings["read"], *settings["devices"]])
         linux.perform(linux.become(*identity))
-    confinement = Confinement(tier, identity, seccomp.build_filter(own_processes=True, own_files=True))
-    if not linux.landlock_version():
-        return confinement
-    return confinement._replace(ruleset=_move(landlock.make_ruleset(["/"], ["/dev"], BOX), _RULESET))
+        linux.make(linux.set_dumpable(True))  # or its files in /proc belong to root
+        _enter_user_namespace(proc, identity)
+    else:
+        proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+        _enter_user_namespace(proc, identity)
+        enter_private_root([*settings["read"], *settings["devices"]])
+    os.close(proc)
+    sethostname("sandbox")
+    confinement = Confinement(tier, identity, seccomp.build_closing_filter())
+    if linux.landlock_version():
+        ruleset = _move(landlock.make_ruleset(["/"], ["/dev"], BOX), _RULESET)
+        confinement = confinement._replace(ruleset=ruleset)
+    # Jobs inherit the long filter: a process that installs it waits for the kernel to translate it.
+    program = seccomp.build_filter(own_processes=True, own_files=True, may_confine=True)
+    linux.perform([linux.set_no_new_privileges(), linux.filter_system_calls(program)])
+    return confinement
+
+
+def _enter_user_namespace(proc: int, identity: tuple[int, int]) -> None:
+    """Own one of each kind of namespace that jobs share, and a mount namespace that may be changed in it."""
+    linux.make(linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | _SHARED_NAMESPACES))
+    user, group = (f"{JOB_USER} {outer} 1" for outer in identity)
+    for name, text in (("setgroups", "deny"), ("gid_map", group), ("uid_map", user)):
+        with open(os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc), "w") as file:
+            file.write(text)
 
 
 def _identity(wanted: int) -> tuple[int, int]:
@@ -211,11 +204,6 @@ def _succeeds(action: Callable[[], None]) -> bool:
             os._exit(1)
         os._exit(0)
     return os.waitpid(pid, 0)[1] == 0
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
 
 
 def _occupied_bytes() -> int:
