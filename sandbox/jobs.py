@@ -1,5 +1,6 @@
 """One call's budget, and a job from its start to the reason of its end. Shared by the files that grade."""
 
+import functools
 import math
 import os
 import reprlib
@@ -37,6 +38,7 @@ class Budget:
     timeout_seconds: float
     memory_mb: int
 
+    @functools.cached_property
     def bounds(self) -> Bounds:
         return Bounds(
             memory_bytes=self.memory_mb << 20,
@@ -49,7 +51,7 @@ class Budget:
         )
 
     def watch(self, zygote: Zygote, job: Job) -> Watched:
-        return Watched(zygote, job, self.bounds())
+        return Watched(zygote, job, self.bounds)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Started:
 
     def __init__(self, zygote: Zygote, role: str, budget: Budget, *others: int) -> None:
         self._zygote = zygote
-        self._bounds = budget.bounds()
+        self._bounds = budget.bounds
         self._job = zygote.start(role, self._bounds, *others)
 
     def __enter__(self) -> Job:

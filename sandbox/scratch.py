@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from .inside.bounds import Bounds
-from .inside.frames import BadFrame, pack, read_frame
+from .inside.frames import BadFrame, read_frame, write_frame
 from .worker import Zygote
 
 _SECONDS = 10.0
@@ -50,10 +50,10 @@ def clean(zygote: Zygote, bounds: Bounds) -> bool:
 def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
     job = zygote.start(role, bounds)
     try:
-        job.channel.sendall(pack(request))
+        write_frame(job.channel, request)
         if not select.select([job.channel], [], [], _SECONDS)[0]:
             return None
-        return read_frame(job.channel.fileno()) and read_frame(job.channel.fileno())  # the first one is ["ready"]
+        return read_frame(job.channel) and read_frame(job.channel)  # the first one is ["ready"]
     except (OSError, BadFrame):
         return None
     finally:

@@ -38,10 +38,10 @@ def converse(
     that is killed says why in `job.killed`: timeout, memory, processes, disk, output, protocol, or over.
     """
     channel = main.job.channel
-    channel.setblocking(False)
+    os.set_blocking(channel, False)
     everyone = (main, *others)
     buffer = FrameBuffer(max_bytes + _FRAME_ROOM)
-    unsent = _send(channel.fileno(), memoryview(outgoing))
+    unsent = _send(channel, memoryview(outgoing))
     poll = select.poll()
     attend = time.monotonic() + (0.0 if unsent else _QUIET_SECONDS)  # from then on, poll the channel too
     zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
@@ -70,14 +70,14 @@ def converse(
             raise SandboxError("a killed job does not end")
         for descriptor, event in ready:
             if descriptor in zygotes:
-                zygotes[descriptor].hear(_PATIENCE_SECONDS)
+                zygotes[descriptor].hear()
                 continue
             if event & select.POLLOUT:
-                unsent = _send(channel.fileno(), unsent)
+                unsent = _send(channel, unsent)
                 if not unsent:
                     poll.modify(channel, select.POLLIN)
             if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                data = _receive(channel.fileno())
+                data = _receive(channel)
                 if data:
                     try:
                         yield from buffer.feed(data)

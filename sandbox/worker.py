@@ -5,6 +5,7 @@ Left out: what is said on a job's channel (grading.py) and how many zygotes ther
 
 import array
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
 TESTER = "tester"
 RUNNER = "runner"  # the role of the jobs that run programs
+_ZYGOTE_AND_READY = 2  # the processes that RLIMIT_NPROC counts in tier A besides those of a job
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
 _BOOT = (
@@ -33,10 +35,10 @@ _BOOT = (
 class Job:
     """A job that was started. `channel` is the parent's end of its descriptor 3."""
 
-    number: int
-    channel: socket.socket
-    pid: int = 0
-    pidfd: int = -1
+    order: bytes  # what asked for it
+    pid: int
+    pidfd: int
+    channel: int
     status: int | None = None  # the wait status, once it ended
     killed: str = ""  # why the parent killed it
 
@@ -47,8 +49,13 @@ class Job:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
+    def close_channel(self) -> None:
+        if self.channel >= 0:
+            os.close(self.channel)
+            self.channel = -1
+
     def close(self) -> None:
-        self.channel.close()
+        self.close_channel()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1
@@ -80,8 +87,9 @@ class Zygote:
                 ours.close()
                 raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         self._control = ours
-        self._jobs: dict[int, Job] = {}
-        self._spare: tuple[Bounds, Job] | None = None  # the next job, and what it is confined to
+        self._jobs: dict[int, Job] = {}  # those that have not ended, by pid
+        self._order = b""  # the latest one
+        self._next: Job | None = None  # handed over, and not taken
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
@@ -93,7 +101,7 @@ class Zygote:
             "path": [*layout.standard_library(), *package_directories],
             "executable": layout.executable(),
             "environment": {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
-            "processes_beside": _processes_of_this_user() if tier != "A" else 2,
+            "processes_beside": _processes_of_this_user() if tier != "A" else _ZYGOTE_AND_READY,
             "preload": [*layout.PRELOAD, *packages],
             "numpy": "numpy" in packages,
             "tester": tester,
@@ -108,6 +116,7 @@ class Zygote:
         if "ready" not in answer:
             self.close()
             raise SandboxError(f"the sandbox's helper process cannot work in tier {tier}: {answer.get('failed')}")
+        ours.settimeout(_ANSWER_SECONDS)
         self._baseline_bytes = private_bytes(self._process.pid)
 
     def start(self, role: str, bounds: Bounds, *others: int) -> Job:
@@ -116,51 +125,31 @@ class Zygote:
         In tier A a job that runs programs is forked and confined ahead of time, while the one before it runs: it waits
         in namespaces of its own, where nobody can reach it, and has been told nothing.
         """
-        if self.tier != "A" or role != RUNNER:
-            job = self._order(role, bounds, others)
-        else:
-            job = self._take_spare(bounds) or self._order(role, bounds)
-            self._spare = (bounds, self._order(role, bounds))
-        while not job.pid:
-            self.hear(_ANSWER_SECONDS)
-        return job
-
-    def _take_spare(self, bounds: Bounds) -> Job | None:
-        if self._spare is None:
-            return None
-        confined_to, job = self._spare
-        self._spare = None
-        while not job.pid:
-            self.hear(_ANSWER_SECONDS)
-        if confined_to == bounds and job.status is None:
-            return job
-        job.kill("over")
-        self.wait(job)
-        job.close()
-        return None
-
-    def _order(self, role: str, bounds: Bounds, others: tuple[int, ...] = ()) -> Job:
-        """Ask for a job, and do not wait for it."""
-        self.jobs_started += 1
-        ours, theirs = socket.socketpair()
-        order = f"{self.jobs_started} {json.dumps({'role': role, 'bounds': bounds})}".encode()
-        job = self._jobs[self.jobs_started] = Job(self.jobs_started, ours)
-        with theirs:
+        order = _order(role, bounds, self.tier == "A" and role == RUNNER)
+        job, self._next = self._next, None
+        if job is None or job.order != order or job.status is not None:
+            unfit, self._order = job, order
             try:
-                socket.send_fds(self._control, [order], [theirs.fileno(), *others])
+                socket.send_fds(self._control, [order], others)
             except OSError as error:
                 self.healthy = False
-                job.close()
                 raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
+            while self._next is None:
+                self.hear()
+            job, self._next = self._next, None
+            if unfit is not None:
+                unfit.kill("over")
+                self.wait(unfit)
+                unfit.close()
+        self.jobs_started += 1
         return job
 
     def fileno(self) -> int:
         """For polling: readable when `hear` has something to hear."""
         return self._control.fileno()
 
-    def hear(self, seconds: float) -> None:
-        """Take in one message: a job was started, or ended. Raises SandboxError where none comes in time."""
-        self._control.settimeout(seconds)
+    def hear(self) -> None:
+        """Take in one message: a job was started, one ended, or both. Raises SandboxError where none comes in time."""
         try:
             data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(16), socket.MSG_CMSG_CLOEXEC)
         except OSError:
@@ -168,21 +157,19 @@ class Zygote:
         if not data:
             self.healthy = False
             raise SandboxError("the sandbox's helper process ended or does not answer")
-        received = array.array("i")
-        for _, _, payload in ancillary:
-            received.frombytes(payload)
         message = json.loads(data)
-        job = self._jobs[message["job"]]
-        if "pid" in message:
-            job.pid, job.pidfd = message["pid"], received[0]
-        else:
-            job.status = message["status"]
-            del self._jobs[job.number]
+        if "ended" in message:
+            pid, status = message["ended"]
+            self._jobs.pop(pid).status = status
+        if "started" in message:
+            channel, pidfd = array.array("i", ancillary[0][2])
+            pid = message["started"]
+            self._next = self._jobs[pid] = Job(self._order, pid, pidfd, channel)
 
     def wait(self, job: Job) -> None:
         """Until the end of a job that was killed."""
         while job.status is None:
-            self.hear(_ANSWER_SECONDS)
+            self.hear()
 
     def measure(self, job: Job) -> Tree:
         """The job's tree of processes; without process namespaces, all that this zygote's jobs started."""
@@ -192,14 +179,19 @@ class Zygote:
         return measure(self._process.pid, self._baseline_bytes, include_root=False)
 
     def close(self) -> None:
-        if self._spare is not None:
-            self._spare[1].close()
+        if self._next is not None:
+            self._next.close()
         self._control.close()
         try:
             self._process.wait(2.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+@functools.lru_cache
+def _order(role: str, bounds: Bounds, keep_ready: bool) -> bytes:
+    return json.dumps([role, bounds, keep_ready]).encode()
 
 
 def _processes_of_this_user() -> int:

@@ -57,8 +57,8 @@ def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> l
     One is left for the end: a job in a user namespace of its own must stay dumpable until the zygote has written who
     its user is, see zygote.py. `SEAL` comes before the untrusted code.
     """
-    # A session of its own, or a signal to its process group would reach the zygote, through the namespace.
-    calls = [linux.die_with_parent(), linux.new_session()]
+    # Or a signal to its process group would reach the zygote, through the namespace.
+    calls = [linux.die_with_parent(), linux.own_process_group()]
     kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
     if confinement.tier == "A":
         options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"

@@ -3,14 +3,15 @@
 Started as `python -I -S` with an empty environment. It has one thread, loads modules that programs commonly use, moves
 into its own namespaces, and then answers two kinds of events until its control socket closes or its parent dies:
 
-    an order with descriptors    fork a job, answer {"job", "pid"} with the job's pidfd
-    the end of a job             answer {"job", "status"}, the wait status; in tier B after sweeping up its descendants
+    an order              fork a job of the kind that it names, tell of it, and keep a next one of that kind ready
+    the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
 
-Control messages are datagrams on a SOCK_SEQPACKET socket: JSON, and in an order the job's number before it. After each
-fork this process, too, copies what it touches: it does little between two of them.
+Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [role, [bounds], whether to keep one ready], with
+descriptors for the job's 4 and up. What comes back is JSON: {"ended": [pid, status]}, or {"started": pid} with the
+parent's end of the job's channel and the job's pidfd, or both in one. After each fork this process, too, copies what
+it touches: it does little between two of them.
 """
 
-import array
 import functools
 import gc
 import importlib
@@ -19,7 +20,7 @@ import os
 import select
 import signal
 import sys
-from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket
+from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket, socketpair
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ from .job import HOUSEKEEPING, ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, enter_private_root
 from .sweep import sweep
 
-MAX_DESCRIPTORS = 8
+MAX_DESCRIPTORS, _INT_BYTES = 8, 4
 # This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
 _CONTROL, _PARENT, _RULESET = 16, 17, 18
 # Each job has its own; the other kinds are this process' and serve all of its jobs, because no call is left to a job
@@ -39,7 +40,9 @@ _CONTROL, _PARENT, _RULESET = 16, 17, 18
 _OWN_NAMESPACES = linux.CLONE_NEWPID | linux.CLONE_NEWNS
 _SHARED_NAMESPACES = linux.ALL_NAMESPACES & ~(_OWN_NAMESPACES | linux.CLONE_NEWUSER)
 JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
-_EVENTS = select.POLLIN
+
+
+_Job = tuple[bytes, int, int, socket]  # what ordered it, its pid, its pidfd, the parent's end of its channel
 
 
 class Zygote:
@@ -47,77 +50,109 @@ class Zygote:
 
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
-        self.jobs: dict[int, tuple[bytes, int]] = {}  # pidfd -> (job number, pid)
+        self.jobs: dict[int, _Job] = {}  # by pidfd
+        self.ready: _Job | None = None  # forked, about to be confined, and not handed over
+        self.poll = select.poll()
         self.prepared = functools.lru_cache(64)(self._prepare)
 
     def serve(self) -> None:
-        poll = select.poll()
-        poll.register(self.control, _EVENTS)
-        poll.register(self.parent, _EVENTS)
+        for descriptor in (self.control.fileno(), self.parent):
+            self.poll.register(descriptor, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
-                if descriptor == self.parent:
-                    return
-                if descriptor == self.control.fileno():
-                    order, received = _receive(self.control)
-                    if not order:
-                        return
-                    poll.register(self._start(order, received), _EVENTS)
-                else:
-                    poll.unregister(descriptor)
-                    self._finish(descriptor)
+            descriptor = self.poll.poll()[0][0]  # one at a time: a descriptor's number may be another's afterwards
+            if descriptor == self.parent:
+                return
+            if descriptor != self.control.fileno():
+                self._finish(descriptor)
+                continue
+            order, received = _receive(self.control)
+            if not order:
+                return
+            self._obey(order, received)
 
-    def _start(self, order: bytes, received: list[int]) -> int:
-        """Fork the job; what it will do until it meets untrusted code is laid out before."""
-        number, _, kind = order.partition(b" ")
-        role, calls = self.prepared(kind)
+    def _obey(self, order: bytes, received: list[int]) -> None:
+        if self.ready is not None:  # it is of another kind, or the parent would have it by now
+            os.kill(self.ready[1], signal.SIGKILL)
+            self._forget(self.ready)
+            self.ready = None
+        self._hand_over(self._fork(order, received), b"")
+        self._keep_ready(order)
+
+    def _finish(self, pidfd: int) -> None:
+        job = self.jobs[pidfd]
+        following, self.ready = self.ready, None
+        if job is following:  # it could not be confined, and says why on its channel
+            following = None
+            self._hand_over(job, b"")
+        status = self._forget(job)
+        if self.confinement.tier != "A" and not self.jobs:
+            sweep(*self.confinement.identity)
+        if following is None or following[0] != job[0]:
+            self.ready = following
+            _send(self.control, b'{"ended": [%d, %d]}' % (job[1], status))
+        else:
+            self._hand_over(following, b'"ended": [%d, %d], ' % (job[1], status))
+            self._keep_ready(job[0])
+
+    def _fork(self, order: bytes, received: list[int]) -> _Job:
+        """Fork a job; what it will do until it meets untrusted code is laid out before."""
+        role, _, calls = self.prepared(order)
+        ours, theirs = socketpair()
         pid, pidfd = linux.clone(_OWN_NAMESPACES if self.confinement.tier == "A" else 0)
         if pid == 0:
             try:
-                run_job(role, calls, received, self.confinement.ruleset)
+                run_job(role, calls, [theirs.fileno(), *received], self.confinement.ruleset)
             finally:
                 os._exit(70)  # whatever happened, this process must not become a second zygote
+        theirs.close()
         for descriptor in received:
             os.close(descriptor)
-        self.jobs[pidfd] = (number, pid)
-        _send(self.control, b'{"job": %s, "pid": %d}' % (number, pid), pidfd)
-        return pidfd
+        self.poll.register(pidfd, select.POLLIN)
+        job = self.jobs[pidfd] = (order, pid, pidfd, ours)
+        return job
 
-    def _prepare(self, kind: bytes) -> tuple[Role, list[linux.Call]]:
-        """What jobs of one role and one set of bounds have in common."""
-        wanted = json.loads(kind)
-        bounds, housekeeping = Bounds(*wanted["bounds"]), wanted["role"] in HOUSEKEEPING
-        return self.roles[wanted["role"]], confining(self.confinement, bounds, housekeeping)
+    def _prepare(self, order: bytes) -> tuple[Role, bool, list[linux.Call]]:
+        """What jobs of one order have in common."""
+        role, bounds, keep_ready = json.loads(order)
+        return self.roles[role], keep_ready, confining(self.confinement, Bounds(*bounds), role in HOUSEKEEPING)
 
-    def _finish(self, pidfd: int) -> None:
-        number, pid = self.jobs.pop(pidfd)
+    def _keep_ready(self, order: bytes) -> None:
+        if self.prepared(order)[1]:
+            self.ready = self._fork(order, [])
+
+    def _hand_over(self, job: _Job, also: bytes) -> None:
+        _, pid, pidfd, channel = job
+        _send(self.control, b'{%s"started": %d}' % (also, pid), channel.fileno(), pidfd)
+        channel.close()
+
+    def _forget(self, job: _Job) -> int:
+        """Wait for the end of a job; its wait status."""
+        _, pid, pidfd, channel = job
+        del self.jobs[pidfd]
+        self.poll.unregister(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
-        if self.confinement.tier != "A" and not self.jobs:
-            sweep(*self.confinement.identity)
-        _send(self.control, b'{"job": %s, "status": %d}' % (number, status))
+        channel.close()
+        return os.waitpid(pid, 0)[1]
 
     def end(self) -> None:
         """Leave nothing of a job behind, not even of one that asked not to die with this process."""
         if self.confinement.tier != "A":
             sweep(*self.confinement.identity)
-        for _, pid in self.jobs.values():
+        for _, pid, _, _ in self.jobs.values():
             os.kill(pid, signal.SIGKILL)
 
 
 def _receive(control: socket) -> tuple[bytes, list[int]]:
-    space = CMSG_SPACE(MAX_DESCRIPTORS * 4)
+    space = CMSG_SPACE(MAX_DESCRIPTORS * _INT_BYTES)
     data, ancillary, _, _ = control.recvmsg(1 << 16, space, MSG_CMSG_CLOEXEC)
-    received = array.array("i")
-    for level, kind, payload in ancillary:
-        if level == SOL_SOCKET and kind == SCM_RIGHTS:
-            received.frombytes(payload[: len(payload) // 4 * 4])
-    return data, received.tolist()
+    received = b"".join(payload for level, kind, payload in ancillary if (level, kind) == (SOL_SOCKET, SCM_RIGHTS))
+    starts = range(0, len(received) // _INT_BYTES * _INT_BYTES, _INT_BYTES)
+    return data, [int.from_bytes(received[start : start + _INT_BYTES], sys.byteorder) for start in starts]
 
 
 def _send(control: socket, message: bytes, *descriptors: int) -> None:
-    rights = [(SOL_SOCKET, SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-    control.sendmsg([message], rights)
+    packed = b"".join([descriptor.to_bytes(_INT_BYTES, sys.byteorder) for descriptor in descriptors])
+    control.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, packed)] if packed else [])
 
 
 def _move(descriptor: int, place: int) -> int:
