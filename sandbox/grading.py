@@ -59,7 +59,7 @@ def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], ru
     if failure:
         return [Case(False, "memory" if failure.startswith("MemoryError") else "wrong", failure)] * len(calls)
     if len(cases) == len(calls):
-        return cases if job.status == 0 else [end_of(job)] * len(calls)
+        return cases if job.status == 0 and not job.killed else [end_of(job)] * len(calls)
     return cases + [end_of(job)] * (len(calls) - len(cases))
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from .errors import SandboxError
@@ -47,28 +47,27 @@ def converse(
     zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
     for descriptor in zygotes:
         poll.register(descriptor, select.POLLIN)
-    listening = True
     first_look, interval = looks(main.zygote.tier)
     next_look = time.monotonic() + first_look
-    while listening or any(watched.job.status is None for watched in everyone):
+    listening = True
+    while any(watched.job.status is None for watched in everyone):
         now = time.monotonic()
-        if attend < math.inf and (now >= attend or main.job.status is not None):
-            poll.register(channel, select.POLLIN | (select.POLLOUT if unsent else 0))
-            attend = math.inf
         if now >= next_look:
             for watched in everyone:
                 _look_after(watched)
             next_look = time.monotonic() + interval
             continue  # looking may have heard the end of a job
+        if now >= deadline + _PATIENCE_SECONDS:
+            raise SandboxError("a killed job does not end")
         if now >= deadline:
             _kill(everyone, "timeout")
         elif main.job.status is not None:
             _kill(others, "over")
+        if now >= attend:
+            poll.register(channel, select.POLLIN | (select.POLLOUT if unsent else 0))
+            attend = math.inf
         wake = min(next_look, attend) if now >= deadline else min(deadline, next_look, attend)
-        ready = poll.poll(max(0.0, wake - now) * 1000)
-        if now >= deadline + _PATIENCE_SECONDS:
-            raise SandboxError("a killed job does not end")
-        for descriptor, event in ready:
+        for descriptor, event in poll.poll(max(0.0, wake - now) * 1000):
             if descriptor in zygotes:
                 zygotes[descriptor].hear()
                 continue
@@ -79,13 +78,13 @@ def converse(
             if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 data = _receive(channel)
                 if data:
-                    try:
-                        yield from buffer.feed(data)
-                    except BadFrame as error:
-                        _kill(everyone, "output" if isinstance(error, TooMuch) else "protocol")
+                    listening = yield from _frames(buffer, data, everyone)
                 elif data is not None:
                     listening = False
+                if not listening:
                     poll.unregister(channel)
+    while listening and (data := _receive(channel)):  # what was said and not yet read
+        listening = yield from _frames(buffer, data, everyone)
     if buffer.pending:
         main.job.killed = main.job.killed or "protocol"
 
@@ -93,6 +92,18 @@ def converse(
 _PATIENCE_SECONDS = 20.0
 # Most jobs end within milliseconds, and the end must be waited for anyway: then one wake-up finds all that was said.
 _QUIET_SECONDS = 0.005
+
+
+def _frames(buffer: FrameBuffer, data: bytes, everyone: tuple[Watched, ...]) -> Generator[object, None, bool]:
+    """Yield the frames that `data` completes; False where it is none, or too much, which ends the conversation."""
+    try:
+        yield from buffer.feed(data)
+    except BadFrame as error:
+        why = "output" if isinstance(error, TooMuch) else "protocol"
+        _kill(everyone, why)
+        everyone[0].job.killed = everyone[0].job.killed or why  # also where it has ended
+        return False
+    return True
 
 
 def _kill(everyone: tuple[Watched, ...], why: str) -> None:

@@ -157,7 +157,7 @@ class Zygote:
         if not data:
             self.healthy = False
             raise SandboxError("the sandbox's helper process ended or does not answer")
-        message = json.loads(data)
+        message = json.loads(data.decode())
         if "ended" in message:
             pid, status = message["ended"]
             self._jobs.pop(pid).status = status

@@ -13,7 +13,6 @@ and arguments, never what is expected of them; the other end is the judge, or th
 import builtins
 import contextlib
 import io
-import os
 import sys
 import types
 from collections.abc import Callable
@@ -39,7 +38,7 @@ class Source:
 def load(code: str, name: str) -> types.ModuleType:
     """Run `code` as the module `name`, as an interpreter would run a file of that text."""
     module = types.ModuleType(name)
-    module.__file__ = f"{os.getcwd()}/{name}.py"
+    module.__file__ = f"{sys.path[0]}/{name}.py"
     module.__loader__ = Source(code)  # type: ignore[assignment]
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)

@@ -14,12 +14,14 @@ import os
 import site
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from .candidate import Source
 
 _FRAMES_BELOW = 11  # of this package, below a program: it shall get as deep as outside
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
+_TO_MEND: list[Callable[[], object]] = []  # what fork hooks would call
 # Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.
 _LAST_WORDS = ("open", "IO", "__del__", "finally")
 
@@ -36,6 +38,10 @@ def dress_interpreter(directory: str) -> None:
     for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S leaves out
         add()
     sys.modules["__main__"] = types.ModuleType("__main__")
+    # Usually there is nothing to mend: a program loads these modules itself.
+    _TO_MEND.extend(sys.modules[name].seed for name in ("random", "numpy.random") if name in sys.modules)
+    if "threading" in sys.modules:
+        _TO_MEND.append(sys.modules["threading"].main_thread()._set_native_id)
 
 
 def open_streams() -> None:
@@ -73,15 +79,9 @@ def _stream(descriptor: int, name: str, mode: str, errors: str) -> io.TextIOWrap
 
 
 def mend_modules() -> None:
-    """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own.
-
-    Usually there is nothing to do: a program loads these modules itself.
-    """
-    for name in ("random", "numpy.random"):
-        if name in sys.modules:
-            sys.modules[name].seed()
-    if "threading" in sys.modules:
-        sys.modules["threading"].main_thread()._set_native_id()
+    """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own."""
+    for mend in _TO_MEND:
+        mend()
 
 
 def play(program: types.CodeType, code: str) -> int:
@@ -108,7 +108,7 @@ def _execute(program: types.CodeType, code: str) -> int:
         __annotations__={},
         __builtins__=builtins,
         __cached__=None,
-        __file__=f"{os.getcwd()}/solution.py",
+        __file__=f"{sys.path[0]}/solution.py",
         __loader__=Source(code),
     )
     try:

@@ -79,17 +79,23 @@ class _FilterProgram(ctypes.Structure):
 
 def make(call: Call) -> int:
     """Make one call and return its result. Raises OSError."""
-    result: int = _syscall(*call.arguments)
+    what, arguments = call
+    result: int = _syscall(*arguments)
     if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{call.what}: {os.strerror(number)}")
+        raise _error(what)
     return result
 
 
 def perform(calls: Iterable[Call]) -> None:
     """Make `calls` in their order, up to the first that fails."""
-    for call in calls:
-        make(call)
+    for what, arguments in calls:
+        if _syscall(*arguments) < 0:
+            raise _error(what)
+
+
+def _error(what: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def supported() -> bool:
@@ -99,13 +105,18 @@ def supported() -> bool:
 
 def _call(name: str, *arguments: Any, what: str = "") -> Call:
     number = _NUMBERS[name][_COLUMN[MACHINE]]
-    return Call(what or name, (ctypes.c_long(number), *(_as_argument(argument) for argument in arguments)))
+    return Call(what or name, tuple(_as_argument(argument) for argument in (number, *arguments)))
 
 
 def _as_argument(value: Any) -> Any:
     if isinstance(value, int):
-        return ctypes.c_long(value)
+        return _number(value)
     return ctypes.c_char_p(value) if value is None or isinstance(value, bytes) else value
+
+
+@functools.cache  # the fewer objects, the fewer pages
+def _number(value: int) -> ctypes.c_long:
+    return ctypes.c_long(value)
 
 
 def _prctl(option: int, value: int, what: str, pointer: Any = None) -> Call:
