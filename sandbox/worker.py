@@ -5,7 +5,6 @@ Left out: what is said on a job's channel (grading.py) and how many zygotes ther
 
 import array
 import contextlib
-import functools
 import json
 import os
 import signal
@@ -35,12 +34,19 @@ _BOOT = (
 class Job:
     """A job that was started. `channel` is the parent's end of its descriptor 3."""
 
-    order: bytes  # what asked for it
+    kind: int  # jobs of one kind have the same role and the same bounds
     pid: int
     pidfd: int
     channel: int
     status: int | None = None  # the wait status, once it ended
     killed: str = ""  # why the parent killed it
+
+    def alive(self) -> bool:
+        try:
+            signal.pidfd_send_signal(self.pidfd, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def kill(self, why: str) -> None:
         """End the job's first process, and with it its whole process namespace."""
@@ -88,8 +94,8 @@ class Zygote:
                 raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         self._control = ours
         self._jobs: dict[int, Job] = {}  # those that have not ended, by pid
-        self._order = b""  # the latest one
-        self._next: Job | None = None  # handed over, and not taken
+        self._ready: list[Job] = []  # handed over, and not taken
+        self._kinds: dict[tuple[str, Bounds], int] = {}
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
@@ -125,24 +131,33 @@ class Zygote:
         In tier A a job that runs programs is forked and confined ahead of time, while the one before it runs: it waits
         in namespaces of its own, where nobody can reach it, and has been told nothing.
         """
-        order = _order(role, bounds, self.tier == "A" and role == RUNNER)
-        job, self._next = self._next, None
-        if job is None or job.order != order or job.status is not None:
-            unfit, self._order = job, order
-            try:
-                socket.send_fds(self._control, [order], others)
-            except OSError as error:
-                self.healthy = False
-                raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
-            while self._next is None:
+        kind = self._kinds.setdefault((role, bounds), len(self._kinds))
+        unfit: list[Job] = []
+        ordered = False
+        while True:
+            if self._ready:
+                job = self._ready.pop()
+                if job.kind == kind and job.alive():
+                    break
+                unfit.append(job)
+            elif ordered:
                 self.hear()
-            job, self._next = self._next, None
-            if unfit is not None:
-                unfit.kill("over")
-                self.wait(unfit)
-                unfit.close()
+            else:
+                self._order([kind, role, bounds, self.tier == "A" and role == RUNNER], others)
+                ordered = True
+        for other in unfit:
+            other.kill("over")
+            self.wait(other)
+            other.close()
         self.jobs_started += 1
         return job
+
+    def _order(self, order: object, descriptors: tuple[int, ...]) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(order).encode()], descriptors)
+        except OSError as error:
+            self.healthy = False
+            raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
 
     def fileno(self) -> int:
         """For polling: readable when `hear` has something to hear."""
@@ -163,8 +178,9 @@ class Zygote:
             self._jobs.pop(pid).status = status
         if "started" in message:
             channel, pidfd = array.array("i", ancillary[0][2])
-            pid = message["started"]
-            self._next = self._jobs[pid] = Job(self._order, pid, pidfd, channel)
+            kind, pid = message["started"]
+            job = self._jobs[pid] = Job(kind, pid, pidfd, channel)
+            self._ready.append(job)
 
     def wait(self, job: Job) -> None:
         """Until the end of a job that was killed."""
@@ -179,19 +195,14 @@ class Zygote:
         return measure(self._process.pid, self._baseline_bytes, include_root=False)
 
     def close(self) -> None:
-        if self._next is not None:
-            self._next.close()
+        for job in self._ready:
+            job.close()
         self._control.close()
         try:
             self._process.wait(2.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-@functools.lru_cache
-def _order(role: str, bounds: Bounds, keep_ready: bool) -> bytes:
-    return json.dumps([role, bounds, keep_ready]).encode()
 
 
 def _processes_of_this_user() -> int:

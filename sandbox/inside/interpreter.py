@@ -19,7 +19,7 @@ from typing import Any
 
 from .candidate import Source
 
-_FRAMES_BELOW = 11  # of this package, below a program: it shall get as deep as outside
+_FRAMES_BELOW = 12  # of this package, below a program: it shall get as deep as outside
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
 _TO_MEND: list[Callable[[], object]] = []  # what fork hooks would call
 # Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.

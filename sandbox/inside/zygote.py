@@ -6,10 +6,10 @@ into its own namespaces, and then answers two kinds of events until its control 
     an order              fork a job of the kind that it names, tell of it, and keep a next one of that kind ready
     the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
 
-Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [role, [bounds], whether to keep one ready], with
-descriptors for the job's 4 and up. What comes back is JSON: {"ended": [pid, status]}, or {"started": pid} with the
-parent's end of the job's channel and the job's pidfd, or both in one. After each fork this process, too, copies what
-it touches: it does little between two of them.
+Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [kind, role, [bounds], whether to keep one ready],
+with descriptors for the job's 4 and up; the kind is a number that means the rest. What comes back is JSON: {"ended":
+[pid, status]}, or {"started": [kind, pid]} with the parent's end of the job's channel and the job's pidfd, or both in
+one. After each fork this process, too, copies what it touches: it does little between two of them.
 """
 
 import functools
@@ -42,7 +42,7 @@ _SHARED_NAMESPACES = linux.ALL_NAMESPACES & ~(_OWN_NAMESPACES | linux.CLONE_NEWU
 JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
 
 
-_Job = tuple[bytes, int, int, socket]  # what ordered it, its pid, its pidfd, the parent's end of its channel
+_Job = tuple[bytes, int, int, socket]  # its order, its pid, its pidfd, the parent's end of its channel
 
 
 class Zygote:
@@ -76,7 +76,8 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
         self._hand_over(self._fork(order, received), b"")
-        self._keep_ready(order)
+        if self.prepared(order)[2]:
+            self.ready = self._fork(order, [])
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
@@ -92,11 +93,11 @@ class Zygote:
             _send(self.control, b'{"ended": [%d, %d]}' % (job[1], status))
         else:
             self._hand_over(following, b'"ended": [%d, %d], ' % (job[1], status))
-            self._keep_ready(job[0])
+            self.ready = self._fork(job[0], [])
 
     def _fork(self, order: bytes, received: list[int]) -> _Job:
         """Fork a job; what it will do until it meets untrusted code is laid out before."""
-        role, _, calls = self.prepared(order)
+        _, role, _, calls = self.prepared(order)
         ours, theirs = socketpair()
         pid, pidfd = linux.clone(_OWN_NAMESPACES if self.confinement.tier == "A" else 0)
         if pid == 0:
@@ -111,18 +112,15 @@ class Zygote:
         job = self.jobs[pidfd] = (order, pid, pidfd, ours)
         return job
 
-    def _prepare(self, order: bytes) -> tuple[Role, bool, list[linux.Call]]:
+    def _prepare(self, order: bytes) -> tuple[int, Role, bool, list[linux.Call]]:
         """What jobs of one order have in common."""
-        role, bounds, keep_ready = json.loads(order)
-        return self.roles[role], keep_ready, confining(self.confinement, Bounds(*bounds), role in HOUSEKEEPING)
-
-    def _keep_ready(self, order: bytes) -> None:
-        if self.prepared(order)[1]:
-            self.ready = self._fork(order, [])
+        kind, role, bounds, keep_ready = json.loads(order)
+        return kind, self.roles[role], keep_ready, confining(self.confinement, Bounds(*bounds), role in HOUSEKEEPING)
 
     def _hand_over(self, job: _Job, also: bytes) -> None:
-        _, pid, pidfd, channel = job
-        _send(self.control, b'{%s"started": %d}' % (also, pid), channel.fileno(), pidfd)
+        order, pid, pidfd, channel = job
+        started = b'{%s"started": [%d, %d]}' % (also, self.prepared(order)[0], pid)
+        _send(self.control, started, channel.fileno(), pidfd)
         channel.close()
 
     def _forget(self, job: _Job) -> int:

@@ -26,8 +26,8 @@ def test_a_candidate_holds_no_descriptor_but_its_channel(sandbox: Sandbox) -> No
     assert sandbox.grade(code, test).status == "correct"
 
 
-def test_a_candidate_leads_a_session_of_its_own(sandbox: Sandbox) -> None:
-    code = "import os\ndef f(): return os.getpid() == os.getsid(0) == os.getpgid(0)"
+def test_a_candidate_leads_a_process_group_of_its_own(sandbox: Sandbox) -> None:
+    code = "import os\ndef f(): return os.getpid() == os.getpgid(0)"
     test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": True}]}
     assert sandbox.grade(code, test).status == "correct"
 
