@@ -95,6 +95,7 @@ class Zygote:
         self._control = ours
         self._jobs: dict[int, Job] = {}  # those that have not ended, by pid
         self._ready: list[Job] = []  # handed over, and not taken
+        self._outdated: list[Job] = []  # never to be taken
         self._kinds: dict[tuple[str, Bounds], int] = {}
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
@@ -132,20 +133,20 @@ class Zygote:
         in namespaces of its own, where nobody can reach it, and has been told nothing.
         """
         kind = self._kinds.setdefault((role, bounds), len(self._kinds))
-        unfit: list[Job] = []
         ordered = False
         while True:
             if self._ready:
                 job = self._ready.pop()
                 if job.kind == kind and job.alive():
                     break
-                unfit.append(job)
+                self._outdated.append(job)
             elif ordered:
                 self.hear()
             else:
                 self._order([kind, role, bounds, self.tier == "A" and role == RUNNER], others)
                 ordered = True
-        for other in unfit:
+        while self._outdated:
+            other = self._outdated.pop()
             other.kill("over")
             self.wait(other)
             other.close()
@@ -176,6 +177,9 @@ class Zygote:
         if "ended" in message:
             pid, status = message["ended"]
             self._jobs.pop(pid).status = status
+            # A job may only have the directory that the zygote looked at after the end of the one before.
+            self._outdated += self._ready
+            self._ready = []
         if "started" in message:
             channel, pidfd = array.array("i", ancillary[0][2])
             kind, pid = message["started"]
@@ -195,7 +199,7 @@ class Zygote:
         return measure(self._process.pid, self._baseline_bytes, include_root=False)
 
     def close(self) -> None:
-        for job in self._ready:
+        for job in (*self._ready, *self._outdated):
             job.close()
         self._control.close()
         try:

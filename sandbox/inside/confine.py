@@ -60,11 +60,8 @@ def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> l
     # Or a signal to its process group would reach the zygote, through the namespace.
     calls = [linux.die_with_parent(), linux.own_process_group()]
     kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
-    if confinement.tier == "A":
-        options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
-        calls.append(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
-        directory = JOB_DIRECTORY
-    else:
+    directory = JOB_DIRECTORY
+    if confinement.tier != "A":
         directory = confinement.scratch
         if os.geteuid() == 0 and confinement.identity[0] != 0:
             if kept:

@@ -45,6 +45,7 @@ _NUMBERS = {  # of asm/unistd.h: x86-64, arm64
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
+    "listxattr": (194, 11),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "pivot_root": (155, 41),
@@ -54,6 +55,7 @@ _NUMBERS = {  # of asm/unistd.h: x86-64, arm64
     "setresgid": (119, 149),
     "setresuid": (117, 147),
     "setpgid": (109, 154),
+    "statfs": (137, 43),
     "umask": (95, 166),
     "umount2": (166, 39),
     "unshare": (272, 97),
@@ -162,6 +164,21 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     )
 
 
+def unmount(target: str) -> Call:
+    """Take the mount at `target` away; it ends once nobody uses it."""
+    return _call("umount2", target.encode(), MNT_DETACH, what=f"umount {target}")
+
+
+def file_system_state(path: str, into: ctypes.Array[ctypes.c_char]) -> Call:
+    """Write a struct statfs `into` a buffer of 120 bytes: sizes, free blocks and free inodes among others."""
+    return _call("statfs", path.encode(), into)
+
+
+def attributes_length(path: str) -> Call:
+    """Gives the length of the names of all extended attributes of `path`."""
+    return _call("listxattr", path.encode(), None, 0)
+
+
 def make_read_only(target: str) -> Call:
     """Turn the mount at `target` and all mounts below it read-only and without set-user-id programs."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
@@ -171,7 +188,7 @@ def make_read_only(target: str) -> Call:
 
 def pivot_root(new_root: str) -> tuple[Call, ...]:
     """Make `new_root` the root directory of this mount namespace and drop the old one out of it."""
-    return chdir(new_root), _call("pivot_root", b".", b"."), _call("umount2", b".", MNT_DETACH), chdir("/")
+    return chdir(new_root), _call("pivot_root", b".", b"."), unmount("."), chdir("/")
 
 
 def chdir(directory: str) -> Call:

@@ -1,17 +1,20 @@
 """The private root directory of a zygote and its jobs: read-only views of a few paths of the machine, nothing else.
 
-Runs once in a zygote, in a mount namespace of its own. There is no /proc and no /etc in it; a job mounts a small tmpfs
-of its own on /box/job, which /tmp leads to.
+Made once in a zygote, in a mount namespace of its own. There is no /proc and no /etc in it. On /box/job, which /tmp
+leads to, lies a small tmpfs for one job at a time.
 """
 
+import ctypes
 import os
 import stat
 
 from . import linux
+from .bounds import Bounds
 
 _STAGING = ("/tmp", "/run", "/mnt", "/var/tmp")
-# Landlock grants a job what lies below the first one: a rule on the second would be hidden by the job's own mount.
+# Landlock grants a job what lies below the first one: a rule on the second would be hidden by the mount on it.
 BOX, JOB_DIRECTORY = "/box", "/box/job"
+_STATFS_BYTES = 120  # struct statfs on 64-bit machines
 
 
 def enter_private_root(paths: list[str]) -> None:
@@ -63,3 +66,40 @@ def _show(source: int, target: str) -> None:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
     linux.make(linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC))
+
+
+class JobDirectory:
+    """The directory for the jobs of a zygote, who have it in turn: empty for each of them, bounded in bytes and inodes.
+
+    Mounting one for each job would take a fifth of the time of two workers, because the kernel waits for all processors
+    whenever a mount ends. Most jobs leave nothing behind, and then the next one can have the same.
+    """
+
+    def __init__(self) -> None:
+        self._state = ctypes.create_string_buffer(_STATFS_BYTES)
+        self._look = linux.file_system_state(JOB_DIRECTORY, self._state)
+        self._attributes = linux.attributes_length(JOB_DIRECTORY)
+        self._open = linux.chmod(JOB_DIRECTORY, 0o700)
+        self._mounted = False
+        self._fresh: tuple[bytes, int] = (b"", 0)
+
+    def renew(self, bounds: Bounds) -> None:
+        """Put an empty one in the place of the one before, whose last users are about to end."""
+        if self._mounted:
+            linux.make(linux.unmount(JOB_DIRECTORY))
+        options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
+        linux.make(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
+        self._mounted = True
+        self._fresh = self._see()
+
+    def is_fresh(self) -> bool:
+        """Whether nothing of a job that has ended is in it: no file, not even a deleted one, and no attribute."""
+        linux.make(self._open)  # the job may have shut it
+        return self._see() == self._fresh
+
+    def _see(self) -> tuple[bytes, int]:
+        linux.make(self._look)
+        try:
+            return self._state.raw, linux.make(self._attributes)
+        except OSError:  # a kernel whose tmpfs has no attributes
+            return self._state.raw, -1

@@ -59,7 +59,8 @@ _DENIED_ON_X86_64 = (
 _MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
 _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
-_MOUNT, _LANDLOCK_RESTRICT_SELF = (165, 40), (446, 446)
+_MOUNTING = ((165, 166), (40, 39))  # mount, umount2
+_LANDLOCK_RESTRICT_SELF = (446, 446)
 _IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
 _SETPRIORITY, _SENDTO = (141, 140), (44, 206)
 _FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
@@ -157,7 +158,7 @@ def build_filter(
         table.update(dict.fromkeys(_MODES_AND_TIMES[column], _refuse(0)))
         table.update(dict.fromkeys(_OWNERS_AND_ATTRIBUTES[column], deny))
     if may_confine:
-        table.update(dict.fromkeys((_MOUNT[column], _LANDLOCK_RESTRICT_SELF[column]), allow))
+        table.update(dict.fromkeys((*_MOUNTING[column], _LANDLOCK_RESTRICT_SELF[column]), allow))
     edges = [(0, table.get(0, allow))]
     for number in range(1, _TABLE_END):
         if table.get(number, allow) != edges[-1][1]:
@@ -171,7 +172,8 @@ def build_closing_filter() -> bytes:
     """What `may_confine` left in is refused. A few instructions, where the kernel translates each job's filter anew."""
     column = 0 if MACHINE == "x86_64" else 1
     program = [_statement(_LOAD, _NUMBER), *_when(_CLONE[column], _NO_NAMESPACES)]
-    program += _when(_MOUNT[column], [_refuse(errno.EPERM)])
+    for number in _MOUNTING[column]:
+        program += _when(number, [_refuse(errno.EPERM)])
     program += _when(_LANDLOCK_RESTRICT_SELF[column], [_refuse(errno.ENOSYS)])
     return b"".join([*program, _statement(_RETURN, _ALLOW)])
 

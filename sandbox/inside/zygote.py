@@ -22,27 +22,35 @@ import signal
 import sys
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket, socketpair
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import landlock, linux, seccomp, values
 from .bounds import Bounds
 from .confine import SEAL, Confinement, confining, hard_limits
 from .interpreter import dress_interpreter, open_streams
 from .job import HOUSEKEEPING, ROLES, Role, run_job, warm_up
-from .rootfs import BOX, JOB_DIRECTORY, enter_private_root
+from .rootfs import BOX, JOB_DIRECTORY, JobDirectory, enter_private_root
 from .sweep import sweep
 
 MAX_DESCRIPTORS, _INT_BYTES = 8, 4
 # This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
 _CONTROL, _PARENT, _RULESET = 16, 17, 18
-# Each job has its own; the other kinds are this process' and serve all of its jobs, because no call is left to a job
-# that could change anything in them, and making them costs time: a network namespace as much as a job.
-_OWN_NAMESPACES = linux.CLONE_NEWPID | linux.CLONE_NEWNS
-_SHARED_NAMESPACES = linux.ALL_NAMESPACES & ~(_OWN_NAMESPACES | linux.CLONE_NEWUSER)
+# The one namespace that each job has of its own. The others are this process', for all of its jobs: they are left no
+# call that could change anything in them, and making them takes time, a network namespace as much as a whole job.
+_PROCESSES = linux.CLONE_NEWPID
 JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
 
-
 _Job = tuple[bytes, int, int, socket]  # its order, its pid, its pidfd, the parent's end of its channel
+
+
+class _Order(NamedTuple):
+    """What the jobs of one order have in common."""
+
+    kind: int
+    role: Role
+    bounds: Bounds
+    keep_ready: bool
+    calls: list[linux.Call]  # what they do until they meet untrusted code
 
 
 class Zygote:
@@ -52,6 +60,9 @@ class Zygote:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
         self.jobs: dict[int, _Job] = {}  # by pidfd
         self.ready: _Job | None = None  # forked, about to be confined, and not handed over
+        self.latest: _Job | None = None  # that was handed over
+        self.directory = JobDirectory() if confinement.tier == "A" else None
+        self.tidy = True  # whether the latest job left its directory empty: so the next one will, probably
         self.poll = select.poll()
         self.prepared = functools.lru_cache(64)(self._prepare)
 
@@ -71,35 +82,45 @@ class Zygote:
             self._obey(order, received)
 
     def _obey(self, order: bytes, received: list[int]) -> None:
-        if self.ready is not None:  # it is of another kind, or the parent would have it by now
-            os.kill(self.ready[1], signal.SIGKILL)
-            self._forget(self.ready)
-            self.ready = None
+        self._drop_ready()  # it is of another kind, or the parent would have it by now
+        _, _, bounds, keep_ready, _ = self.prepared(order)
+        if self.directory is not None:
+            self.directory.renew(bounds)
         self._hand_over(self._fork(order, received), b"")
-        if self.prepared(order)[2]:
+        if keep_ready and self.tidy:
             self.ready = self._fork(order, [])
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
-        following, self.ready = self.ready, None
-        if job is following:  # it could not be confined, and says why on its channel
-            following = None
+        if job is self.ready:  # it could not be confined, and says why on its channel
+            self.ready = None
             self._hand_over(job, b"")
-        status = self._forget(job)
-        if self.confinement.tier != "A" and not self.jobs:
-            sweep(*self.confinement.identity)
-        if following is None or following[0] != job[0]:
-            self.ready = following
-            _send(self.control, b'{"ended": [%d, %d]}' % (job[1], status))
-        else:
-            self._hand_over(following, b'"ended": [%d, %d], ' % (job[1], status))
-            self.ready = self._fork(job[0], [])
+        order, pid, _, _ = job
+        ended = b'"ended": [%d, %d]' % (pid, self._forget(job))
+        if self.directory is None:
+            if not self.jobs:
+                sweep(*self.confinement.identity)
+        elif job is self.latest and self.prepared(order).keep_ready:
+            self.tidy = self.directory.is_fresh()
+            if self.tidy:
+                self._hand_over(self.ready or self._fork(order, []), ended + b", ")
+                self.ready = self._fork(order, [])
+                return
+        _send(self.control, b"{%s}" % ended)
+        if not self.tidy:
+            self._drop_ready()  # it has the same directory
+
+    def _drop_ready(self) -> None:
+        if self.ready is not None:
+            os.kill(self.ready[1], signal.SIGKILL)
+            self._forget(self.ready)
+            self.ready = None
 
     def _fork(self, order: bytes, received: list[int]) -> _Job:
         """Fork a job; what it will do until it meets untrusted code is laid out before."""
-        _, role, _, calls = self.prepared(order)
+        _, role, _, _, calls = self.prepared(order)
         ours, theirs = socketpair()
-        pid, pidfd = linux.clone(_OWN_NAMESPACES if self.confinement.tier == "A" else 0)
+        pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
         if pid == 0:
             try:
                 run_job(role, calls, [theirs.fileno(), *received], self.confinement.ruleset)
@@ -112,16 +133,18 @@ class Zygote:
         job = self.jobs[pidfd] = (order, pid, pidfd, ours)
         return job
 
-    def _prepare(self, order: bytes) -> tuple[int, Role, bool, list[linux.Call]]:
-        """What jobs of one order have in common."""
-        kind, role, bounds, keep_ready = json.loads(order)
-        return kind, self.roles[role], keep_ready, confining(self.confinement, Bounds(*bounds), role in HOUSEKEEPING)
+    def _prepare(self, order: bytes) -> _Order:
+        kind, name, amounts, keep_ready = json.loads(order)
+        bounds = Bounds(*amounts)
+        calls = confining(self.confinement, bounds, name in HOUSEKEEPING)
+        return _Order(kind, self.roles[name], bounds, keep_ready, calls)
 
     def _hand_over(self, job: _Job, also: bytes) -> None:
         order, pid, pidfd, channel = job
-        started = b'{%s"started": [%d, %d]}' % (also, self.prepared(order)[0], pid)
+        started = b'{%s"started": [%d, %d]}' % (also, self.prepared(order).kind, pid)
         _send(self.control, started, channel.fileno(), pidfd)
         channel.close()
+        self.latest = job
 
     def _forget(self, job: _Job) -> int:
         """Wait for the end of a job; its wait status."""
@@ -203,7 +226,7 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
 
 def _enter_user_namespace(proc: int, identity: tuple[int, int]) -> None:
     """Own one of each kind of namespace that jobs share, and a mount namespace that may be changed in it."""
-    linux.make(linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | _SHARED_NAMESPACES))
+    linux.make(linux.unshare(linux.ALL_NAMESPACES & ~_PROCESSES))
     user, group = (f"{JOB_USER} {outer} 1" for outer in identity)
     for name, text in (("setgroups", "deny"), ("gid_map", group), ("uid_map", user)):
         with open(os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc), "w") as file:
