@@ -69,10 +69,10 @@ def packages_for(*texts: str) -> tuple[str, ...]:
 class Started:
     """A job for the length of a block. Left early, the job is killed; in any case it has ended afterwards."""
 
-    def __init__(self, zygote: Zygote, role: str, budget: Budget, *others: int) -> None:
+    def __init__(self, zygote: Zygote, role: str, budget: Budget) -> None:
         self._zygote = zygote
         self._bounds = budget.bounds
-        self._job = zygote.start(role, self._bounds, *others)
+        self._job = zygote.start(role, self._bounds)
 
     def __enter__(self) -> Job:
         return self._job

@@ -106,8 +106,9 @@ def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[s
     request = {"load": [code, module], **material}
     with (
         Started(program_zygote, RUNNER, budget) as program,
-        Started(tests_zygote, TESTER, budget, program.channel) as tester,
+        Started(tests_zygote, TESTER, budget) as tester,
     ):
+        tester.send_descriptor(program.channel)
         program.close_channel()  # the tester alone speaks to the program
         main, others = budget.watch(tests_zygote, tester), (budget.watch(program_zygote, program),)
         talk = converse(main, pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others)

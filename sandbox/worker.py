@@ -55,6 +55,13 @@ class Job:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
+    def send_descriptor(self, descriptor: int) -> None:
+        """A tester waits for that, before its first request."""
+        with contextlib.suppress(OSError):  # it has ended: the conversation will say so
+            sender = socket.socket(fileno=os.dup(self.channel))
+            with sender:
+                socket.send_fds(sender, [b"."], [descriptor])
+
     def close_channel(self) -> None:
         if self.channel >= 0:
             os.close(self.channel)
@@ -126,11 +133,11 @@ class Zygote:
         ours.settimeout(_ANSWER_SECONDS)
         self._baseline_bytes = private_bytes(self._process.pid)
 
-    def start(self, role: str, bounds: Bounds, *others: int) -> Job:
-        """A job that runs, or is about to. `others` are descriptors for its 4 and up; the caller keeps what it gave.
+    def start(self, role: str, bounds: Bounds) -> Job:
+        """A job that runs, or is about to.
 
-        In tier A a job that runs programs is forked and confined ahead of time, while the one before it runs: it waits
-        in namespaces of its own, where nobody can reach it, and has been told nothing.
+        In tier A it is forked and confined ahead of time, while the one before it runs: it waits in a process namespace
+        of its own, where nobody can reach it, and has been told nothing.
         """
         kind = self._kinds.setdefault((role, bounds), len(self._kinds))
         ordered = False
@@ -143,7 +150,7 @@ class Zygote:
             elif ordered:
                 self.hear()
             else:
-                self._order([kind, role, bounds, self.tier == "A" and role == RUNNER], others)
+                self._order([kind, role, bounds, self.tier == "A"])
                 ordered = True
         while self._outdated:
             other = self._outdated.pop()
@@ -153,9 +160,9 @@ class Zygote:
         self.jobs_started += 1
         return job
 
-    def _order(self, order: object, descriptors: tuple[int, ...]) -> None:
+    def _order(self, order: object) -> None:
         try:
-            socket.send_fds(self._control, [json.dumps(order).encode()], descriptors)
+            self._control.sendall(json.dumps(order).encode())
         except OSError as error:
             self.healthy = False
             raise SandboxError(f"the sandbox's helper process is gone: {error}") from error

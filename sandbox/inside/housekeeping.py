@@ -8,12 +8,15 @@ import os
 import stat
 from typing import Any
 
-from .frames import write_frame
+from .frames import read_frame, write_frame
 
 
-def serve_census(channel: int, request: Any) -> None:
-    """["census", bytes, inodes] of this job's directory; counting stops at the bounds that were sent."""
-    most_bytes, most_inodes = request
+def serve_census(channel: int) -> None:
+    """["census", bytes, inodes] of this job's directory; counting stops at the bounds that are sent."""
+    bounds: Any = read_frame(channel)
+    if bounds is None:
+        return
+    most_bytes, most_inodes = bounds
     occupied = inodes = 0
     waiting = ["."]
     while waiting and occupied <= most_bytes and inodes <= most_inodes:
@@ -27,7 +30,7 @@ def serve_census(channel: int, request: Any) -> None:
     write_frame(channel, ["census", occupied, inodes])
 
 
-def serve_cleaning(channel: int, _: Any) -> None:
+def serve_cleaning(channel: int) -> None:
     """["cleaned", whether nothing is left]. Directories are flattened, not descended into: depth has no bound."""
     number = 0
     for _ in range(1 << 20):

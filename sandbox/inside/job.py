@@ -19,12 +19,14 @@ from .values import decode, encode
 CHANNEL = 3
 _ROUNDS = 20  # the interpreter adapts a function after eight calls
 
-Role = Callable[[int, Any], None]  # plays on a channel, and is given the first request
+Role = Callable[[int], None]  # plays on a channel, until its other end is closed
 
 
-def _run(channel: int, request: Any) -> None:
+def _run(channel: int) -> None:
     """Run a program as its first request wants it: as a module to be asked for values, or as a whole program."""
-    (candidate.serve if request[0] == "load" else programs.serve)(channel, request)
+    request: Any = read_frame(channel)
+    if request is not None:
+        (candidate.serve if request[0] == "load" else programs.serve)(channel, request)
 
 
 # The tester's role is not among them: only the zygotes of testers have it, see zygote.py.
@@ -50,23 +52,21 @@ def warm_up() -> None:
         ours, theirs = socketpair()
         for request in (["load", source, "warm"], ["call", 0, "f", [encode(value)]], ["end"]):
             write_frame(ours.fileno(), request)
-        _run(theirs.fileno(), read_frame(theirs.fileno()))
+        _run(theirs.fileno())
         read_frame(ours.fileno())
         answer: Any = read_frame(ours.fileno())
         decode(answer[2])
         del sys.modules["warm"]
 
 
-def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], ruleset: int) -> None:
+def run_job(role: Role, calls: Sequence[linux.Call], channel: int, ruleset: int) -> None:
     """Confine this process by `calls` and play `role` on the channel; leave with status 0.
 
-    The caller ends the process if this raises. `received` are the descriptors for the channel and what comes above it;
-    all others are closed, but the one that `calls` still need.
+    The caller ends the process if this raises. All descriptors but `channel` are closed, and `ruleset` by `calls`.
     """
     try:
-        for target, source in enumerate(received, CHANNEL):
-            os.dup2(source, target, False)
-        keep = CHANNEL + len(received)
+        os.dup2(channel, CHANNEL, False)
+        keep = CHANNEL + 1
         if ruleset >= 0:
             os.closerange(keep, ruleset)
             keep = ruleset + 1
@@ -75,10 +75,8 @@ def run_job(role: Role, calls: Sequence[linux.Call], received: list[int], rulese
     except OSError as error:
         write_frame(CHANNEL, ["broken", str(error)])
         return
-    write_bytes(CHANNEL, READY)
-    request = read_frame(CHANNEL)
     gc.enable()
     mend_modules()
-    if request is not None:
-        role(CHANNEL, request)
+    write_bytes(CHANNEL, READY)
+    role(CHANNEL)
     os._exit(0)

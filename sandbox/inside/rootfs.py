@@ -80,21 +80,22 @@ class JobDirectory:
         self._look = linux.file_system_state(JOB_DIRECTORY, self._state)
         self._attributes = linux.attributes_length(JOB_DIRECTORY)
         self._open = linux.chmod(JOB_DIRECTORY, 0o700)
-        self._mounted = False
+        self._options = ""
         self._fresh: tuple[bytes, int] = (b"", 0)
 
     def renew(self, bounds: Bounds) -> None:
         """Put an empty one in the place of the one before, whose last users are about to end."""
-        if self._mounted:
+        if self._options:
             linux.make(linux.unmount(JOB_DIRECTORY))
-        options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
-        linux.make(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
-        self._mounted = True
+        self._options = _options(bounds)
+        linux.make(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, self._options))
         self._fresh = self._see()
 
-    def is_fresh(self) -> bool:
-        """Whether nothing of a job that has ended is in it: no file, not even a deleted one, and no attribute."""
-        linux.make(self._open)  # the job may have shut it
+    def is_fresh(self, bounds: Bounds) -> bool:
+        """Whether it has these bounds and nothing of an earlier job: no file, not even a deleted one, no attribute."""
+        if self._options != _options(bounds):
+            return False
+        linux.make(self._open)  # a job may have shut it
         return self._see() == self._fresh
 
     def _see(self) -> tuple[bytes, int]:
@@ -103,3 +104,7 @@ class JobDirectory:
             return self._state.raw, linux.make(self._attributes)
         except OSError:  # a kernel whose tmpfs has no attributes
             return self._state.raw, -1
+
+
+def _options(bounds: Bounds) -> str:
+    return f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"

@@ -1,8 +1,8 @@
 """The role of a job that runs tests which cannot be written as calls and expected values.
 
-It runs the tests' own code, and never a line of the program: that lives in another job, reached over descriptor 4.
-It reports one ["outcome", id, passed, detail] a test, and at the end ["done", what could not be expressed, why the
-program is gone].
+It runs the tests' own code, and never a line of the program: that lives in another job, reached over a socket that
+is sent ahead of the request. It reports one ["outcome", id, passed, detail] a test, and at the end ["done", what could
+not be expressed, why the program is gone].
 """
 
 import ast
@@ -14,26 +14,30 @@ import os
 import sys
 import traceback
 import types
+from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, socket
 from collections.abc import Iterable
 from typing import Any
 
-from .frames import write_frame
+from .frames import read_frame, write_frame
 from .remote import Gone, Link
 
-CANDIDATE = 4
 # Modules that a program may not pass itself off as.
 _MODULES = (
     *("cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "itertools", "json", "math"),
     *("operator", "random", "re", "statistics", "string", "sys"),
 )
-_MAX_DETAIL = 500
+_MAX_DETAIL, _INT_BYTES = 500, 4
 
 
-def serve(channel: int, request: Any) -> None:
-    """["tests", kind, material] with kind check, assert or pytest."""
+def serve(channel: int) -> None:
+    """The candidate's socket with one byte, and then ["tests", kind, material] with kind check, assert or pytest."""
+    candidate = _receive_descriptor(channel)
+    request: Any = read_frame(channel)
+    if request is None:
+        return
     _, kind, material = request
     sys.path.remove(os.getcwd())  # a tester's own modules are those of the standard library, never files of a job
-    link = Link(CANDIDATE)
+    link = Link(candidate)
     try:
         link.load(*material["load"])
         _KINDS[kind](channel, link, material)
@@ -43,6 +47,13 @@ def serve(channel: int, request: Any) -> None:
     except Exception as error:  # the program may have caused it: a finding against it, not against the sandbox
         failure = "the tests could not be run: " + traceback.format_exception_only(error)[-1].strip()[:_MAX_DETAIL]
     write_frame(channel, ["done", link.unsafe, failure])
+
+
+def _receive_descriptor(channel: int) -> int:
+    sockets = socket(fileno=channel)
+    _, ancillary, _, _ = sockets.recvmsg(1, CMSG_SPACE(_INT_BYTES), MSG_CMSG_CLOEXEC)
+    sockets.detach()
+    return int.from_bytes(ancillary[0][2], sys.byteorder) if ancillary else -1
 
 
 def _run_check(channel: int, link: Link, material: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ into its own namespaces, and then answers two kinds of events until its control 
     the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
 
 Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [kind, role, [bounds], whether to keep one ready],
-with descriptors for the job's 4 and up; the kind is a number that means the rest. What comes back is JSON: {"ended":
-[pid, status]}, or {"started": [kind, pid]} with the parent's end of the job's channel and the job's pidfd, or both in
-one. After each fork this process, too, copies what it touches: it does little between two of them.
+where the kind is a number that means the rest. What comes back is JSON: {"ended": [pid, status]}, or {"started": [kind,
+pid]} with the parent's end of the job's channel and the job's pidfd, or both in one. After each fork this process, too,
+copies what it touches: it does little between two of them.
 """
 
 import functools
@@ -20,7 +20,7 @@ import os
 import select
 import signal
 import sys
-from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOL_SOCKET, sethostname, socket, socketpair
+from _socket import SCM_RIGHTS, SOL_SOCKET, sethostname, socket, socketpair
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,8 +32,8 @@ from .job import HOUSEKEEPING, ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, JobDirectory, enter_private_root
 from .sweep import sweep
 
-MAX_DESCRIPTORS, _INT_BYTES = 8, 4
-# This process' own descriptors: received ones land below, and a job's 0 to 4 are free to be set.
+_MESSAGE_BYTES, _INT_BYTES = 1 << 16, 4
+# This process' own descriptors, beyond those that come and go.
 _CONTROL, _PARENT, _RULESET = 16, 17, 18
 # The one namespace that each job has of its own. The others are this process', for all of its jobs: they are left no
 # call that could change anything in them, and making them takes time, a network namespace as much as a whole job.
@@ -76,19 +76,19 @@ class Zygote:
             if descriptor != self.control.fileno():
                 self._finish(descriptor)
                 continue
-            order, received = _receive(self.control)
+            order = self.control.recv(_MESSAGE_BYTES)
             if not order:
                 return
-            self._obey(order, received)
+            self._obey(order)
 
-    def _obey(self, order: bytes, received: list[int]) -> None:
+    def _obey(self, order: bytes) -> None:
         self._drop_ready()  # it is of another kind, or the parent would have it by now
         _, _, bounds, keep_ready, _ = self.prepared(order)
-        if self.directory is not None:
+        if self.directory is not None and (self.jobs or not self.directory.is_fresh(bounds)):
             self.directory.renew(bounds)
-        self._hand_over(self._fork(order, received), b"")
+        self._hand_over(self._fork(order), b"")
         if keep_ready and self.tidy:
-            self.ready = self._fork(order, [])
+            self.ready = self._fork(order)
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
@@ -101,10 +101,10 @@ class Zygote:
             if not self.jobs:
                 sweep(*self.confinement.identity)
         elif job is self.latest and self.prepared(order).keep_ready:
-            self.tidy = self.directory.is_fresh()
+            self.tidy = self.directory.is_fresh(self.prepared(order).bounds)
             if self.tidy:
-                self._hand_over(self.ready or self._fork(order, []), ended + b", ")
-                self.ready = self._fork(order, [])
+                self._hand_over(self.ready or self._fork(order), ended + b", ")
+                self.ready = self._fork(order)
                 return
         _send(self.control, b"{%s}" % ended)
         if not self.tidy:
@@ -116,19 +116,17 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
 
-    def _fork(self, order: bytes, received: list[int]) -> _Job:
+    def _fork(self, order: bytes) -> _Job:
         """Fork a job; what it will do until it meets untrusted code is laid out before."""
         _, role, _, _, calls = self.prepared(order)
         ours, theirs = socketpair()
         pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
         if pid == 0:
             try:
-                run_job(role, calls, [theirs.fileno(), *received], self.confinement.ruleset)
+                run_job(role, calls, theirs.fileno(), self.confinement.ruleset)
             finally:
                 os._exit(70)  # whatever happened, this process must not become a second zygote
         theirs.close()
-        for descriptor in received:
-            os.close(descriptor)
         self.poll.register(pidfd, select.POLLIN)
         job = self.jobs[pidfd] = (order, pid, pidfd, ours)
         return job
@@ -161,14 +159,6 @@ class Zygote:
             sweep(*self.confinement.identity)
         for _, pid, _, _ in self.jobs.values():
             os.kill(pid, signal.SIGKILL)
-
-
-def _receive(control: socket) -> tuple[bytes, list[int]]:
-    space = CMSG_SPACE(MAX_DESCRIPTORS * _INT_BYTES)
-    data, ancillary, _, _ = control.recvmsg(1 << 16, space, MSG_CMSG_CLOEXEC)
-    received = b"".join(payload for level, kind, payload in ancillary if (level, kind) == (SOL_SOCKET, SCM_RIGHTS))
-    starts = range(0, len(received) // _INT_BYTES * _INT_BYTES, _INT_BYTES)
-    return data, [int.from_bytes(received[start : start + _INT_BYTES], sys.byteorder) for start in starts]
 
 
 def _send(control: socket, message: bytes, *descriptors: int) -> None:
@@ -276,7 +266,7 @@ def main(control_descriptor: int, parent_pid: int) -> None:
     parent = _move(os.pidfd_open(parent_pid), _PARENT)
     for descriptor in range(3, 6):
         os.dup2(0, descriptor)
-    data, _ = _receive(control)
+    data = control.recv(_MESSAGE_BYTES)
     if not data:
         return
     settings = json.loads(data)
