@@ -34,7 +34,6 @@ _BOOT = (
 class Job:
     """A job that was started. `channel` is the parent's end of its descriptor 3."""
 
-    kind: int  # jobs of one kind have the same role and the same bounds
     pid: int
     pidfd: int
     channel: int
@@ -101,9 +100,10 @@ class Zygote:
                 raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         self._control = ours
         self._jobs: dict[int, Job] = {}  # those that have not ended, by pid
-        self._ready: list[Job] = []  # handed over, and not taken
+        self._ordered: tuple[str, Bounds] | None = None  # what was ordered last
+        self._orders = 0
+        self._ready: list[Job] = []  # of the latest order; handed over, and not taken
         self._outdated: list[Job] = []  # never to be taken
-        self._kinds: dict[tuple[str, Bounds], int] = {}
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
@@ -139,19 +139,11 @@ class Zygote:
         In tier A it is forked and confined ahead of time, while the one before it runs: it waits in a process namespace
         of its own, where nobody can reach it, and has been told nothing.
         """
-        kind = self._kinds.setdefault((role, bounds), len(self._kinds))
-        ordered = False
-        while True:
-            if self._ready:
-                job = self._ready.pop()
-                if job.kind == kind and job.alive():
-                    break
-                self._outdated.append(job)
-            elif ordered:
+        if self._ordered != (role, bounds) or not self._ready or not self._ready[-1].alive():
+            self._order(role, bounds)
+            while not self._ready:
                 self.hear()
-            else:
-                self._order([kind, role, bounds, self.tier == "A"])
-                ordered = True
+        job = self._ready.pop()
         while self._outdated:
             other = self._outdated.pop()
             other.kill("over")
@@ -160,9 +152,13 @@ class Zygote:
         self.jobs_started += 1
         return job
 
-    def _order(self, order: object) -> None:
+    def _order(self, role: str, bounds: Bounds) -> None:
+        self._outdated += self._ready
+        self._ready = []
+        self._ordered = (role, bounds)
+        self._orders += 1
         try:
-            self._control.sendall(json.dumps(order).encode())
+            self._control.sendall(json.dumps([role, bounds, self.tier == "A"]).encode())
         except OSError as error:
             self.healthy = False
             raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
@@ -188,10 +184,17 @@ class Zygote:
             self._outdated += self._ready
             self._ready = []
         if "started" in message:
-            channel, pidfd = array.array("i", ancillary[0][2])
-            kind, pid = message["started"]
-            job = self._jobs[pid] = Job(kind, pid, pidfd, channel)
-            self._ready.append(job)
+            descriptors = array.array("i", ancillary[0][2] if ancillary else b"")
+            if len(descriptors) < 2:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                self.healthy = False
+                raise SandboxError("this process has too many open files to start a job")
+            channel, pidfd = descriptors
+            order, pid = message["started"]
+            job = self._jobs[pid] = Job(pid, pidfd, channel)
+            # One of an earlier order has the directory of before, which is gone.
+            (self._ready if order == self._orders else self._outdated).append(job)
 
     def wait(self, job: Job) -> None:
         """Until the end of a job that was killed."""

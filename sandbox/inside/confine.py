@@ -54,8 +54,7 @@ def hard_limits() -> tuple[int, ...]:
 def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> list[linux.Call]:
     """The calls that make a process a job. Where one fails, nothing untrusted may run in that process.
 
-    One is left for the end: a job in a user namespace of its own must stay dumpable until the zygote has written who
-    its user is, see zygote.py. `SEAL` comes before the untrusted code.
+    In tier A the zygote made `SEAL` for all of them. A change of user undoes it: it is made again in the other tiers.
     """
     # Or a signal to its process group would reach the zygote, through the namespace.
     calls = [linux.die_with_parent(), linux.own_process_group()]

@@ -31,7 +31,12 @@ def serve_census(channel: int) -> None:
 
 
 def serve_cleaning(channel: int) -> None:
-    """["cleaned", whether nothing is left]. Directories are flattened, not descended into: depth has no bound."""
+    """Any request is answered by ["cleaned", whether nothing is left].
+
+    Directories are flattened, not descended into: depth has no bound.
+    """
+    if read_frame(channel) is None:
+        return
     number = 0
     for _ in range(1 << 20):
         directories = [name for name in os.listdir(".") if stat.S_ISDIR(os.lstat(name).st_mode)]

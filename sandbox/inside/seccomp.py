@@ -64,6 +64,11 @@ _LANDLOCK_RESTRICT_SELF = (446, 446)
 _IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
 _SETPRIORITY, _SENDTO = (141, 140), (44, 206)
 _FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
+_NOTIFY = 1026  # F_NOTIFY: a signal when anybody, on the whole machine, uses what lies in a directory
+# Filters that the kernel translates: it has room for some hundred MB of them, for all users together, and who finds it
+# full cannot be confined. PR_SET_SECCOMP; SO_ATTACH_FILTER, SO_ATTACH_BPF, and the two SO_ATTACH_REUSEPORT_*.
+_PRCTL, _SET_SECCOMP = (157, 167), 22
+_SETSOCKOPT, _ATTACH = (54, 208), (26, 50, 51, 52)
 # Ways to a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
 _BY_NUMBER = ((62, 200, 234, 129, 297, 434), (129, 130, 131, 138, 240, 434))
 _TABLE_END = 512  # whatever comes later is unknown
@@ -115,6 +120,7 @@ def build_filter(
 
     if not may_confine:
         when(_CLONE[column], _NO_NAMESPACES)
+        when(_PRCTL[column], _NO_FILTERS)
     # A stream pair cannot be pointed at another address; a datagram pair could.
     when(
         _SOCKETPAIR[column],
@@ -142,13 +148,16 @@ def build_filter(
     kind = [_low(1), _statement(_MASK, 0xFFFFFF00), _statement(_EQUAL, _TERMINAL_COMMANDS << 8, 1, 0)]
     when(_IOCTL[column], [*kind, _refuse(errno.ENOTTY), allow])
 
+    attaching = [part for option in _ATTACH for part in (_statement(_EQUAL, option, 0, 1), deny)]
+    when(_SETSOCKOPT[column], [_low(2), *attaching, allow])
     if not own_processes:
         spared = [-1, *masters, *(-number for number in masters)]  # everybody, processes, their groups
         refusals = [part for number in spared for part in (_statement(_EQUAL, number, 0, 1), deny)]
         for call in _BY_NUMBER[column]:
             when(call, [_low(0), *refusals, allow])
-        owners = [part for command in _SET_OWNER for part in (_statement(_EQUAL, command, 0, 1), deny)]
-        when(_FCNTL[column], [_low(1), *owners, allow])
+    commands = (_NOTIFY,) if own_processes else (_NOTIFY, *_SET_OWNER)
+    refusals = [part for command in commands for part in (_statement(_EQUAL, command, 0, 1), deny)]
+    when(_FCNTL[column], [_low(1), *refusals, allow])
 
     table = {n: unknown for n in range(_LAST_OLD[column] + 1, _TABLE_END) if n not in _NEW_ALLOWED}
     table.update({pair[column]: deny for pair in _DENIED.values()})
@@ -172,6 +181,7 @@ def build_closing_filter() -> bytes:
     """What `may_confine` left in is refused. A few instructions, where the kernel translates each job's filter anew."""
     column = 0 if MACHINE == "x86_64" else 1
     program = [_statement(_LOAD, _NUMBER), *_when(_CLONE[column], _NO_NAMESPACES)]
+    program += _when(_PRCTL[column], _NO_FILTERS)
     for number in _MOUNTING[column]:
         program += _when(number, [_refuse(errno.EPERM)])
     program += _when(_LANDLOCK_RESTRICT_SELF[column], [_refuse(errno.ENOSYS)])
@@ -186,6 +196,14 @@ def _when(number: int, then: list[bytes]) -> list[bytes]:
 _NO_NAMESPACES = [
     _low(0),
     _statement(_ANY_BIT, ALL_NAMESPACES, 0, 1),
+    _refuse(errno.EPERM),
+    _statement(_RETURN, _ALLOW),
+]
+
+
+_NO_FILTERS = [
+    _low(0),
+    _statement(_EQUAL, _SET_SECCOMP, 0, 1),
     _refuse(errno.EPERM),
     _statement(_RETURN, _ALLOW),
 ]

@@ -6,10 +6,10 @@ into its own namespaces, and then answers two kinds of events until its control 
     an order              fork a job of the kind that it names, tell of it, and keep a next one of that kind ready
     the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
 
-Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [kind, role, [bounds], whether to keep one ready],
-where the kind is a number that means the rest. What comes back is JSON: {"ended": [pid, status]}, or {"started": [kind,
-pid]} with the parent's end of the job's channel and the job's pidfd, or both in one. After each fork this process, too,
-copies what it touches: it does little between two of them.
+Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [role, [bounds], whether to keep one ready]. What
+comes back is JSON: {"ended": [pid, status]}, or {"started": [number of the order, pid]} with the parent's end of the
+job's channel and the job's pidfd, or both in one. After each fork this process, too, copies what it touches: it does
+little between two of them.
 """
 
 import functools
@@ -17,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -38,6 +39,7 @@ _CONTROL, _PARENT, _RULESET = 16, 17, 18
 # The one namespace that each job has of its own. The others are this process', for all of its jobs: they are left no
 # call that could change anything in them, and making them takes time, a network namespace as much as a whole job.
 _PROCESSES = linux.CLONE_NEWPID
+_BROKEN = 70  # the exit code of a job that could not be confined
 JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
 
 _Job = tuple[bytes, int, int, socket]  # its order, its pid, its pidfd, the parent's end of its channel
@@ -46,7 +48,6 @@ _Job = tuple[bytes, int, int, socket]  # its order, its pid, its pidfd, the pare
 class _Order(NamedTuple):
     """What the jobs of one order have in common."""
 
-    kind: int
     role: Role
     bounds: Bounds
     keep_ready: bool
@@ -62,6 +63,7 @@ class Zygote:
         self.ready: _Job | None = None  # forked, about to be confined, and not handed over
         self.latest: _Job | None = None  # that was handed over
         self.directory = JobDirectory() if confinement.tier == "A" else None
+        self.orders = 0  # that were obeyed; jobs of an earlier one have a directory that is no longer mounted
         self.tidy = True  # whether the latest job left its directory empty: so the next one will, probably
         self.poll = select.poll()
         self.prepared = functools.lru_cache(64)(self._prepare)
@@ -82,28 +84,34 @@ class Zygote:
             self._obey(order)
 
     def _obey(self, order: bytes) -> None:
+        self.orders += 1
         self._drop_ready()  # it is of another kind, or the parent would have it by now
-        _, _, bounds, keep_ready, _ = self.prepared(order)
+        _, bounds, keep_ready, _ = self.prepared(order)
         if self.directory is not None and (self.jobs or not self.directory.is_fresh(bounds)):
             self.directory.renew(bounds)
-        self._hand_over(self._fork(order), b"")
+        job = self._fork(order)
+        if job is None:
+            raise BlockingIOError("this machine has no process left for a job")
+        self._hand_over(job, b"")
         if keep_ready and self.tidy:
             self.ready = self._fork(order)
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
-        if job is self.ready:  # it could not be confined, and says why on its channel
-            self.ready = None
-            self._hand_over(job, b"")
         order, pid, _, _ = job
-        ended = b'"ended": [%d, %d]' % (pid, self._forget(job))
+        status = self._forget(job)
+        if job is self.ready:  # nobody has heard of it. Another one in its place might fail as well, without end
+            self.ready = None
+            return
+        ended = b'"ended": [%d, %d]' % (pid, status)
         if self.directory is None:
             if not self.jobs:
                 sweep(*self.confinement.identity)
-        elif job is self.latest and self.prepared(order).keep_ready:
+        elif job is self.latest and self.prepared(order).keep_ready and status != _BROKEN << 8:
             self.tidy = self.directory.is_fresh(self.prepared(order).bounds)
-            if self.tidy:
-                self._hand_over(self.ready or self._fork(order), ended + b", ")
+            following = (self.ready or self._fork(order)) if self.tidy else None
+            if following is not None:
+                self._hand_over(following, ended + b", ")
                 self.ready = self._fork(order)
                 return
         _send(self.control, b"{%s}" % ended)
@@ -116,30 +124,34 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
 
-    def _fork(self, order: bytes) -> _Job:
-        """Fork a job; what it will do until it meets untrusted code is laid out before."""
-        _, role, _, _, calls = self.prepared(order)
+    def _fork(self, order: bytes) -> _Job | None:
+        """Fork a job; what it will do until it meets untrusted code is laid out before. None: no process is left."""
+        role, _, _, calls = self.prepared(order)
         ours, theirs = socketpair()
-        pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
+        try:
+            pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
+        except OSError:
+            ours.close()
+            theirs.close()
+            return None
         if pid == 0:
             try:
                 run_job(role, calls, theirs.fileno(), self.confinement.ruleset)
             finally:
-                os._exit(70)  # whatever happened, this process must not become a second zygote
+                os._exit(_BROKEN)  # whatever happened, this process must not become a second zygote
         theirs.close()
         self.poll.register(pidfd, select.POLLIN)
         job = self.jobs[pidfd] = (order, pid, pidfd, ours)
         return job
 
     def _prepare(self, order: bytes) -> _Order:
-        kind, name, amounts, keep_ready = json.loads(order)
+        name, amounts, keep_ready = json.loads(order)
         bounds = Bounds(*amounts)
-        calls = confining(self.confinement, bounds, name in HOUSEKEEPING)
-        return _Order(kind, self.roles[name], bounds, keep_ready, calls)
+        return _Order(self.roles[name], bounds, keep_ready, confining(self.confinement, bounds, name in HOUSEKEEPING))
 
     def _hand_over(self, job: _Job, also: bytes) -> None:
-        order, pid, pidfd, channel = job
-        started = b'{%s"started": [%d, %d]}' % (also, self.prepared(order).kind, pid)
+        _, pid, pidfd, channel = job
+        started = b'{%s"started": [%d, %d]}' % (also, self.orders, pid)
         _send(self.control, started, channel.fileno(), pidfd)
         channel.close()
         self.latest = job
@@ -284,6 +296,9 @@ def main(control_descriptor: int, parent_pid: int) -> None:
 
             roles["tester"] = serve
         open_streams()
+        # A user's descriptors on their way through sockets count, its jobs' too, and this process must always send two.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
         confinement = confinement._replace(

@@ -3,6 +3,10 @@
 from hostile import _CTYPES
 
 _SOCKETS = {
+    "filters of sockets": "import ctypes, socket, struct\nb = ctypes.create_string_buffer(struct.pack('<HBBI', 6, 0, 0, 1))\na, c = socket.socketpair()\nfor option in (26, 51):\n    try: a.setsockopt(1, option, struct.pack('HxxxxxxQ', 1, ctypes.addressof(b))); print('ESCAPED', option)\n    except OSError as e: print(e)\n",
+    "filters of system calls": _CTYPES
+    + "import struct\nb = ctypes.create_string_buffer(struct.pack('<HBBI', 6, 0, 0, 0x7fff0000))\np = struct.pack('HxxxxxxQ', 1, ctypes.addressof(b))\nif libc.prctl(22, 2, p, 0, 0) == 0: print('ESCAPED')\nif call(317, 1, 0, p) == 0: print('ESCAPED')\n",
+    "news of a directory": "import fcntl, os\nfor d in ('.', '/', '/usr/bin', '/usr/lib'):\n    try: fcntl.fcntl(os.open(d, os.O_RDONLY), 1026, 0x8000003f); print('ESCAPED', d)\n    except OSError as e: print(e)\n",
     "memory in the buffers of sockets": "import os, socket, time\nfor _ in range(5): os.fork()\nps = []\ntry:\n    while True:\n        for s in socket.socketpair():\n            s.setblocking(False); ps.append(s)\n            try:\n                while True: s.send(b'x' * 65536)\n            except BlockingIOError: pass\nexcept OSError: pass\ntime.sleep(0.5)\nif len(ps) > 200: print('ESCAPED')\n",
     "descriptors sent over a pair": "import array, os, socket\na, b = socket.socketpair()\nn = 0\ntry:\n    for _ in range(2000):\n        socket.send_fds(a, [b'x'], [0] * 200); n += 200\nexcept OSError as e: print(e)\nif n > 100000: print('ESCAPED', n)\n",
     "sendto on a pair": "import socket\na, b = socket.socketpair()\nfor t in ('\\0rlvr', '/run/systemd/notify', '/dev/log'):\n    try: a.sendto(b'x', t); print('ESCAPED')\n    except OSError as e: print(e)\n",

@@ -1,6 +1,9 @@
 """The job that is kept ready in tier A: that it is used, replaced when it does not fit, and not missed when it dies."""
 
+import contextlib
 import os
+import resource
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -8,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox import Sandbox, SandboxError
 from sandbox.inside.bounds import Bounds
 from sandbox.inside.frames import read_frame
-from sandbox.worker import RUNNER, Zygote
+from sandbox.worker import RUNNER, Job, Zygote
 
 CODE = "import resource\ndef f(): return resource.getrlimit(resource.RLIMIT_NOFILE)[0]"
 
@@ -32,6 +35,13 @@ def bounds(files: int) -> Bounds:
 def children(zygote: Zygote) -> list[int]:
     pid = zygote._process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def kill_all_that_wait(zygote: Zygote) -> None:
+    killed = set(children(zygote))
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    _wait_for(lambda: not killed & set(children(zygote)))
 
 
 def run(zygote: Zygote, files: int) -> int:
@@ -61,11 +71,94 @@ def test_jobs_of_other_bounds_take_the_place_of_those_that_were_ready(zygote: Zy
 def test_a_job_that_died_while_it_waited_is_not_missed(zygote: Zygote) -> None:
     for _ in range(5):
         run(zygote, 20)
-        for pid in children(zygote):
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+        kill_all_that_wait(zygote)
         run(zygote, 20)
     assert zygote.healthy
+
+
+def test_one_that_dies_while_it_waits_is_not_replaced_again_and_again(zygote: Zygote) -> None:
+    """It would be so without end where no job can be confined, and each one has two descriptors of the parent."""
+    job = zygote.start(RUNNER, bounds(20))
+    _wait_for(lambda: len(children(zygote)) == 2)
+    for pid in children(zygote):
+        if pid != job.pid:
+            os.kill(pid, signal.SIGKILL)
+    _wait_for(lambda: children(zygote) == [job.pid])
+    time.sleep(0.05)
+    assert children(zygote) == [job.pid]
+    assert not select.select([zygote], [], [], 0)[0]  # and the parent is not told
+    job.kill("over")
+    zygote.wait(job)
+    job.close()
+    run(zygote, 20)
+
+
+def test_the_job_after_one_that_died_has_a_directory_of_its_own(sandbox: Sandbox) -> None:
+    if sandbox.tier != "A":
+        pytest.skip("only tier A forks ahead")
+    code = "import os, time\ndef f():\n    time.sleep(0.05)\n    open('/tmp/a', 'w').close()\n    open('b', 'w').close()\n    return sorted(os.listdir('.'))"
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": ["a", "b"]}]}
+    with Sandbox(tier="A") as box:
+        for _ in range(3):
+            assert box.run("print(1)").status == "ok"
+            kill_all_that_wait(box._workers()._workers[0].zygote())
+            assert box.grade(code, test).detail == ""
+
+
+def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: Zygote) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    job = zygote.start(RUNNER, bounds(20))
+    taken = [os.dup(0)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 8, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        job.kill("over")
+        with pytest.raises(SandboxError, match="open files"):
+            zygote.wait(job)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+        job.close()
+    assert not zygote.healthy
+
+
+def test_descriptors_that_a_job_sends_to_the_judge_leave_room_for_the_next_job(sandbox: Sandbox) -> None:
+    if sandbox.tier != "A":
+        pytest.skip("only tier A forks ahead")
+    code = (
+        "import array, os, socket\ns = socket.socket(fileno=os.dup(3))\ntry:\n"
+        "    while True: s.sendmsg([b'0'], [(1, 1, array.array('i', [0] * 200))])\nexcept OSError: os._exit(0)"
+    )
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": 1}]}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        with Sandbox(tier="A") as box:
+            for _ in range(3):
+                assert box.grade(code, test).status == "wrong"
+                assert box.grade("def f(): return 1", test).status == "correct"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_job_that_cannot_be_confined_says_so_and_hangs_nothing(
+    zygote: Zygote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = Job.alive
+    monkeypatch.setattr(Job, "alive", lambda job: time.sleep(0.05) or alive(job))  # it has ended by then
+    started = time.monotonic()
+    for _ in range(5):
+        job = zygote.start(RUNNER, bounds(files=-5))  # more than anybody may have
+        broken = read_frame(job.channel)
+        assert isinstance(broken, list)
+        assert broken[0] == "broken"
+        zygote.wait(job)
+        job.close()
+        run(zygote, 20)
+    assert time.monotonic() - started < 5
 
 
 def test_bounds_are_those_of_each_call(sandbox: Sandbox) -> None:

@@ -46,7 +46,7 @@ def test_a_jobs_two_filters_refuse_what_one_would() -> None:
     machine = 0xC000003E if linux.MACHINE == "x86_64" else 0xC00000B7
     for architecture in (machine, 0x40000003):
         for number in (*range(600), 0x40000000, 0xFFFFFFFF):
-            for first in (0, 1, 17, 1 << 31, *(1 << bit for bit in range(7, 32)), linux.ALL_NAMESPACES):
+            for first in (0, 1, 17, 22, 1 << 31, *(1 << bit for bit in range(7, 32)), linux.ALL_NAMESPACES):
                 call = struct.pack("<IIQ6Q", number, architecture, 0, first, first, 0, 0, first, 0)
                 alone = _outcome(whole, call)
                 assert min(_outcome(own, call), _outcome(inherited, call), key=_severity) == alone, (number, first)
@@ -54,7 +54,9 @@ def test_a_jobs_two_filters_refuse_what_one_would() -> None:
                     differ.add(number)
     numbers = linux._NUMBERS
     column = linux._COLUMN[linux.MACHINE]
-    assert differ == {numbers[name][column] for name in ("clone", "mount", "umount2", "landlock_restrict_self")}
+    assert differ == {
+        numbers[name][column] for name in ("clone", "prctl", "mount", "umount2", "landlock_restrict_self")
+    }
 
 
 def _severity(outcome: int) -> int:
