@@ -168,6 +168,13 @@ def test_bounds_must_make_sense(sandbox: Sandbox) -> None:
         Sandbox(workers=0)
 
 
+def test_two_processes_are_enough_for_a_whole_program_and_one_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="processes must be at least 2"):
+        Limits(processes=1)
+    with Sandbox(limits=Limits(processes=2), tier=sandbox.tier, allow_unsafe=sandbox.tier == "C") as box:
+        assert box.run("print(1)").stdout == "1\n"
+
+
 def test_the_tier_that_contains_nothing_must_be_asked_for_twice() -> None:
     with pytest.raises(SandboxUnavailable, match="allow_unsafe was not given"):
         Sandbox(tier="C")
