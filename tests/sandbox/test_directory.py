@@ -1,5 +1,7 @@
 """Jobs of tier A have their directory in turn: whatever one does to it, the next one finds it empty, its own and whole."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from sandbox import Limits, Sandbox
@@ -42,10 +44,11 @@ EXPECTED = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected
 
 
 @pytest.fixture(scope="module")
-def box(sandbox: Sandbox) -> Sandbox:
+def box(sandbox: Sandbox) -> Iterator[Sandbox]:
     if sandbox.tier != "A":
         pytest.skip("a tmpfs needs tier A")
-    return Sandbox(limits=Limits(timeout_seconds=3, disk_mb=1, inodes=64), tier="A")
+    with Sandbox(limits=Limits(timeout_seconds=3, disk_mb=1, inodes=64), tier="A") as box:
+        yield box
 
 
 @pytest.mark.parametrize("leaving", LEAVINGS)
