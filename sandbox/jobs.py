@@ -38,20 +38,25 @@ class Budget:
     timeout_seconds: float
     memory_mb: int
 
-    @functools.cached_property
+    @property
     def bounds(self) -> Bounds:
-        return Bounds(
-            memory_bytes=self.memory_mb << 20,
-            cpu_seconds=math.ceil(self.timeout_seconds) + 1,
-            processes=self.limits.processes,
-            files=self.limits.files,
-            file_bytes=self.limits.disk_mb << 20,
-            disk_bytes=self.limits.disk_mb << 20,
-            inodes=self.limits.inodes,
-        )
+        return _bounds(self.limits, self.memory_mb, math.ceil(self.timeout_seconds) + 1)
 
     def watch(self, zygote: Zygote, job: Job) -> Watched:
         return Watched(zygote, job, self.bounds)
+
+
+@functools.lru_cache(64)
+def _bounds(limits: Limits, memory_mb: int, cpu_seconds: int) -> Bounds:
+    return Bounds(
+        memory_bytes=memory_mb << 20,
+        cpu_seconds=cpu_seconds,
+        processes=limits.processes,
+        files=limits.files,
+        file_bytes=limits.disk_mb << 20,
+        disk_bytes=limits.disk_mb << 20,
+        inodes=limits.inodes,
+    )
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ _PACKAGES = {
 # What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
 # rarer ones are left for the job to load from the disk; so is `random`, which draws its seed when it is loaded.
 _COMMON = """
-    abc array bisect collections contextlib copy enum functools heapq io itertools json keyword math operator re
-    string struct time types typing
+    abc bisect collections contextlib enum functools heapq io itertools json math operator re struct time types typing
 """
 PRELOAD = tuple(_COMMON.split())
 

@@ -4,6 +4,7 @@ Read from /proc of the machine, from outside; a job cannot hide a process, becau
 of a process namespace end up below it (tier A), or below the zygote as their subreaper (tier B).
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -59,6 +60,18 @@ def buffer_bytes(pid: int) -> int:
 def private_bytes(pid: int) -> int:
     """What a process occupies for itself."""
     return _occupied(pid)[0]
+
+
+def release(root: int) -> None:
+    """Let all threads of `root` and the processes below it run on every processor that this process may use."""
+    usable = os.sched_getaffinity(0)
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        waiting += _children(pid)
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), usable)
 
 
 def _children(pid: int) -> list[int]:

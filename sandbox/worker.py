@@ -7,6 +7,7 @@ import array
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 
 from . import layout
 from .errors import SandboxError
-from .inside.bounds import Bounds
-from .watchdog import Tree, buffer_bytes, measure, private_bytes
+from .inside.bounds import DESCRIPTORS, NEWS, Bounds
+from .watchdog import Tree, buffer_bytes, measure, private_bytes, release
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
@@ -24,6 +25,7 @@ RUNNER = "runner"  # the role of the jobs that run programs
 _ZYGOTE_AND_READY = 2  # the processes that RLIMIT_NPROC counts in tier A besides those of a job
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
+_ROOM = socket.CMSG_SPACE(2 * DESCRIPTORS.size)
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from inside.zygote import main; "
     "main(int(sys.argv[2]), int(sys.argv[3]))"
@@ -76,7 +78,10 @@ class Job:
 class Zygote:
     """One running zygote process. Not thread-safe: a worker uses it from one thread at a time."""
 
-    def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
+    def __init__(
+        self, tier: str, packages: tuple[str, ...] = (), scratch: str = "", processor: int | None = None
+    ) -> None:
+        """`processor`: where jobs of tier A start, and stay while they are short. None: where the kernel wants to."""
         self.tier = tier
         self.scratch = scratch  # the directory of its jobs in tiers B and C
         self.jobs_started = 0
@@ -130,8 +135,11 @@ class Zygote:
         if "ready" not in answer:
             self.close()
             raise SandboxError(f"the sandbox's helper process cannot work in tier {tier}: {answer.get('failed')}")
-        ours.settimeout(_ANSWER_SECONDS)
+        ours.settimeout(None)
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
         self._baseline_bytes = private_bytes(self._process.pid)
+        self._bound = tier == "A" and processor is not None and _bind(self._process.pid, processor)
 
     def start(self, role: str, bounds: Bounds) -> Job:
         """A job that runs, or is about to.
@@ -142,7 +150,7 @@ class Zygote:
         if self._ordered != (role, bounds) or not self._ready or not self._ready[-1].alive():
             self._order(role, bounds)
             while not self._ready:
-                self.hear()
+                self._await()
         job = self._ready.pop()
         while self._outdated:
             other = self._outdated.pop()
@@ -167,31 +175,36 @@ class Zygote:
         """For polling: readable when `hear` has something to hear."""
         return self._control.fileno()
 
+    def _await(self) -> None:
+        """Hear the next message. Raises SandboxError where none comes in time."""
+        if not self._poll.poll(_ANSWER_SECONDS * 1000):
+            self.healthy = False
+            raise SandboxError("the sandbox's helper process does not answer")
+        self.hear()
+
     def hear(self) -> None:
-        """Take in one message: a job was started, one ended, or both. Raises SandboxError where none comes in time."""
+        """Take in one message: a job was started, one ended, or both. Blocks until there is one."""
         try:
-            data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(16), socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._control.recvmsg(NEWS.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             data, ancillary = b"", []
         if not data:
             self.healthy = False
-            raise SandboxError("the sandbox's helper process ended or does not answer")
-        message = json.loads(data.decode())
-        if "ended" in message:
-            pid, status = message["ended"]
-            self._jobs.pop(pid).status = status
+            raise SandboxError("the sandbox's helper process ended")
+        ended, status, order, pid = NEWS.unpack(data)
+        if ended:
+            self._jobs.pop(ended).status = status
             # A job may only have the directory that the zygote looked at after the end of the one before.
             self._outdated += self._ready
             self._ready = []
-        if "started" in message:
-            descriptors = array.array("i", ancillary[0][2] if ancillary else b"")
-            if len(descriptors) < 2:
-                for descriptor in descriptors:
+        if pid:
+            packed = ancillary[0][2] if ancillary else b""
+            if len(packed) < DESCRIPTORS.size:
+                for descriptor in array.array("i", packed):
                     os.close(descriptor)
                 self.healthy = False
                 raise SandboxError("this process has too many open files to start a job")
-            channel, pidfd = descriptors
-            order, pid = message["started"]
+            channel, pidfd = DESCRIPTORS.unpack(packed)
             job = self._jobs[pid] = Job(pid, pidfd, channel)
             # One of an earlier order has the directory of before, which is gone.
             (self._ready if order == self._orders else self._outdated).append(job)
@@ -199,7 +212,12 @@ class Zygote:
     def wait(self, job: Job) -> None:
         """Until the end of a job that was killed."""
         while job.status is None:
-            self.hear()
+            self._await()
+
+    def unbind(self, job: Job) -> None:
+        """A job that turns out to be no short one may run anywhere, with all that it started."""
+        if self._bound:
+            release(job.pid)
 
     def measure(self, job: Job) -> Tree:
         """The job's tree of processes; without process namespaces, all that this zygote's jobs started."""
@@ -217,6 +235,14 @@ class Zygote:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _bind(pid: int, processor: int) -> bool:
+    try:
+        os.sched_setaffinity(pid, {processor})
+    except OSError:  # it belongs to another user, as its jobs will: they could not be released either
+        return False
+    return True
 
 
 def _processes_of_this_user() -> int:

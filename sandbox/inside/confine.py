@@ -4,8 +4,6 @@ Everything happens before a byte of untrusted code is seen, and nothing of it ca
 """
 
 import os
-import resource
-import sys
 from typing import NamedTuple
 
 from . import linux
@@ -13,19 +11,13 @@ from .bounds import Bounds
 from .rootfs import JOB_DIRECTORY
 
 _STACKS_BYTES = 256 << 20
-_LIMITED = (
-    resource.RLIMIT_CORE,
-    resource.RLIMIT_CPU,
-    resource.RLIMIT_NPROC,
-    resource.RLIMIT_NOFILE,
-    resource.RLIMIT_FSIZE,
-    resource.RLIMIT_DATA,
-    resource.RLIMIT_AS,
-    resource.RLIMIT_STACK,
-    resource.RLIMIT_MEMLOCK,
-    resource.RLIMIT_MSGQUEUE,
-    resource.RLIMIT_SIGPENDING,
-)
+# Limits that all jobs have in common: the zygote takes them on itself.
+_COMMON_LIMITS = {
+    linux.RLIMIT_CORE: 0,
+    linux.RLIMIT_MEMLOCK: 0,
+    linux.RLIMIT_MSGQUEUE: 0,
+    linux.RLIMIT_SIGPENDING: 1024,
+}
 
 
 class Confinement(NamedTuple):
@@ -42,22 +34,18 @@ class Confinement(NamedTuple):
     hidden_library: bool = False
     processes_beside: int = 0  # of the same user, outside: RLIMIT_NPROC counts them too
     baseline_bytes: int = 0  # what the zygote itself occupies
-    hard_limits: tuple[int, ...] = ()  # that the zygote has itself, in the order of `_LIMITED`
 
 
-def hard_limits() -> tuple[int, ...]:
-    """This process' own bounds, which no limit of a job can be above."""
-    hard = [resource.getrlimit(what)[1] for what in _LIMITED]
-    return tuple(sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in hard)
+def bequeathing() -> list[linux.Call]:
+    """What a zygote takes on itself so that all of its jobs have it: each call less is time that each job saves."""
+    limits = [linux.limit(what, amount) for what, amount in _COMMON_LIMITS.items()]
+    return [*limits, linux.set_no_new_privileges(), linux.umask(0o077), SEAL]
 
 
 def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> list[linux.Call]:
-    """The calls that make a process a job. Where one fails, nothing untrusted may run in that process.
-
-    In tier A the zygote made `SEAL` for all of them. A change of user undoes it: it is made again in the other tiers.
-    """
+    """The calls that make a process a job. Where one fails, nothing untrusted may run in that process."""
     # Or a signal to its process group would reach the zygote, through the namespace.
-    calls = [linux.die_with_parent(), linux.own_process_group()]
+    calls = [linux.own_process_group()]
     kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
     directory = JOB_DIRECTORY
     if confinement.tier != "A":
@@ -68,17 +56,16 @@ def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> l
             calls += linux.become(*confinement.identity)
             calls.append(linux.drop_capabilities(kept))  # makes the kept one effective again
         calls.append(linux.chmod(directory, 0o700))  # the job before may have shut it: a directory's owner can
-    calls += [linux.chdir(directory), linux.umask(0o077)]
-    for what, amount, most in zip(_LIMITED, _amounts(bounds, confinement), confinement.hard_limits, strict=True):
-        calls.append(linux.limit(what, min(amount, most)))
+    calls.append(linux.chdir(directory))
+    calls += [linux.limit(what, amount) for what, amount in _limits(bounds, confinement).items()]
+    calls.append(linux.die_with_parent())  # not earlier: a change of user clears it
     if confinement.tier == "C":
         return calls
-    calls.append(linux.set_no_new_privileges())
     if confinement.ruleset >= 0:
         calls += [linux.landlock_restrict(confinement.ruleset), linux.close(confinement.ruleset)]
-    calls += [linux.drop_capabilities(kept), linux.die_with_parent()]  # a change of user clears the latter
+    calls.append(linux.drop_capabilities(kept))
     if confinement.tier != "A":
-        calls.append(SEAL)
+        calls.append(SEAL)  # again: a change of user undoes it
     program = confinement.housekeeping_filter if housekeeping else confinement.filter
     return [*calls, linux.filter_system_calls(program)]
 
@@ -86,24 +73,20 @@ def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> l
 SEAL = linux.set_dumpable(False)
 
 
-def _amounts(bounds: Bounds, confinement: Confinement) -> tuple[int, ...]:
-    """Limits of each process, in the order of `_LIMITED`. The whole tree is bounded by the watchdog and the tmpfs.
+def _limits(bounds: Bounds, confinement: Confinement) -> dict[int, int]:
+    """Limits of each process. The whole tree is bounded by the watchdog and the tmpfs.
 
     RLIMIT_DATA bounds what a process writes for itself and gives an honest MemoryError; it counts the stacks of threads
     in full, which programs ask for generously and hardly use. RLIMIT_AS is wide, because the C library reserves
     address space for threads that it never uses.
     """
     data_bytes = confinement.baseline_bytes + bounds.memory_bytes
-    return (
-        0,
-        bounds.cpu_seconds,
-        bounds.processes + confinement.processes_beside,
-        bounds.files,
-        bounds.file_bytes,
-        data_bytes + _STACKS_BYTES,
-        data_bytes + bounds.memory_bytes + (2 << 30),
-        min(bounds.memory_bytes, 256 << 20),
-        0,
-        0,
-        1024,
-    )
+    return {
+        linux.RLIMIT_CPU: bounds.cpu_seconds,
+        linux.RLIMIT_NPROC: bounds.processes + confinement.processes_beside,
+        linux.RLIMIT_NOFILE: bounds.files,
+        linux.RLIMIT_FSIZE: bounds.file_bytes,
+        linux.RLIMIT_DATA: data_bytes + _STACKS_BYTES,
+        linux.RLIMIT_AS: data_bytes + bounds.memory_bytes + (2 << 30),
+        linux.RLIMIT_STACK: min(bounds.memory_bytes, 256 << 20),
+    }

@@ -7,12 +7,13 @@ comes later can claim that the sandbox is broken.
 import gc
 import os
 import sys
+import types
 from _socket import socketpair
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import candidate, housekeeping, linux, programs
-from .frames import READY, read_frame, write_bytes, write_frame
+from .frames import READY, read_frame, write_frame
 from .interpreter import mend_modules
 from .values import decode, encode
 
@@ -57,26 +58,34 @@ def warm_up() -> None:
         answer: Any = read_frame(ours.fileno())
         decode(answer[2])
         del sys.modules["warm"]
+    _make_room(sys.modules)
 
 
-def run_job(role: Role, calls: Sequence[linux.Call], channel: int, ruleset: int) -> None:
+def _make_room(table: dict[str, types.ModuleType]) -> None:
+    """Have a dict grown before it must: it would be copied in each job that puts one more name into it."""
+    size = sys.getsizeof(table)
+    names: list[str] = []
+    while sys.getsizeof(table) == size:
+        names.append(f"room{len(names)}")
+        table[names[-1]] = sys
+    for name in names:
+        del table[name]
+
+
+def run_job(role: Role, calls: Sequence[linux.Call], channel: int, kept: int) -> None:
     """Confine this process by `calls` and play `role` on the channel; leave with status 0.
 
-    The caller ends the process if this raises. All descriptors but `channel` are closed, and `ruleset` by `calls`.
+    The caller ends the process if this raises. Descriptors above `kept` are closed, and by `calls` all but the channel.
     """
     try:
         os.dup2(channel, CHANNEL, False)
-        keep = CHANNEL + 1
-        if ruleset >= 0:
-            os.closerange(keep, ruleset)
-            keep = ruleset + 1
-        os.closerange(keep, 1 << 20)
+        os.closerange(kept + 1, 1 << 20)
         linux.perform(calls)
     except OSError as error:
         write_frame(CHANNEL, ["broken", str(error)])
         return
     gc.enable()
     mend_modules()
-    write_bytes(CHANNEL, READY)
+    os.write(CHANNEL, READY)
     role(CHANNEL)
     os._exit(0)

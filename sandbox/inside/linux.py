@@ -8,7 +8,6 @@ more than making the calls.
 import ctypes
 import functools
 import os
-import resource
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -23,6 +22,11 @@ CLONE_PIDFD = 0x00001000
 ALL_NAMESPACES = (
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 )
+
+# Of asm-generic/resource.h. The module of that name is left for jobs to load: what a zygote maps, each fork copies.
+RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE = range(5)
+RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS = range(6, 10)
+RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE = 11, 12
 
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
@@ -45,7 +49,6 @@ _NUMBERS = {  # of asm/unistd.h: x86-64, arm64
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
-    "listxattr": (194, 11),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "pivot_root": (155, 41),
@@ -55,7 +58,6 @@ _NUMBERS = {  # of asm/unistd.h: x86-64, arm64
     "setresgid": (119, 149),
     "setresuid": (117, 147),
     "setpgid": (109, 154),
-    "statfs": (137, 43),
     "umask": (95, 166),
     "umount2": (166, 39),
     "unshare": (272, 97),
@@ -169,16 +171,6 @@ def unmount(target: str) -> Call:
     return _call("umount2", target.encode(), MNT_DETACH, what=f"umount {target}")
 
 
-def file_system_state(path: str, into: ctypes.Array[ctypes.c_char]) -> Call:
-    """Write a struct statfs `into` a buffer of 120 bytes: sizes, free blocks and free inodes among others."""
-    return _call("statfs", path.encode(), into)
-
-
-def attributes_length(path: str) -> Call:
-    """Gives the length of the names of all extended attributes of `path`."""
-    return _call("listxattr", path.encode(), None, 0)
-
-
 def make_read_only(target: str) -> Call:
     """Turn the mount at `target` and all mounts below it read-only and without set-user-id programs."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
@@ -212,13 +204,21 @@ def own_process_group() -> Call:
 
 
 def limit(what: int, amount: int) -> Call:
-    """Set the soft and the hard limit `what` (one of resource.RLIMIT_*) of the calling process."""
+    """Set the soft and the hard limit `what` (one of RLIMIT_*) of the calling process, as far as it may be raised."""
+    amount = min(amount, hard_limit(what))
     limits = (ctypes.c_uint64 * 2)(amount, amount)
     return _call("prlimit64", 0, what, ctypes.byref(limits), None, what=f"prlimit64 {_name_of_limit(what)}")
 
 
+def hard_limit(what: int) -> int:
+    """The hard limit `what` of this process."""
+    limits = (ctypes.c_uint64 * 2)()
+    make(_call("prlimit64", 0, what, None, ctypes.byref(limits)))
+    return int(limits[1])
+
+
 def _name_of_limit(what: int) -> str:
-    return next(name for name, value in vars(resource).items() if name.startswith("RLIMIT_") and value == what)
+    return next(name for name, value in globals().items() if name.startswith("RLIMIT_") and value == what)
 
 
 def become(user: int, group: int) -> tuple[Call, ...]:

@@ -4,7 +4,6 @@ Made once in a zygote, in a mount namespace of its own. There is no /proc and no
 leads to, lies a small tmpfs for one job at a time.
 """
 
-import ctypes
 import os
 import stat
 
@@ -14,7 +13,6 @@ from .bounds import Bounds
 _STAGING = ("/tmp", "/run", "/mnt", "/var/tmp")
 # Landlock grants a job what lies below the first one: a rule on the second would be hidden by the mount on it.
 BOX, JOB_DIRECTORY = "/box", "/box/job"
-_STATFS_BYTES = 120  # struct statfs on 64-bit machines
 
 
 def enter_private_root(paths: list[str]) -> None:
@@ -76,35 +74,29 @@ class JobDirectory:
     """
 
     def __init__(self) -> None:
-        self._state = ctypes.create_string_buffer(_STATFS_BYTES)
-        self._look = linux.file_system_state(JOB_DIRECTORY, self._state)
-        self._attributes = linux.attributes_length(JOB_DIRECTORY)
-        self._open = linux.chmod(JOB_DIRECTORY, 0o700)
-        self._options = ""
-        self._fresh: tuple[bytes, int] = (b"", 0)
+        self._size: tuple[int, int] | None = None
+        self._fresh: tuple[os.statvfs_result, list[str]] | None = None
 
     def renew(self, bounds: Bounds) -> None:
         """Put an empty one in the place of the one before, whose last users are about to end."""
-        if self._options:
+        if self._size:
             linux.make(linux.unmount(JOB_DIRECTORY))
-        self._options = _options(bounds)
-        linux.make(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, self._options))
-        self._fresh = self._see()
+        self._size = (bounds.disk_bytes, bounds.inodes)
+        options = f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
+        linux.make(linux.mount("tmpfs", JOB_DIRECTORY, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options))
+        self._fresh = _state()
 
     def is_fresh(self, bounds: Bounds) -> bool:
         """Whether it has these bounds and nothing of an earlier job: no file, not even a deleted one, no attribute."""
-        if self._options != _options(bounds):
+        if self._size != (bounds.disk_bytes, bounds.inodes):
             return False
-        linux.make(self._open)  # a job may have shut it
-        return self._see() == self._fresh
-
-    def _see(self) -> tuple[bytes, int]:
-        linux.make(self._look)
-        try:
-            return self._state.raw, linux.make(self._attributes)
-        except OSError:  # a kernel whose tmpfs has no attributes
-            return self._state.raw, -1
+        os.chmod(JOB_DIRECTORY, 0o700)  # a job may have shut it
+        return _state() == self._fresh
 
 
-def _options(bounds: Bounds) -> str:
-    return f"size={bounds.disk_bytes},nr_inodes={bounds.inodes},mode=700"
+def _state() -> tuple[os.statvfs_result, list[str]]:
+    """The free blocks and inodes of the directory's file system among others, and the names of its attributes."""
+    try:
+        return os.statvfs(JOB_DIRECTORY), os.listxattr(JOB_DIRECTORY)
+    except OSError:  # a kernel whose tmpfs has no attributes
+        return os.statvfs(JOB_DIRECTORY), []

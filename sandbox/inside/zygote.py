@@ -7,9 +7,8 @@ into its own namespaces, and then answers two kinds of events until its control 
     the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
 
 Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [role, [bounds], whether to keep one ready]. What
-comes back is JSON: {"ended": [pid, status]}, or {"started": [number of the order, pid]} with the parent's end of the
-job's channel and the job's pidfd, or both in one. After each fork this process, too, copies what it touches: it does
-little between two of them.
+comes back is `NEWS`: of a job that ended, of one that was started, or of both. After each fork this process, too,
+copies what it touches: it does little between two of them.
 """
 
 import functools
@@ -17,7 +16,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -26,23 +24,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import landlock, linux, seccomp, values
-from .bounds import Bounds
-from .confine import SEAL, Confinement, confining, hard_limits
+from .bounds import DESCRIPTORS, NEWS, Bounds
+from .confine import Confinement, bequeathing, confining
 from .interpreter import dress_interpreter, open_streams
-from .job import HOUSEKEEPING, ROLES, Role, run_job, warm_up
+from .job import CHANNEL, HOUSEKEEPING, ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, JobDirectory, enter_private_root
 from .sweep import sweep
 
-_MESSAGE_BYTES, _INT_BYTES = 1 << 16, 4
+_MESSAGE_BYTES = 1 << 16
 # This process' own descriptors, beyond those that come and go.
-_CONTROL, _PARENT, _RULESET = 16, 17, 18
+_CONTROL, _PARENT, _RULESET = 16, 17, CHANNEL + 1
 # The one namespace that each job has of its own. The others are this process', for all of its jobs: they are left no
 # call that could change anything in them, and making them takes time, a network namespace as much as a whole job.
 _PROCESSES = linux.CLONE_NEWPID
 _BROKEN = 70  # the exit code of a job that could not be confined
 JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
-
-_Job = tuple[bytes, int, int, socket]  # its order, its pid, its pidfd, the parent's end of its channel
 
 
 class _Order(NamedTuple):
@@ -52,6 +48,9 @@ class _Order(NamedTuple):
     bounds: Bounds
     keep_ready: bool
     calls: list[linux.Call]  # what they do until they meet untrusted code
+
+
+_Job = tuple[_Order, int, int, socket]  # its pid, its pidfd, the parent's end of its channel
 
 
 class Zygote:
@@ -86,15 +85,15 @@ class Zygote:
     def _obey(self, order: bytes) -> None:
         self.orders += 1
         self._drop_ready()  # it is of another kind, or the parent would have it by now
-        _, bounds, keep_ready, _ = self.prepared(order)
-        if self.directory is not None and (self.jobs or not self.directory.is_fresh(bounds)):
-            self.directory.renew(bounds)
-        job = self._fork(order)
+        obeyed = self.prepared(order)
+        if self.directory is not None and (self.jobs or not self.directory.is_fresh(obeyed.bounds)):
+            self.directory.renew(obeyed.bounds)
+        job = self._fork(obeyed)
         if job is None:
             raise BlockingIOError("this machine has no process left for a job")
-        self._hand_over(job, b"")
-        if keep_ready and self.tidy:
-            self.ready = self._fork(order)
+        self._hand_over(job, 0, 0)
+        if obeyed.keep_ready and self.tidy:
+            self.ready = self._fork(obeyed)
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
@@ -103,18 +102,17 @@ class Zygote:
         if job is self.ready:  # nobody has heard of it. Another one in its place might fail as well, without end
             self.ready = None
             return
-        ended = b'"ended": [%d, %d]' % (pid, status)
         if self.directory is None:
             if not self.jobs:
                 sweep(*self.confinement.identity)
-        elif job is self.latest and self.prepared(order).keep_ready and status != _BROKEN << 8:
-            self.tidy = self.directory.is_fresh(self.prepared(order).bounds)
+        elif job is self.latest and order.keep_ready and status != _BROKEN << 8:
+            self.tidy = self.directory.is_fresh(order.bounds)
             following = (self.ready or self._fork(order)) if self.tidy else None
             if following is not None:
-                self._hand_over(following, ended + b", ")
+                self._hand_over(following, pid, status)
                 self.ready = self._fork(order)
                 return
-        _send(self.control, b"{%s}" % ended)
+        self.control.send(NEWS.pack(pid, status, 0, 0))
         if not self.tidy:
             self._drop_ready()  # it has the same directory
 
@@ -124,9 +122,8 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
 
-    def _fork(self, order: bytes) -> _Job | None:
+    def _fork(self, order: _Order) -> _Job | None:
         """Fork a job; what it will do until it meets untrusted code is laid out before. None: no process is left."""
-        role, _, _, calls = self.prepared(order)
         ours, theirs = socketpair()
         try:
             pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
@@ -136,7 +133,7 @@ class Zygote:
             return None
         if pid == 0:
             try:
-                run_job(role, calls, theirs.fileno(), self.confinement.ruleset)
+                run_job(order.role, order.calls, theirs.fileno(), max(CHANNEL, self.confinement.ruleset))
             finally:
                 os._exit(_BROKEN)  # whatever happened, this process must not become a second zygote
         theirs.close()
@@ -149,10 +146,10 @@ class Zygote:
         bounds = Bounds(*amounts)
         return _Order(self.roles[name], bounds, keep_ready, confining(self.confinement, bounds, name in HOUSEKEEPING))
 
-    def _hand_over(self, job: _Job, also: bytes) -> None:
+    def _hand_over(self, job: _Job, ended: int, status: int) -> None:
         _, pid, pidfd, channel = job
-        started = b'{%s"started": [%d, %d]}' % (also, self.orders, pid)
-        _send(self.control, started, channel.fileno(), pidfd)
+        descriptors = DESCRIPTORS.pack(channel.fileno(), pidfd)
+        self.control.sendmsg([NEWS.pack(ended, status, self.orders, pid)], [(SOL_SOCKET, SCM_RIGHTS, descriptors)])
         channel.close()
         self.latest = job
 
@@ -171,11 +168,6 @@ class Zygote:
             sweep(*self.confinement.identity)
         for _, pid, _, _ in self.jobs.values():
             os.kill(pid, signal.SIGKILL)
-
-
-def _send(control: socket, message: bytes, *descriptors: int) -> None:
-    packed = b"".join([descriptor.to_bytes(_INT_BYTES, sys.byteorder) for descriptor in descriptors])
-    control.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, packed)] if packed else [])
 
 
 def _move(descriptor: int, place: int) -> int:
@@ -297,24 +289,21 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             roles["tester"] = serve
         open_streams()
         # A user's descriptors on their way through sockets count, its jobs' too, and this process must always send two.
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        linux.make(linux.limit(linux.RLIMIT_NOFILE, sys.maxsize))
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
-        confinement = confinement._replace(
-            baseline_bytes=baseline, processes_beside=settings["processes_beside"], hard_limits=hard_limits()
-        )
-        linux.make(SEAL)
+        confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
+        linux.perform(bequeathing())
         dress_interpreter(confinement.scratch or JOB_DIRECTORY)
         warm_up()
     except (OSError, ImportError) as error:
-        _send(control, json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
+        control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         return
     gc.disable()  # each job switches it on again
     gc.collect()
     gc.freeze()
     linux.give_back_memory()
-    _send(control, b'{"ready": true}')
+    control.send(b'{"ready": true}')
     zygote = Zygote(control, parent, confinement, roles)
     try:
         zygote.serve()  # a parent that is killed shows in many ways
