@@ -3,7 +3,8 @@
 python bench/sandbox.py [--jobs 500] [--workers 1 2]
 
 sandbox         `Sandbox.grade` of one function with one case: fully contained, compared, cleaned up
-fork-server     a Python process that forks, execs the code and writes the answer into a pipe: no containment at all
+fork-server     a Python process that forks, execs the code and writes the answer into a pipe: no containment at all;
+                one of them, or as many at once as the sandbox has workers
 human-eval      the way of OpenAI's harness: a process and a manager for each program, an alarm inside it, names of
                 dangerous functions set to None (a guard that its authors call no sandbox)
 bare fork       os.fork, os._exit, os.waitpid: the floor for anything that gives each program a process
@@ -35,29 +36,32 @@ TEST = {"type": "function", "fn_name": "f", "cases": [{"args": [41], "expected":
 
 def measure(run: Callable[[], bool], jobs: int) -> tuple[float, float]:
     """(median in milliseconds, programs a second), one at a time."""
-    for _ in range(10):
-        assert run()
-    seconds = []
-    for _ in range(jobs):
-        started = time.perf_counter()
-        assert run()
-        seconds.append(time.perf_counter() - started)
+    repeat(run, 10)
+    seconds = repeat(run, jobs)
     return statistics.median(seconds) * 1000, jobs / sum(seconds)
 
 
-def sandbox_rate(workers: int, jobs: int) -> tuple[float, float]:
-    """(median in milliseconds, programs a second) with `workers` of them at a time."""
-
-    def run(_: int) -> float:
+def measure_together(runs: list[Callable[[], bool]], jobs: int) -> tuple[float, float]:
+    """The same with a thread for each of `runs`, `jobs` times each."""
+    with ThreadPoolExecutor(len(runs)) as threads:
+        list(threads.map(repeat, runs, [10] * len(runs)))
         started = time.perf_counter()
-        assert sandbox.grade(CODE, TEST).passed == 1
-        return time.perf_counter() - started
-
-    with Sandbox(workers) as sandbox, ThreadPoolExecutor(workers) as threads:
-        list(threads.map(run, range(10 * workers)))
-        started = time.perf_counter()
-        seconds = list(threads.map(run, range(jobs * workers)))
+        seconds = [second for part in threads.map(repeat, runs, [jobs] * len(runs)) for second in part]
         return statistics.median(seconds) * 1000, len(seconds) / (time.perf_counter() - started)
+
+
+def repeat(run: Callable[[], bool], times: int) -> list[float]:
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        assert run()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def sandbox_rate(workers: int, jobs: int) -> tuple[float, float]:
+    with Sandbox(workers) as sandbox:
+        return measure_together([lambda: sandbox.grade(CODE, TEST).passed == 1] * workers, jobs)
 
 
 FORK_SERVER = f"""
@@ -75,21 +79,27 @@ for line in sys.stdin:
 """
 
 
-def fork_server_rate(jobs: int) -> tuple[float, float]:
+def fork_server_rate(servers: int, jobs: int) -> tuple[float, float]:
+    with contextlib.ExitStack() as stack:
+        return measure_together([fork_server(stack) for _ in range(servers)], jobs)
+
+
+def fork_server(stack: contextlib.ExitStack) -> Callable[[], bool]:
     server = subprocess.Popen(
         [sys.executable, "-I", "-c", FORK_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert server.stdin is not None
     assert server.stdout is not None
-    with server, server.stdin as requests, server.stdout as answers:
+    stack.enter_context(server)
+    requests, answers = stack.enter_context(server.stdin), stack.enter_context(server.stdout)
 
-        def run() -> bool:
-            requests.write(json.dumps({"code": CODE, "args": [41]}) + "\n")
-            requests.flush()
-            answer = answers.readline()
-            return answers.readline() == "end\n" and json.loads(answer) == 42
+    def run() -> bool:
+        requests.write(json.dumps({"code": CODE, "args": [41]}) + "\n")
+        requests.flush()
+        answer = answers.readline()
+        return answers.readline() == "end\n" and json.loads(answer) == 42
 
-        return measure(run, jobs)
+    return run
 
 
 def guarded(program: str, result: "list[str]") -> None:
@@ -164,7 +174,7 @@ def main() -> None:
         tier = sandbox.tier
     print(f"{'':28}{'median ms':>10}{'a second':>10}")
     rows = [(f"sandbox, tier {tier}, {n} workers", lambda n=n: sandbox_rate(n, options.jobs)) for n in options.workers]
-    rows.append(("fork-server, no containment", lambda: fork_server_rate(options.jobs)))
+    rows += [(f"fork-server, {n} at once", lambda n=n: fork_server_rate(n, options.jobs)) for n in options.workers]
     rows.append(("human-eval's method", lambda: human_eval_rate(max(20, options.jobs // 10))))
     rows.append(("bare fork", lambda: fork_rate(options.jobs)))
     for name, rate in rows:
