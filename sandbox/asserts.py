@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from .errors import BadTests
 
@@ -58,36 +58,49 @@ def _is_call(node: ast.expr, fn_name: str) -> bool:
 
 
 def check_sources(test: Mapping[str, Any]) -> None:
-    """Raise BadTests unless the sources of a test of type assert or check are Python, and `check` is defined.
+    """Raise BadTests unless the sources of a test of type assert or check are Python, can fail, and define `check`.
 
-    A tester could tell too, but only as a failure of the program, which has done nothing wrong.
+    A tester could tell too, but only as a failure of the program, which has done nothing wrong. What asserts nothing
+    would reward every program.
     """
     if test["type"] == "assert":
         for number, source in enumerate(test["tests"]):
             if not isinstance(source, str):
                 raise BadTests(f"test {number} must be text: got {type(source).__name__}")
-            _names_of(source.strip(), f"test {number}")
-        _names_of(test.get("setup", ""), "'setup'")
-    elif "check" not in _names_of(test["test"], "'test'") | _names_of(test.get("prelude", ""), "'prelude'"):
+            if not _read(source.strip(), f"test {number}").can_fail:
+                raise BadTests(f"test {number} asserts nothing: every program passes it ('setup' is for preparations)")
+        _read(test.get("setup", ""), "'setup'")
+        return
+    sources = _read(test["test"], "'test'"), _read(test.get("prelude", ""), "'prelude'")
+    if not any("check" in source.names for source in sources):
         raise BadTests("'test' of a test of type check must define check(candidate)")
+    if not any(source.can_fail for source in sources):
+        raise BadTests("'test' of a test of type check asserts nothing: every program passes it")
+
+
+class _Source(NamedTuple):
+    names: frozenset[str]  # that it binds anywhere
+    can_fail: bool  # whether it asserts, raises or calls anything
 
 
 @lru_cache(maxsize=1024)  # a group's completions are graded against the same tests
-def _names_of(source: str, what: str) -> frozenset[str]:
-    """The names that `source` binds anywhere. Raises BadTests where it is not Python."""
+def _read(source: str, what: str) -> _Source:
+    """Raises BadTests where `source` is not Python."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadTests(f"{what} is not Python: {type(error).__name__}: {error}") from None
     found = set()
+    can_fail = False
     for node in ast.walk(tree):
+        can_fail = can_fail or isinstance(node, ast.Assert | ast.Raise | ast.Call)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.alias):
             found.add((node.asname or node.name).split(".")[0])
-    return frozenset(found)
+    return _Source(frozenset(found), can_fail)
 
 
 def tests_in(files: dict[str, str]) -> list[str]:

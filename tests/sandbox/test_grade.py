@@ -139,6 +139,8 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
         ({"type": "assert", "fn_name": "f", "tests": ["assert f(1)"], "setup": "import"}, "'setup' is not Python"),
         ({"type": "check", "fn_name": "f", "test": "def check(candidate) pass"}, "'test' is not Python"),
         ({"type": "check", "fn_name": "f", "test": "def chk(candidate): pass"}, "must define check"),
+        ({"type": "assert", "fn_name": "f", "tests": ["assert f(1)", "import math"]}, "test 1 asserts nothing"),
+        ({"type": "check", "fn_name": "f", "test": "def check(candidate): pass"}, "asserts nothing"),
         ({"type": "pytest", "solution": "solution.py", "files": ["def test_it(): pass"]}, "must map names of files"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),
