@@ -46,11 +46,13 @@ from rlvr.weight_sync import check_gap, truncation_warning
 from tasks import Problem, Task
 
 EVERY_PROBLEM = SelectionConfig()
+# Ctrl-C, the end of a cluster's job or of `timeout`, the end of a terminal: a run stops at a checkpoint.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
 class Run:
-    """One training run. A context manager: leaving it closes files and, after Ctrl-C, keeps a checkpoint.
+    """One training run. A context manager: leaving it closes files; after one of `STOP_SIGNALS` a checkpoint is kept.
 
     `done` counts finished steps, `cursor` the problems or rows taken; `history` is what the steps so far tell the next
     one, and `pending` are the groups that wait for it. `grade` gives the rewards; `judge` evaluates, where that is
@@ -71,6 +73,7 @@ class Run:
     pending: tuple[Group, ...] = ()
     silent_steps: int = 0
     interrupted: bool = False
+    usual_handlers: dict[int, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
     judge: Grade | None = None
@@ -96,16 +99,17 @@ class Run:
         self.log = MetricsLog(self.folder, self.done)
         self.display = Display(self.stage, self.config.steps, self.done)
         self.display.__enter__()
-        self.usual_handler = signal.getsignal(signal.SIGINT)
         if self._in_main_thread():
-            signal.signal(signal.SIGINT, self._interrupt)
+            for number in STOP_SIGNALS:
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+                    self.usual_handlers[number] = signal.signal(number, self._interrupt)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._in_main_thread():
-            signal.signal(signal.SIGINT, self.usual_handler)
+        for number, handler in self.usual_handlers.items():
+            signal.signal(number, handler)
         self.display.__exit__(kind, error, trace)
         self.log.close()
 
@@ -289,7 +293,7 @@ class Run:
         return speed
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:  # the second Ctrl-C does not wait
+        if self.interrupted:  # the second one does not wait
             raise KeyboardInterrupt
         self.interrupted = True
         self.display.say("stopping after this step (Ctrl-C again: at once, going back to the last checkpoint)")

@@ -179,13 +179,18 @@ def test_old_checkpoints_are_removed(uninterrupted: Path) -> None:
     assert [path.name for path in checkpoints(uninterrupted / "checkpoints")] == ["step-000006", "step-000008"]
 
 
-def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_the_run_goes_on(tmp_path: Path, uninterrupted: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda stop: stop.name)
+def test_a_signal_ends_after_the_step_with_a_checkpoint_and_the_run_goes_on(
+    tmp_path: Path, uninterrupted: Path, stop: signal.Signals
+) -> None:
+    if signal.getsignal(stop) == signal.SIG_IGN:
+        pytest.skip(f"{stop.name} is ignored here, and in what is started from here")
     out = tmp_path / "run"
     process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
     while not (out / "rollouts/step-000001.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     said, _ = process.communicate(timeout=120)
     assert "interrupted after step" in said
     assert process.returncode == 130
