@@ -83,18 +83,17 @@ class _FilterProgram(ctypes.Structure):
 
 def make(call: Call) -> int:
     """Make one call and return its result. Raises OSError."""
-    what, arguments = call
-    result: int = _syscall(*arguments)
+    result: int = _syscall(*call.arguments)
     if result < 0:
-        raise _error(what)
+        raise _error(call.what)
     return result
 
 
 def perform(calls: Iterable[Call]) -> None:
     """Make `calls` in their order, up to the first that fails."""
-    for what, arguments in calls:
-        if _syscall(*arguments) < 0:
-            raise _error(what)
+    for call in calls:
+        if _syscall(*call.arguments) < 0:
+            raise _error(call.what)
 
 
 def _error(what: str) -> OSError:
