@@ -4,12 +4,12 @@ A part that failed (`score=None`) makes the whole fail: what is not known cannot
 holds the score of each part by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from verifiers.batch import verify_batch
 from verifiers.function import failed
-from verifiers.registry import get_verifier
+from verifiers.registry import find_verifier, get_verifier
 from verifiers.verdict import Pair, Status, Verdict, Verifier
 
 Part = str | Verifier
@@ -25,6 +25,7 @@ class WeightedSum:
     def __post_init__(self) -> None:
         if not self.weights or any(weight <= 0 for weight in self.weights.values()):
             raise ValueError(f"the weights of a sum are positive and at least one: got {dict(self.weights)}")
+        require_known(self.parts.get(name, name) for name in self.weights)
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
@@ -50,6 +51,7 @@ class AllOf:
         if not isinstance(self.parts, Mapping) or not self.parts:
             example = '{"math": "math", "format": "format"}'
             raise ValueError(f"expected parts by name, such as {example}: got {self.parts!r}")
+        require_known(self.parts.values())
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
@@ -67,6 +69,9 @@ class Gate:
 
     first: Part = "format"
     then: Part = "math"
+
+    def __post_init__(self) -> None:
+        require_known((self.first, self.then))
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
@@ -98,6 +103,7 @@ class LengthPenalty:
                 f"expected 0 <= free_chars < max_chars and 0 <= penalty <= 1: got {self.free_chars}, {self.max_chars}, "
                 f"{self.penalty}"
             )
+        require_known((self.verifier,))
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
@@ -113,6 +119,16 @@ class LengthPenalty:
         score = verdict.score * (1 - self.penalty * over)
         parts = {**verdict.parts, "before length penalty": verdict.score}
         return replace(verdict, score=score, status=status_of(score), detail=f"{chars} characters", parts=parts)
+
+
+def require_known(parts: Iterable[Part]) -> None:
+    """Raise ValueError where a part is a name that stands for nothing: now, and not in the first batch.
+
+    `module:name` is left for then: a module may name what it defines further down.
+    """
+    for part in parts:
+        if isinstance(part, str) and ":" not in part:
+            find_verifier(part)
 
 
 def resolve(part: Part) -> Verifier:

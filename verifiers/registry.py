@@ -28,21 +28,7 @@ def get_verifier(name: str, **settings: object) -> Verifier:
     What is found may be a class (it is made with `settings`), a verifier object, or a plain, async or batch function
     (see `verifiers.function`). Raises `ValueError` for a name that is not known or cannot be imported.
     """
-    if name in BUILT_IN:
-        target = _load(BUILT_IN[name], name)
-    else:
-        from importlib.metadata import entry_points  # slow to import, and needed for plugins only
-
-        installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-        if name in installed:
-            target = _load(installed[name].value, name)
-        elif re.fullmatch(r"[\w.]+:[\w.]+", name):
-            target = _load(name, name)
-        else:
-            known = sorted({*BUILT_IN, *installed})
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
-            raise ValueError(f"no verifier is called {name!r}: {hint}")
+    target = find_verifier(name)
     if inspect.isclass(target):
         factory: Any = target
         try:
@@ -58,6 +44,23 @@ def get_verifier(name: str, **settings: object) -> Verifier:
         raise ValueError(f"{name!r} is a {type(target).__name__}, not a verifier: expected a class or a callable")
     verifier: Verifier = target
     return verifier
+
+
+def find_verifier(name: str) -> Any:
+    """What `name` stands for, not yet made. Raises as `get_verifier` does."""
+    if name in BUILT_IN:
+        return _load(BUILT_IN[name], name)
+    from importlib.metadata import entry_points  # slow to import, and needed for plugins only
+
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    if name in installed:
+        return _load(installed[name].value, name)
+    if re.fullmatch(r"[\w.]+:[\w.]+", name):
+        return _load(name, name)
+    known = sorted({*BUILT_IN, *installed})
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
+    raise ValueError(f"no verifier is called {name!r}: {hint}")
 
 
 def _load(path: str, name: str) -> Any:

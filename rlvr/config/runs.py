@@ -177,6 +177,12 @@ class GRPOConfig(PolicyRunConfig):
                 f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
                 "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
             )
+        rollouts = self.prompts_per_step * self.group_size
+        if self.minibatches > rollouts:
+            raise ValueError(
+                f"minibatches is {self.minibatches}, and a step has {rollouts} rollouts (prompts_per_step x "
+                "group_size): each minibatch needs at least one"
+            )
         buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
         if self.objective.overlong == "punish" and buffer > longest:
             raise ValueError(

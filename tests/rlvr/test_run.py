@@ -196,6 +196,7 @@ def test_a_hub_model_without_a_network_is_one_sentence_at_once(tiny: Path, monke
             {"objective": "{preset: dapo, overlong_buffer: 41}"},
             "overlong_buffer is 41, and sampling.max_tokens only 40",
         ),
+        ({"minibatches": "65"}, r"minibatches is 65, and a step has \d+ rollouts"),
         ({"device": "tpu9"}, "device: got 'tpu9', expected auto, cpu, cuda"),
         ({"engine": "scripted"}, "engine.script: got None, expected module:function"),
         ({"engine.script": "tests.rlvr.scripts:absent"}, "engine.script: cannot load .*AttributeError"),

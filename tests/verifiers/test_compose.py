@@ -1,5 +1,7 @@
 """Compositions: what their parts say, added up, gated, or cut."""
 
+from collections.abc import Callable
+
 import pytest
 
 from verifiers import AllOf, Gate, LengthPenalty, Verdict, Verifier, WeightedSum, verify_batch
@@ -44,6 +46,16 @@ def test_a_weighted_sum_is_an_average() -> None:
 def test_weights_must_be_positive() -> None:
     with pytest.raises(ValueError, match="positive"):
         WeightedSum({"math": -1.0})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: WeightedSum({"mth": 1}), lambda: AllOf({"it": "mth"}), lambda: Gate("mth"), lambda: LengthPenalty("mth")],
+)
+def test_a_misspelt_part_is_refused_before_the_first_batch(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="did you mean 'math'"):
+        make()
+    assert WeightedSum({"it": 1}, {"it": "further:down"})
 
 
 def test_all_of_takes_the_lowest_score() -> None:
