@@ -124,6 +124,7 @@ class Audit:
     verifier: str
     items: int
     unreadable: tuple[tuple[Item, str], ...]
+    contradictions: tuple[tuple[Item, Item], ...]  # rows with one question and two answers
     sections: tuple[Section, ...]
     seconds: float
     checks_per_second: float
@@ -258,6 +259,7 @@ def audit(
         verifier=verifier,
         items=len(items),
         unreadable=tuple((item, reason) for item in items if (reason := why_unreadable(item.answer))),
+        contradictions=contradictions(items, check, wrap),
         sections=sections,
         seconds=seconds,
         checks_per_second=len(trials) / seconds,
@@ -266,9 +268,22 @@ def audit(
     )
 
 
-def checks(
-    checker: Verifier, workers: int, timeout_seconds: float
-) -> Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]:
+Check = Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]
+
+
+def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tuple[Item, Item], ...]:
+    """Rows that ask what an earlier one asks, and whose answer the verifier does not take for that one's."""
+    first: dict[str, Item] = {}
+    again = [
+        (earlier, item)
+        for item in items
+        if (question := " ".join(item.question.split())) and (earlier := first.setdefault(question, item)) is not item
+    ]
+    rows = [(item, "the same question", wrap.replace("ANSWER", earlier.answer)) for earlier, item in again]
+    return tuple(pair for pair, trial in zip(again, check(rows, True), strict=True) if trial.mistaken)
+
+
+def checks(checker: Verifier, workers: int, timeout_seconds: float) -> Check:
     def check(rows: Sequence[tuple[Item, str, str]], should_pass: bool) -> tuple[Trial, ...]:
         pairs = [(completion, item.answer, item.context) for item, _, completion in rows]
         verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)

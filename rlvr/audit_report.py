@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from rlvr.audit import SHOWN_ROWS, Audit, Section, Trial
+from rlvr.audit import SHOWN_ROWS, Audit, Item, Section, Trial
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
@@ -25,6 +25,8 @@ def as_text(audit: Audit) -> str:
         f"ground truths that can only be matched as text: {len(audit.unreadable)}",
     ]
     lines += [f"    row {item.row}: {item.answer!r}: {reason}" for item, reason in audit.unreadable[:SHOWN_ROWS]]
+    lines.append(f"questions with answers that contradict each other: {len(audit.contradictions)}")
+    lines += [f"    {contradiction(*pair)}" for pair in audit.contradictions[:SHOWN_ROWS]]
     for section in audit.sections:
         lines.append(f"{section.title}: {section.mistake}s {section.rate}")
         if section.failures:
@@ -45,6 +47,10 @@ def in_words(trial: Trial) -> str:
         f"row {trial.item.row}, {trial.kind}: {shortened(trial.completion)!r} against {trial.item.answer!r} "
         f"scored {verdict.score} ({verdict.detail})"
     )
+
+
+def contradiction(earlier: Item, item: Item) -> str:
+    return f"rows {earlier.row} and {item.row}: {earlier.answer!r} and {item.answer!r} for {shortened(item.question)!r}"
 
 
 def first_failure(section: Section) -> str:
@@ -83,6 +89,9 @@ def as_html(audit: Audit) -> str:
     parts.append(f"<h2>Ground truths that can only be matched as text: {len(audit.unreadable)}</h2>")
     rows = [(f"row {item.row}", item.answer, reason) for item, reason in audit.unreadable[:200]]
     parts.append(table(("", "ground truth", "why"), rows))
+    if audit.contradictions:
+        parts.append(f"<h2>Questions with answers that contradict each other: {len(audit.contradictions)}</h2>")
+        parts.append(table(("",), [(contradiction(*pair),) for pair in audit.contradictions[:200]]))
     for section in audit.sections:
         if not section.mistakes:
             continue

@@ -52,6 +52,19 @@ def test_an_answer_that_is_null_counts_as_empty_and_a_list_is_refused(tmp_path: 
         load_items(str(path))
 
 
+def test_a_question_with_two_answers_is_found_and_one_written_twice_is_none(tmp_path: Path) -> None:
+    """Whatever is trained on it, half of its rewards are wrong; the verifier is not to blame."""
+    rows = [("6 * 7?", "42"), ("half?", "0.5"), ("6 *  7?\n", "43"), ("half?", "1/2"), ("", "1"), ("", "2")]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({"question": question, "answer": answer}) for question, answer in rows))
+    found = audit(load_items(str(path)), "math")
+    assert [(earlier.row, item.row) for earlier, item in found.contradictions] == [(0, 2)]
+    assert found.passed
+    said = "rows 0 and 2: '42' and '43' for '6 *  7?"
+    assert said in as_text(found)
+    assert "answers that contradict each other: 1" in as_html(found)
+
+
 def test_the_math_verifier_passes(dataset: str) -> None:
     found = audit(load_items(dataset), "math")
     assert found.passed
