@@ -1,5 +1,7 @@
 """Tables of rows, from the hub or from a file, read with `datasets`."""
 
+import gzip
+import json
 import random
 from collections.abc import Sequence
 from functools import lru_cache
@@ -32,7 +34,8 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
         except Exception as error:  # datasets wraps its parsers' errors in kinds of its own
             if not path.stat().st_size or "corresponds to no data" in str(error):
                 raise ValueError(f"dataset {source!r} has no rows; expected at least one, as {kind}") from error
-            raise ValueError(f"dataset {source!r} cannot be read as {kind}: {error.__cause__ or error}") from error
+            why = (suffix.startswith(".jsonl") and _broken_line(path)) or error.__cause__ or error
+            raise ValueError(f"dataset {source!r} cannot be read as {kind}: {why}") from error
     if path.is_file():
         raise ValueError(f"dataset {source!r} has an unknown ending: expected {', '.join(FORMATS)} (or these and .gz)")
     try:
@@ -43,6 +46,21 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
             f"{type(error).__name__}: {error}. For a local file give its path, ending in "
             f"{', '.join(FORMATS)}"
         ) from error
+
+
+def _broken_line(path: Path) -> str:
+    """What is wrong with which line, where one is no JSON object; the parser counts in blocks of many lines."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return f"line {number}: got {line.strip()[:80]!r}, expected a JSON object"
+    except json.JSONDecodeError as error:
+        return f"line {number}: got {line.strip()[:80]!r}, which is not JSON: {error.msg}"
+    except (OSError, UnicodeDecodeError, EOFError):
+        pass
+    return ""
 
 
 def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], source: str) -> None:

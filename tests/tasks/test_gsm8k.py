@@ -96,9 +96,11 @@ def test_a_row_without_an_answer_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_not_readable_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no such file"):
         GSM8K(str(tmp_path / "no.jsonl"), subset=None).problem(0)
-    path = rows_file(tmp_path, '{"question": ')
-    with pytest.raises(ValueError, match="cannot be read as json"):
-        GSM8K(path, path, subset=None).problem(0)
+    good = '{"question": "1+1?", "answer": "#### 2"}\n'
+    for broken, why in (('{"question": ', "which is not JSON"), ('["1+1?", "#### 2"]', "expected a JSON object")):
+        path = rows_file(tmp_path, good + "\n" + broken + "\n" + good)
+        with pytest.raises(ValueError, match=f"cannot be read as json: line 3: got .*, {why}"):
+            GSM8K(path, path, subset=None).problem(0)
 
 
 def test_a_knob_or_task_that_does_not_exist_is_refused_with_the_nearest() -> None:
