@@ -3,11 +3,11 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -55,19 +55,26 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.live:
-            self.live.stop()
+            with suppress(OSError):  # as in all that is shown: a terminal that is gone ends no run
+                self.live.stop()
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False)
+        with suppress(OSError):
+            self.console.print(line, markup=False)
+
+    def _draw(self, what: RenderableType) -> None:
+        if self.live:
+            with suppress(OSError):
+                self.live.update(what)
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
         """Say what takes a while and is no step: under the bar while it lasts, elsewhere as a line."""
         if self.live:
             before = self.live.renderable
-            self.live.update(Group(before, Text(f"{what} ...")))
+            self._draw(Group(before, Text(f"{what} ...")))
             yield
-            self.live.update(before)
+            self._draw(before)
         else:
             self.say(f"{self.stage}: {what} ...")
             yield
@@ -78,7 +85,7 @@ class Display:
         left = f"{_duration(self.seconds_left(done))} left"
         if self.live:
             self.bar.update(self.task, completed=done, left=left)
-            self.live.update(Group(self.bar, *map(Text, in_rows(figures, self.console.width))))
+            self._draw(Group(self.bar, *map(Text, in_rows(figures, self.console.width))))
         elif done % LINE_EVERY == 0 or done == self.steps:
             self.say(f"{self.stage} {done}/{self.steps}  {'  '.join(figures)}  {left}")
 

@@ -293,8 +293,10 @@ class Run:
         return speed
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:  # the second one does not wait
-            raise KeyboardInterrupt
+        if self.interrupted:  # the second Ctrl-C does not wait; other signals come twice for one reason
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         self.interrupted = True
         self.display.say("stopping after this step (Ctrl-C again: at once, going back to the last checkpoint)")
 
