@@ -2,7 +2,7 @@
 
 import ast
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
@@ -74,13 +74,14 @@ def check_sources(test: Mapping[str, Any]) -> None:
     sources = _read(test["test"], "'test'"), _read(test.get("prelude", ""), "'prelude'")
     if not any("check" in source.names for source in sources):
         raise BadTests("'test' of a test of type check must define check(candidate)")
-    if not any(source.can_fail for source in sources):
-        raise BadTests("'test' of a test of type check asserts nothing: every program passes it")
+    if any(source.idle_check for source in sources):
+        raise BadTests("the check(candidate) of a test asserts nothing: every program passes it")
 
 
 class _Source(NamedTuple):
     names: frozenset[str]  # that it binds anywhere
     can_fail: bool  # whether it asserts, raises or calls anything
+    idle_check: bool  # whether it defines a function `check` that does nothing of that
 
 
 @lru_cache(maxsize=1024)  # a group's completions are graded against the same tests
@@ -91,16 +92,20 @@ def _read(source: str, what: str) -> _Source:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadTests(f"{what} is not Python: {type(error).__name__}: {error}") from None
     found = set()
-    can_fail = False
     for node in ast.walk(tree):
-        can_fail = can_fail or isinstance(node, ast.Assert | ast.Raise | ast.Call)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.alias):
             found.add((node.asname or node.name).split(".")[0])
-    return _Source(frozenset(found), can_fail)
+    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+    return _Source(frozenset(found), _can_fail(tree.body), bool(checks) and not _can_fail(checks[-1].body))
+
+
+def _can_fail(statements: Sequence[ast.stmt]) -> bool:
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return any(isinstance(node, ast.Assert | ast.Raise | ast.Call) for node in nodes)
 
 
 def tests_in(files: dict[str, str]) -> list[str]:

@@ -116,7 +116,7 @@ def _look_after(watched: Watched) -> None:
     if watched.job.status is not None:
         return
     zygote, job, bounds = watched.zygote, watched.job, watched.bounds
-    zygote.unbind(job)
+    zygote.unsettle(job)
     tree = zygote.measure(job)
     if tree.memory_bytes > bounds.memory_bytes:
         job.kill("memory")

@@ -118,6 +118,8 @@ def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[s
                 outcomes[identity] = Case(passed is True, "correct" if passed is True else "wrong", detail)
             elif type(frame) is list and frame[0] == "done":
                 done = (frame[1], frame[2])
+            elif type(frame) is list and frame[0] == "unready":
+                raise SandboxError(frame[1])
     if program.killed in ("timeout", "memory", "processes") or tester.killed in ("timeout", "memory", "processes"):
         missing = end_of(program if program.killed in ("memory", "processes") else tester)
     elif done is None:

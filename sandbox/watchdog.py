@@ -64,25 +64,32 @@ def private_bytes(pid: int) -> int:
 
 def release(root: int) -> None:
     """Let all threads of `root` and the processes below it run on every processor that this process may use."""
-    usable = os.sched_getaffinity(0)
+    usable = os.sched_getaffinity(os.getpid())  # not the calling thread's
     waiting = [root]
     while waiting:
         pid = waiting.pop()
         waiting += _children(pid)
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(thread), usable)
+        for thread in _threads(pid):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                os.sched_setaffinity(thread, usable)
 
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        for thread in _threads(pid):
             with open(f"/proc/{pid}/task/{thread}/children") as file:
                 found += [int(child) for child in file.read().split()]
     except OSError:  # it ended meanwhile
         pass
     return found
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+    except OSError:  # it ended meanwhile
+        return []
 
 
 def _occupied(pid: int) -> tuple[int, int]:

@@ -58,10 +58,13 @@ class Job:
 
     def send_descriptor(self, descriptor: int) -> None:
         """A tester waits for that, before its first request."""
-        with contextlib.suppress(OSError):  # it has ended: the conversation will say so
-            sender = socket.socket(fileno=os.dup(self.channel))
-            with sender:
+        try:
+            with socket.socket(fileno=os.dup(self.channel)) as sender:
                 socket.send_fds(sender, [b"."], [descriptor])
+        except (BrokenPipeError, ConnectionResetError):  # it has ended: the conversation will say so
+            pass
+        except OSError as error:
+            raise SandboxError(f"a tester cannot be given a program: {error}") from error
 
     def close_channel(self) -> None:
         if self.channel >= 0:
@@ -78,15 +81,15 @@ class Job:
 class Zygote:
     """One running zygote process. Not thread-safe: a worker uses it from one thread at a time."""
 
-    def __init__(
-        self, tier: str, packages: tuple[str, ...] = (), scratch: str = "", processor: int | None = None
-    ) -> None:
-        """`processor`: where jobs of tier A start, and stay while they are short. None: where the kernel wants to."""
+    def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
         self.tier = tier
         self.scratch = scratch  # the directory of its jobs in tiers B and C
         self.jobs_started = 0
         self.healthy = True
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         with theirs:
             options = ["-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
             command = [layout.executable(), *options, _PACKAGE, str(theirs.fileno()), str(os.getpid())]
@@ -139,7 +142,8 @@ class Zygote:
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
         self._baseline_bytes = private_bytes(self._process.pid)
-        self._bound = tier == "A" and processor is not None and _bind(self._process.pid, processor)
+        self._place: int | None = None
+        self._was_settled = False
 
     def start(self, role: str, bounds: Bounds) -> Job:
         """A job that runs, or is about to.
@@ -214,9 +218,24 @@ class Zygote:
         while job.status is None:
             self._await()
 
-    def unbind(self, job: Job) -> None:
+    def settle(self, place: int | None) -> None:
+        """Have jobs start on one processor, the one of this number among those that this process may use.
+
+        Short ones stay there, beside the memory that they share with the zygote; the kernel would move half of them.
+        None: wherever the kernel wants to, as is best where a processor is idle. Tier A only: in the others jobs may
+        belong to a user whose processes this one cannot move back.
+        """
+        if place == self._place or self.tier != "A":
+            return
+        self._place = place
+        self._was_settled = True
+        usable = sorted(os.sched_getaffinity(0))
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(self._process.pid, usable if place is None else {usable[place % len(usable)]})
+
+    def unsettle(self, job: Job) -> None:
         """A job that turns out to be no short one may run anywhere, with all that it started."""
-        if self._bound:
+        if self._was_settled:  # the job may have been made ahead, while it was
             release(job.pid)
 
     def measure(self, job: Job) -> Tree:
@@ -235,14 +254,6 @@ class Zygote:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _bind(pid: int, processor: int) -> bool:
-    try:
-        os.sched_setaffinity(pid, {processor})
-    except OSError:  # it belongs to another user, as its jobs will: they could not be released either
-        return False
-    return True
 
 
 def _processes_of_this_user() -> int:

@@ -20,6 +20,10 @@ class Gone(Exception):
     """The candidate's process ended, or broke the protocol: nothing more can be asked of it."""
 
 
+class NotReady(Exception):
+    """The candidate's job ended before it was told anything: the sandbox is to blame."""
+
+
 class Inexpressible(Exception):
     """The test asks for something that cannot be done across processes without trusting the candidate."""
 
@@ -39,13 +43,16 @@ class Link:
         self.gone = ""
 
     def load(self, code: str, module: str) -> None:
-        """Raises Gone where the program could not even be loaded."""
+        """Raises Gone where the program could not be loaded, NotReady where no program can be the reason."""
         try:
+            first = read_frame(self._channel)  # written before the job is told anything
+            if first != ["ready"]:
+                raise NotReady(f"a job could not be confined: {first}")
             write_frame(self._channel, ["load", code, module])
-        except OSError:
-            raise self._leave("the program's process ended") from None
-        first, second = self._read(), self._read()
-        if first != ["ready"] or second[:1] not in (["loaded"], ["failed"]):
+        except (BadFrame, OSError) as error:
+            raise NotReady(f"a job ended before it was given a program: {error}") from None
+        second = self._read()
+        if second[:1] not in (["loaded"], ["failed"]):
             raise self._leave("the program's process broke the protocol")
         if second[0] == "failed":
             raise self._leave(f"{second[1]}: {second[2]}")

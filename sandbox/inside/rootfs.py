@@ -4,6 +4,7 @@ Made once in a zygote, in a mount namespace of its own. There is no /proc and no
 leads to, lies a small tmpfs for one job at a time.
 """
 
+import errno
 import os
 import stat
 
@@ -98,5 +99,5 @@ def _state() -> tuple[os.statvfs_result, list[str]]:
     """The free blocks and inodes of the directory's file system among others, and the names of its attributes."""
     try:
         return os.statvfs(JOB_DIRECTORY), os.listxattr(JOB_DIRECTORY)
-    except OSError:  # a kernel whose tmpfs has no attributes
-        return os.statvfs(JOB_DIRECTORY), []
+    except OSError as error:  # without a name: a kernel whose tmpfs has no attributes
+        return os.statvfs(JOB_DIRECTORY), [] if error.errno == errno.ENOTSUP else [str(error)]

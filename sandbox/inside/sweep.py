@@ -12,19 +12,33 @@ from . import linux
 
 def sweep(user: int, group: int) -> None:
     """Kill and reap every descendant of this process. Returns when there is none."""
-    if os.geteuid() == 0 and user not in (0, 65534):
-        _kill_all_of(user, group)
+    own_user = os.geteuid() == 0 and user not in (0, 65534)
     while True:
-        # Stopped first: a process that is stopped forks no successor while the list is worked off.
-        for stop in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in _descendants():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, stop)
+        if own_user:
+            _kill_all_of(user, group)
+        else:
+            # Stopped first: a process that is stopped forks no successor while the list is worked off.
+            _signal_descendants(signal.SIGSTOP)
+            _signal_descendants(signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
+
+
+def _signal_descendants(number: int) -> None:
+    """Never by number alone: another process of this machine may have a number that was freed meanwhile."""
+    found = {}
+    for pid in _descendants():
+        with contextlib.suppress(ProcessLookupError):
+            found[pid] = os.pidfd_open(pid)
+    still = set(_descendants())
+    for pid, pidfd in found.items():
+        if pid in still:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(pidfd, number)
+        os.close(pidfd)
 
 
 def _kill_all_of(user: int, group: int) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .frames import read_frame, write_frame
-from .remote import Gone, Link
+from .remote import Gone, Link, NotReady
 
 # Modules that a program may not pass itself off as.
 _MODULES = (
@@ -44,6 +44,9 @@ def serve(channel: int) -> None:
         failure = link.gone
     except Gone:
         failure = link.gone
+    except NotReady as error:
+        write_frame(channel, ["unready", str(error)])
+        return
     except Exception as error:  # the program may have caused it: a finding against it, not against the sandbox
         failure = "the tests could not be run: " + traceback.format_exception_only(error)[-1].strip()[:_MAX_DETAIL]
     write_frame(channel, ["done", link.unsafe, failure])

@@ -141,6 +141,10 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
         ({"type": "check", "fn_name": "f", "test": "def chk(candidate): pass"}, "must define check"),
         ({"type": "assert", "fn_name": "f", "tests": ["assert f(1)", "import math"]}, "test 1 asserts nothing"),
         ({"type": "check", "fn_name": "f", "test": "def check(candidate): pass"}, "asserts nothing"),
+        (
+            {"type": "check", "fn_name": "f", "test": "x = abs(1)\ndef check(c):\n  c", "prelude": "y = abs(1)"},
+            "asserts nothing",
+        ),
         ({"type": "pytest", "solution": "solution.py", "files": ["def test_it(): pass"]}, "must map names of files"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),

@@ -105,6 +105,27 @@ def test_the_job_after_one_that_died_has_a_directory_of_its_own(sandbox: Sandbox
             assert box.grade(code, test).detail == ""
 
 
+@pytest.mark.parametrize("kind", ["check", "assert"])
+def test_a_program_whose_job_died_before_it_was_told_anything_has_no_verdict(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A job may be killed by somebody outside, in the moment after it was looked at."""
+    if sandbox.tier != "A":
+        pytest.skip("only tier A forks ahead")
+    tests = {
+        "check": {"type": "check", "fn_name": "f", "test": "def check(candidate): assert candidate() == 1"},
+        "assert": {"type": "assert", "fn_name": "f", "tests": ["assert f() + 1 == 2"]},
+    }
+    with Sandbox(tier="A") as box:
+        assert box.grade("def f(): return 1", tests[kind]).status == "correct"
+        kill_all_that_wait(box._workers()._workers[0].zygote())
+        monkeypatch.setattr(Job, "alive", lambda job: True)
+        grade = box.grade("def f(): return 1", tests[kind])
+        assert (grade.status, grade.passed) == ("error", 0), grade.detail
+        monkeypatch.undo()
+        assert box.grade("def f(): return 1", tests[kind]).status == "correct"
+
+
 def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: Zygote) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     job = zygote.start(RUNNER, bounds(20))

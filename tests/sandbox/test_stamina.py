@@ -6,6 +6,7 @@ RLVR_SANDBOX_RUNS sets how many hostile runs (the figure in docs/sandbox.md was 
 import asyncio
 import os
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_the_async_twin_answers_while_the_loop_runs_on() -> None:
     assert passed == [1] * 20
     assert stdout == "hi\n"
     assert ticks >= 5
+
+
+def test_callers_in_line_are_served_before_a_sandbox_is_closed() -> None:
+    slow = "import time\ndef f():\n    time.sleep(0.1)\n    return 1"
+    test = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected": 1}]}
+    sandbox = Sandbox(tier=wanted_tier(), allow_unsafe=wanted_tier() == "C")
+    with ThreadPoolExecutor(6) as threads:
+        grades = [threads.submit(sandbox.grade, slow, test) for _ in range(6)]
+        time.sleep(0.15)
+        sandbox.close()
+        assert [grade.result(timeout=30).status for grade in grades] == ["correct"] * 6
+    sandbox.close()
 
 
 def test_a_sandbox_that_was_closed_starts_again() -> None:
