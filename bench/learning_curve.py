@@ -11,7 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from rlvr.metrics import read_metrics
+from rlvr.runfolder.metrics import read_metrics
 
 SMOOTH = 5  # steps that a point of the training curve is the mean of
 

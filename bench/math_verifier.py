@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rlvr.mutations import Mutation, equivalent_forms, near_misses
+from rlvr.audit.mutations import Mutation, equivalent_forms, near_misses
 from verifiers import MathVerifier
 
 Case = tuple[str, str, bool]

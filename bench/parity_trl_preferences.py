@@ -30,7 +30,7 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, RewardConfig, Rewa
 
 from rlvr.config import DPOConfig as OurDPOConfig
 from rlvr.config import ModelConfig, RewardModelConfig, ScratchConfig
-from rlvr.examples import Answers, answer_batch, encode, mismatched
+from rlvr.data.examples import Answers, answer_batch, encode, mismatched
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
 from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.returns import token_advantages
-from rlvr.groups import rewarded
+from rlvr.rollouts.groups import rewarded
 from rlvr.types import Batch, Group
 
 

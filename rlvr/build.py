@@ -33,20 +33,20 @@ from rlvr.config import (
     SFTConfig,
     VerifyConfig,
 )
-from rlvr.config_file import dump_config
+from rlvr.config.file import dump_config
+from rlvr.data.examples import reader_of, split_rows, texts_of
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.engines.silent import SilentEngine
 from rlvr.errors import ConfigError, DataError
-from rlvr.examples import reader_of, split_rows, texts_of
-from rlvr.groups import KEEP
-from rlvr.learner import Learner
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat, solution_of
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import check_attention, check_path, load_chat, load_policy, save_model, scratch_chat
 from rlvr.models.policy import Critic, Policy
-from rlvr.reward_grade import load_reward_grade
-from rlvr.rollout import Grade, make_grade
+from rlvr.rollouts.collect import Grade, make_grade
+from rlvr.rollouts.groups import KEEP
+from rlvr.rollouts.reward_model_grade import load_reward_grade
 from rlvr.run import Run
 from rlvr.seeds import derive, set_global_generators
 from rlvr.weight_sync import PROBE_TOKENS, prove_sync, tolerance_of

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rlvr import data_commands, verifier_commands
+from rlvr.commands import data as data_commands
+from rlvr.commands import verifier as verifier_commands
 from rlvr.errors import ConfigError, RlvrError
 
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
@@ -35,7 +36,7 @@ def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
     Example: rlvr train configs/quickstart.yaml seed=1 out=runs/seed1
     """
-    from rlvr.config_file import load_config
+    from rlvr.config.file import load_config
 
     loaded = load_config(config, overrides or [])
     from rlvr.trainers import run_trainer
@@ -50,10 +51,10 @@ def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
     Example: rlvr eval configs/quickstart.yaml model.path=runs/quickstart/model
     """
-    from rlvr.config_file import load_trained
+    from rlvr.config.file import load_trained
 
     loaded = load_trained(config, overrides or [])
-    from rlvr.evaluate_model import evaluate_model
+    from rlvr.commands.evaluate_model import evaluate_model
 
     evaluate_model(loaded)
 
@@ -71,7 +72,7 @@ def compare(
 
     Example: rlvr compare configs/compare_quickstart.yaml --jobs 2
     """
-    from rlvr.compare import compare as run_comparison
+    from rlvr.compare.compare import compare as run_comparison
 
     code = run_comparison(config, overrides or [], jobs, png)
     if code:
@@ -91,7 +92,7 @@ def truth(
 
     Example: rlvr truth runs/rlhf/ppo runs/rlhf/dpo --out runs/rlhf/truth.html
     """
-    from rlvr.truth import write_page
+    from rlvr.commands.truth import write_page
 
     named = [f"--reward-model {reward_model}"] if reward_model else []
     write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]), png)
@@ -109,10 +110,10 @@ def show_config(
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
-    from rlvr.config_file import dump_config, load_config
+    from rlvr.config.file import dump_config, load_config
 
     if reference:
-        from rlvr.reference import reference as written
+        from rlvr.commands.config_page import reference as written
 
         print(written(), end="")
         return

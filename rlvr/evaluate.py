@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rlvr.engines.base import Generator
-from rlvr.groups import lengths_by_outcome
 from rlvr.models.chat import Chat
-from rlvr.rollout import Grade, collect
+from rlvr.rollouts.collect import Grade, collect
+from rlvr.rollouts.groups import lengths_by_outcome
 from rlvr.seeds import derive
 from rlvr.types import Group, Sampling
 from tasks import Problem

@@ -29,18 +29,18 @@ from rlvr.config import GRPOConfig, PolicyRunConfig, RunConfig, SelectionConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import CheckpointError, DataError
 from rlvr.evaluate import evaluate
-from rlvr.groups import why_no_signal
-from rlvr.history import History
-from rlvr.learner import Learner
-from rlvr.ledger import write_ledger
-from rlvr.metrics import MetricsLog
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
-from rlvr.models.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from rlvr.models.load import save_model
-from rlvr.progress import Display
-from rlvr.rollout import Grade, check_graders
+from rlvr.rollouts.collect import Grade, check_graders
+from rlvr.rollouts.groups import why_no_signal
+from rlvr.rollouts.history import History
+from rlvr.rollouts.selection import choose
+from rlvr.runfolder.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from rlvr.runfolder.display import Display
+from rlvr.runfolder.ledger import write_ledger
+from rlvr.runfolder.metrics import MetricsLog
 from rlvr.seeds import set_global_generators
-from rlvr.selection import choose
 from rlvr.types import Group, Sampling
 from rlvr.weight_sync import check_gap, truncation_warning
 from tasks import Problem, Task

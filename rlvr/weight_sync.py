@@ -15,7 +15,7 @@ from rlvr.batching import token_batch
 from rlvr.config import PolicyRunConfig
 from rlvr.engines.base import Generator
 from rlvr.errors import WeightSyncError
-from rlvr.learner import Learner
+from rlvr.learners.local import Learner
 from rlvr.types import Batch, Sampling
 
 # Mean |difference| of log-probabilities that rounding explains, with room (float32 measures 1e-6).

@@ -14,7 +14,7 @@ import torch
 
 from examples.verifiers import llm_judge
 from rlvr.config import ModelConfig, OptimizerConfig, ScratchConfig
-from rlvr.learner import Learner
+from rlvr.learners.local import Learner
 from rlvr.models.load import load_policy, save_model, scratch_chat
 from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
 from tasks import Problem

@@ -1,7 +1,7 @@
 """A variant of policy optimization is a row of independent choices. This file holds the row; `presets` the known ones.
 
 Each choice is a key of a dict beside the functions it names (`advantage.BASELINES`, `policy_loss.SURROGATES`,
-`weights.AGGREGATES`, `kl.ESTIMATORS`, `rlvr.groups.KEEP`), or `module:name` of a function of yours with the same
+`weights.AGGREGATES`, `kl.ESTIMATORS`, `rollouts.groups.KEEP`), or `module:name` of a function of yours with the same
 signature. Nothing branches on the name of a preset.
 """
 

@@ -14,8 +14,8 @@ import pyarrow.parquet
 
 from rlvr.errors import DataError
 from rlvr.evaluate import majority
-from rlvr.metrics import read_metrics
 from rlvr.report.statistics import Array
+from rlvr.runfolder.metrics import read_metrics
 
 PROCESS = "process.json"  # what `rlvr compare` writes of the process that made a run
 # What a step spends on training; evaluations and checkpoints are not in it.

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlvr.config import AnyConfig, DPOConfig, GRPOConfig, PPOConfig, RewardModelConfig
-from rlvr.lock import locked
+from rlvr.runfolder.lock import locked
 
 if TYPE_CHECKING:
     from rlvr.run import Run

@@ -29,12 +29,12 @@ from rlvr.algorithms.preference_loss import (
 )
 from rlvr.build import open_run
 from rlvr.config import DPOConfig
+from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched, reader_of
 from rlvr.errors import CheckpointError
-from rlvr.examples import Answers, answer_batch, load_examples, mismatched, reader_of
-from rlvr.learner import Learner
-from rlvr.models.checkpoint import checkpoints
+from rlvr.learners.local import Learner
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
+from rlvr.runfolder.checkpoint import checkpoints
 from rlvr.types import Batch
 from tasks.rows import shuffled
 

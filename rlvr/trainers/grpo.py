@@ -19,14 +19,14 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import minibatches, rollout_batch, trained_rows
 from rlvr.build import open_run, prepare
 from rlvr.config import GRPOConfig
-from rlvr.groups import describe, shaped, with_advantages
-from rlvr.history import History
-from rlvr.learner import Learner, Loss
+from rlvr.learners.local import Learner, Loss
 from rlvr.models.policy import TokenScores
-from rlvr.rollout import collect
+from rlvr.rollouts.collect import collect
+from rlvr.rollouts.groups import describe, shaped, with_advantages
+from rlvr.rollouts.history import History
+from rlvr.rollouts.selection import Pool
 from rlvr.run import Run
 from rlvr.seeds import derive
-from rlvr.selection import Pool
 from rlvr.trainers.cold_start import cold_started
 from rlvr.types import Batch, Group
 from rlvr.weight_sync import rollout_ratio

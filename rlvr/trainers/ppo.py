@@ -25,10 +25,10 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import microbatches, minibatches, rollout_batch
 from rlvr.build import open_run, prepare
 from rlvr.config import PPOConfig
-from rlvr.groups import describe, rewarded
-from rlvr.learner import Learner, Loss
+from rlvr.learners.local import Learner, Loss
 from rlvr.models.policy import TokenScores
-from rlvr.rollout import collect
+from rlvr.rollouts.collect import collect
+from rlvr.rollouts.groups import describe, rewarded
 from rlvr.run import Run
 from rlvr.seeds import derive
 from rlvr.trainers import trust_region

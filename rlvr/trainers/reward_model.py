@@ -16,10 +16,10 @@ from rlvr.algorithms.preference_loss import bradley_terry, centring, comparison_
 from rlvr.batching import microbatches
 from rlvr.build import open_reward_run
 from rlvr.config import RewardModelConfig
+from rlvr.data.examples import Answers, Examples, answer_batch, load_examples
 from rlvr.errors import DataError
-from rlvr.examples import Answers, Examples, answer_batch, load_examples
+from rlvr.evaluate_pairs import PairReport, pair_report
 from rlvr.models.heads import RewardModel
-from rlvr.pair_report import PairReport, pair_report
 from rlvr.run import Run
 from rlvr.types import Batch
 from tasks.preferences import read_preferences

@@ -16,7 +16,7 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.build import open_run
 from rlvr.config import SFTConfig
-from rlvr.examples import answer_batch, load_examples
+from rlvr.data.examples import answer_batch, load_examples
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run

@@ -24,7 +24,7 @@ from rlvr.algorithms.value_loss import value_loss
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import microbatches, minibatches
 from rlvr.config import PPOConfig, TrustRegionConfig
-from rlvr.learner import Learner
+from rlvr.learners.local import Learner
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.types import Batch
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlvr.config_file import Origin, check_config
+from rlvr.config.file import Origin, check_config
 
 
 def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -76,7 +76,7 @@ def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> N
         return f"#### {right if number < 2 else int(right) + number}"
 
     from rlvr.config import VerifyConfig
-    from rlvr.rollout import make_grade
+    from rlvr.rollouts.collect import make_grade
 
     found = evaluate(
         problems, 4, Sampling(40), ScriptedEngine(script, chat), chat, make_grade(VerifyConfig(workers=1)), seed=0

@@ -8,12 +8,12 @@ import torch
 
 from rlvr.build import pick_device
 from rlvr.config import ModelConfig, OptimizerConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
 from rlvr.engines.transformers_engine import TransformersEngine
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import grpo
 from rlvr.weight_sync import probe_gap
 from tasks.arithmetic import Arithmetic

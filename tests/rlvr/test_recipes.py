@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlvr.config import ModelConfig, SFTConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy, save_model
 from rlvr.trainers import run_trainer

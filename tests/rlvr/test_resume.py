@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import load_file
 
 from rlvr.config import ModelConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
 from rlvr.errors import CheckpointError, ConfigError
-from rlvr.metrics import MACHINE_DEPENDENT
 from rlvr.models.chat import Chat
-from rlvr.models.checkpoint import checkpoints
 from rlvr.models.load import load_policy, save_model
+from rlvr.runfolder.checkpoint import checkpoints
+from rlvr.runfolder.metrics import MACHINE_DEPENDENT
 from rlvr.trainers import grpo
 from tests.conftest import TINY
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rlvr.config_file import load_config
+from rlvr.commands.sample_pairs import sample_pairs
+from rlvr.commands.truth import write_page
+from rlvr.config.file import load_config
 from rlvr.errors import DataError
-from rlvr.metrics import read_metrics
-from rlvr.sample_pairs import sample_pairs
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import run_trainer
-from rlvr.truth import write_page
 
 RECIPES = Path("configs/rlhf_quickstart")
 # Long enough for 50 tokens that are bytes of no text, each of which reads as a sign of three bytes.

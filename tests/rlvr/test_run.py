@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rlvr.config import ModelConfig
-from rlvr.config_file import Origin, check_config, load_config
+from rlvr.config.file import Origin, check_config, load_config
 from rlvr.errors import ConfigError, DataError, DivergenceError, GraderError, ModelError, WeightSyncError
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy, save_model
@@ -239,7 +239,7 @@ def test_two_runs_in_one_folder_at_once_are_refused_with_the_pid(tiny: Path) -> 
             sys.executable,
             "-c",
             "import pathlib, sys, time\n"
-            "from rlvr.lock import locked\n"
+            "from rlvr.runfolder.lock import locked\n"
             "with locked(pathlib.Path(sys.argv[1])):\n"
             "    print('held', flush=True)\n"
             "    time.sleep(60)\n",

@@ -12,7 +12,7 @@ import torch
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.engines.vllm_engine import VLLMEngine
 from rlvr.errors import WeightSyncError
-from rlvr.learner import Learner
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy, save_model
 from rlvr.types import Sampling

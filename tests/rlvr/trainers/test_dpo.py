@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 
 from rlvr.build import open_run
 from rlvr.config import DataConfig, DPOConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
+from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched
 from rlvr.errors import CheckpointError, ConfigError, DataError
-from rlvr.examples import Answers, answer_batch, load_examples, mismatched
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.load import save_model
 from rlvr.models.policy import Policy
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import dpo
 from tasks.preferences import read_judged
 from tests.rlvr.trainers.rows import SCRATCH, assistant, polite_pairs, recipe, user, write

@@ -8,14 +8,14 @@ import torch
 from rlvr.algorithms.presets import PRESETS
 from rlvr.batching import rollout_batch, trained_rows
 from rlvr.config import GRPOConfig, ModelConfig
-from rlvr.config_file import load_config
-from rlvr.groups import with_advantages
-from rlvr.history import History
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.config.file import load_config
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
+from rlvr.rollouts.groups import with_advantages
+from rlvr.rollouts.history import History
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import grpo
 from rlvr.types import Group, Rollout
 from tasks import Problem

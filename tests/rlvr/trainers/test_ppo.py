@@ -8,14 +8,14 @@ import torch
 from torch.testing import assert_close
 
 from rlvr.config import ModelConfig, PPOConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
 from rlvr.errors import ConfigError, ModelError
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_policy, save_model
 from rlvr.models.policy import Policy
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo
 from rlvr.types import Group, Rollout
 from tasks import Problem

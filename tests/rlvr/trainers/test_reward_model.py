@@ -9,16 +9,16 @@ import torch
 from torch.testing import assert_close
 
 from rlvr.config import LoraConfig, ModelConfig, OptimizerConfig, RewardModelConfig
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
+from rlvr.data.examples import answer_batch, encode
 from rlvr.errors import ConfigError, DataError
-from rlvr.examples import answer_batch, encode
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.evaluate_pairs import pair_report
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
 from rlvr.models.load import save_model
 from rlvr.models.policy import Policy
-from rlvr.pair_report import pair_report
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import reward_model
 from rlvr.types import Batch
 from tasks.preferences import Preference, parse_preference

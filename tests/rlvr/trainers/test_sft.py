@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.config_file import load_config
+from rlvr.config.file import load_config
+from rlvr.data.examples import answer_batch, encode
 from rlvr.errors import DataError
-from rlvr.examples import answer_batch, encode
-from rlvr.metrics import read_metrics
 from rlvr.models.chat import Chat
 from rlvr.models.load import save_model
 from rlvr.models.policy import Policy, TokenScores
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import sft
 from tasks import Problem
 from tasks.arithmetic import Arithmetic

@@ -8,12 +8,12 @@ from torch.testing import assert_close
 
 from rlvr.config import LoraConfig, ModelConfig, TrustRegionConfig
 from rlvr.errors import ConfigError
-from rlvr.learner import Learner
-from rlvr.metrics import read_metrics
+from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead
 from rlvr.models.load import load_policy, save_model
 from rlvr.models.policy import Policy
+from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo, trust_region
 from rlvr.types import Batch
 from tests.conftest import TINY

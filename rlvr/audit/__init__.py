@@ -1,0 +1,1 @@
+"""Can a reward be believed? `rlvr audit`, and what every verifier owes."""

@@ -1,0 +1,306 @@
+"""Is my reward any good? A dataset and a verifier, put through everything that training will put them through.
+
+Every ground truth is read; worked solutions must pass and empty completions must fail; answers written otherwise must
+pass, near misses and hedges must not. Two verifiers can be compared on all of it. Nothing here needs a model or a GPU.
+"""
+
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlvr.audit.mutations import Mutation, equivalent_forms, hedges, near_misses
+from rlvr.data.jsonl import read_jsonl
+from rlvr.errors import DataError
+from tasks.problem import asked
+from verifiers import Verdict, Verifier, get_verifier, verify_batch
+from verifiers.math.judge import number_of, tree_of, words_of
+from verifiers.math.text import undress
+
+Z_95 = 1.959964  # of the normal distribution, two-sided
+SHOWN_ROWS = 20
+BOXED = r"The answer is \boxed{ANSWER}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row of a dataset, as an audit needs it."""
+
+    row: int
+    question: str
+    answer: str
+    solution: str | None
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What training would tell the verifier besides completion and answer."""
+        return asked(f"row-{self.row}", self.question, self.answer).context
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One completion put to the verifier, what should come of it, and what came."""
+
+    item: Item
+    kind: str
+    completion: str
+    should_pass: bool
+    verdict: Verdict
+
+    @property
+    def failed(self) -> bool:
+        """The grader had no verdict, which is neither a pass nor a refusal."""
+        return self.verdict.score is None
+
+    @property
+    def mistaken(self) -> bool:
+        return not self.failed and (self.verdict.score == 1.0) != self.should_pass
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`count` of `total`, with the 95 % interval of Wilson (1927)."""
+
+    count: int
+    total: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        if not self.total:
+            return 0.0, 1.0
+        share, n = self.count / self.total, self.total
+        center = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+        margin = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n * n))
+        return max(0.0, center - margin), min(1.0, center + margin)
+
+    def __str__(self) -> str:
+        if not self.total:
+            return "unknown, nothing was judged"
+        low, high = self.interval
+        return f"{self.count} of {self.total} ({self.count / self.total:.2%}, 95 % interval {low:.2%} to {high:.2%})"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question of the audit: its trials, in which a mistake is a false refusal or a false reward."""
+
+    title: str
+    mistake: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(sum(trial.mistaken for trial in self.trials), len(self.trials) - self.failures)
+
+    @property
+    def failures(self) -> int:
+        return sum(trial.failed for trial in self.trials)
+
+    @property
+    def mistakes(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.mistaken]
+
+    def by_kind(self) -> list[tuple[str, Rate]]:
+        """Mistakes by kind of completion, the most frequent first."""
+        totals = Counter(trial.kind for trial in self.trials if not trial.failed)
+        wrong = Counter(trial.kind for trial in self.trials if trial.mistaken)
+        return [(kind, Rate(count, totals[kind])) for kind, count in wrong.most_common()]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    trial: Trial
+    other: Verdict
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The whole finding. `disagreements` is filled where a second verifier was named."""
+
+    source: str
+    verifier: str
+    items: int
+    unreadable: tuple[tuple[Item, str], ...]
+    contradictions: tuple[tuple[Item, Item], ...]  # rows with one question and two answers
+    sections: tuple[Section, ...]
+    seconds: float
+    checks_per_second: float
+    against: str = ""
+    disagreements: tuple[Disagreement, ...] = field(default=())
+
+    @property
+    def checks(self) -> int:
+        return sum(len(section.trials) for section in self.sections)
+
+    @property
+    def failures(self) -> int:
+        return sum(section.failures for section in self.sections)
+
+    @property
+    def mistakes(self) -> int:
+        return sum(len(section.mistakes) for section in self.sections)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verifier made no mistake, never failed, and agrees with the one it was compared with."""
+        return not (self.mistakes or self.failures or self.disagreements)
+
+    @property
+    def conclusion(self) -> str:
+        """The whole finding in one sentence."""
+        if self.failures == self.checks:
+            return f"the verifier {self.verifier!r} failed on every check and has judged nothing: mend it first"
+        counts = {
+            "mistakes": self.mistakes,
+            "checks without a verdict": self.failures,
+            f"disagreements with {self.against!r}": len(self.disagreements),
+        }
+        found = ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+        return f"the verifier {self.verifier!r} on this dataset: {found}" if found else "no mistakes found"
+
+
+def load_items(
+    source: str, *, question_column: str = "", answer_column: str = "answer", solution_column: str = "", rows: int = 0
+) -> list[Item]:
+    """The rows of a .jsonl file, or of whatever `tasks.rows` can read.
+
+    An answer that ends in `#### 18` is a worked solution too. Raises `DataError` for a file or a column that is not
+    there.
+    """
+    path = Path(source)
+    if path.suffix == ".jsonl":
+        table: Iterable[dict[str, object]] = (row for _, row in read_jsonl(path))
+    else:
+        from tasks.rows import load_rows
+
+        try:
+            table = load_rows(source, "test")
+        except ValueError as problem:
+            raise DataError(str(problem)) from problem
+    items: list[Item] = []
+    for number, row in enumerate(table):
+        if rows and number >= rows:
+            break
+        if answer_column not in row:
+            raise DataError(
+                f"dataset {source!r}, row {number}, has no column {answer_column!r}: it has {', '.join(row)}"
+            )
+        if isinstance(row[answer_column], list | dict):
+            kind = type(row[answer_column]).__name__
+            raise DataError(f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text")
+        answer = "" if row[answer_column] is None else str(row[answer_column])
+        solution = row.get(solution_column or "solution")
+        if "####" in answer:
+            solution, answer = answer, answer.rpartition("####")[2]
+        question = row.get(question_column) or row.get("question") or row.get("problem") or ""
+        items.append(Item(number, str(question), answer.strip(), None if solution is None else str(solution)))
+    if not items:
+        raise DataError(f"dataset {source!r} has no rows")
+    return items
+
+
+def audit(
+    items: Sequence[Item],
+    verifier: str,
+    *,
+    source: str = "",
+    against: str = "",
+    wrap: str = BOXED,
+    seed: int = 0,
+    workers: int = 2,
+    timeout_seconds: float = 5.0,
+) -> Audit:
+    """Put `verifier` through the audit. `wrap` is how a completion states its answer: ANSWER stands for it.
+
+    Raises `ValueError` for a verifier that cannot be found.
+    """
+    started = time.perf_counter()
+    checker = get_verifier(verifier)
+    rng = random.Random(seed)
+    shuffled = [item.answer for item in items]
+    rng.shuffle(shuffled)
+
+    def boxed(item: Item, forms: Iterable[Mutation]) -> list[tuple[Item, str, str]]:
+        return [(item, form.kind, wrap.replace("ANSWER", form.text)) for form in forms]
+
+    solutions = [(item, "worked solution", item.solution) for item in items if item.solution]
+    plans: list[tuple[str, str, bool, list[tuple[Item, str, str]]]] = [
+        ("worked solutions", "false refusal", True, solutions),
+        ("the ground truth itself", "false refusal", True,
+         [(item, "ground truth", wrap.replace("ANSWER", item.answer)) for item in items]),
+        ("empty completions", "false reward", False, [(item, "empty", "") for item in items]),
+        ("answers written otherwise", "false refusal", True,
+         [row for item in items for row in boxed(item, equivalent_forms(item.answer))]),
+        ("near misses", "false reward", False,
+         [row for item in items for row in boxed(item, near_misses(item.answer))]),
+        ("hedges and broken boxes", "false reward", False,
+         [(item, hedge.kind, hedge.text) for item in items for hedge in hedges(item.answer)]),
+    ]  # fmt: skip
+    check = checks(checker, workers, timeout_seconds)
+    sections = tuple(
+        Section(title, mistake, check(rows, should_pass)) for title, mistake, should_pass, rows in plans if rows
+    )
+    trials = [trial for section in sections for trial in section.trials]
+    disagreements: tuple[Disagreement, ...] = ()
+    if against:
+        pairs = [(trial.completion, trial.item.answer, trial.item.context) for trial in trials]
+        others = verify_batch(pairs, get_verifier(against), workers=workers, timeout_seconds=timeout_seconds)
+        disagreements = tuple(
+            Disagreement(trial, other)
+            for trial, other in zip(trials, others, strict=True)
+            if trial.verdict.score != other.score
+        )
+    seconds = time.perf_counter() - started
+    return Audit(
+        source=source,
+        verifier=verifier,
+        items=len(items),
+        unreadable=tuple((item, reason) for item in items if (reason := why_unreadable(item.answer))),
+        contradictions=contradictions(items, check, wrap),
+        sections=sections,
+        seconds=seconds,
+        checks_per_second=len(trials) / seconds,
+        against=against,
+        disagreements=disagreements,
+    )
+
+
+Check = Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]
+
+
+def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tuple[Item, Item], ...]:
+    """Rows that ask what an earlier one asks, and whose answer the verifier does not take for that one's."""
+    first: dict[str, Item] = {}
+    again = [
+        (earlier, item)
+        for item in items
+        if (question := " ".join(item.question.split())) and (earlier := first.setdefault(question, item)) is not item
+    ]
+    rows = [(item, "the same question", wrap.replace("ANSWER", earlier.answer)) for earlier, item in again]
+    return tuple(pair for pair, trial in zip(again, check(rows, True), strict=True) if trial.mistaken)
+
+
+def checks(checker: Verifier, workers: int, timeout_seconds: float) -> Check:
+    def check(rows: Sequence[tuple[Item, str, str]], should_pass: bool) -> tuple[Trial, ...]:
+        pairs = [(completion, item.answer, item.context) for item, _, completion in rows]
+        verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
+        return tuple(
+            Trial(item, kind, completion, should_pass, verdict)
+            for (item, kind, completion), verdict in zip(rows, verdicts, strict=True)
+        )
+
+    return check
+
+
+def why_unreadable(answer: str) -> str:
+    """Why a ground truth can be matched as text only; empty if it is a number, words or an expression."""
+    text = undress(answer)
+    if not text:
+        return "it is empty"
+    if number_of(text) is not None or words_of(text):
+        return ""
+    tree = tree_of(text)
+    return tree if isinstance(tree, str) else ""

@@ -1,0 +1,1 @@
+"""The commands of `rlvr` that take more than a few lines."""

@@ -1,0 +1,65 @@
+"""The commands around data: `rlvr data check` and `rlvr pairs`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlvr.errors import DataError
+
+data_app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@data_app.callback()
+def data_group() -> None:
+    """Look at data before training on it."""
+
+
+@data_app.command("check")
+def check(
+    source: Annotated[str, typer.Argument(help="A .jsonl or .parquet file, or a hub id.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Of a hub dataset.")] = "train",
+    subset: Annotated[str | None, typer.Option(help="Of a hub dataset.", show_default=False)] = None,
+) -> None:
+    """Say what conversations or preferences hold: format, counts, lengths, and rows that are broken or doubtful.
+
+    Exit code 1 if a row is broken. Example: rlvr data check pairs.jsonl
+    """
+    from tasks.data_check import check_data
+
+    try:
+        report = check_data(source, split, subset)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    print("\n".join(report.lines()))
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def pairs(
+    config: Annotated[Path, typer.Argument(help="A recipe with a task and a model.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the pairs are written.")] = Path("pairs.jsonl"),
+    sft: Annotated[
+        Path | None, typer.Option(help="Also write the right completions as conversations.", show_default=False)
+    ] = None,
+    problems: Annotated[int, typer.Option(help="Training problems to sample.", min=1)] = 256,
+    samples: Annotated[int, typer.Option(help="Completions of each.", min=1)] = 8,
+    per_problem: Annotated[int, typer.Option(help="At most so many pairs, and conversations, of each.", min=1)] = 1,
+    noise: Annotated[float, typer.Option(help="Share of pairs whose answers are exchanged.", min=0, max=1)] = 0.0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Sample held-out problems, to measure on.")] = False,
+) -> None:
+    """Sample completions, verify them, and write better ones beside worse ones, for reward_model and dpo.
+
+    Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
+    """
+    from rlvr.config.file import load_trained
+
+    loaded = load_trained(config, overrides or [])
+    from rlvr.commands.sample_pairs import sample_pairs
+
+    found = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
+    print(f"{found}; written: {out}" + (f", {sft}" if sft else ""))

@@ -1,0 +1,166 @@
+"""Preferences made by a verifier: `rlvr pairs` samples completions, has them verified, and keeps better beside worse.
+
+A pair is a completion with the problem's best reward beside one with its worst; a problem whose rewards are all equal
+says nothing. `noise` exchanges the two in a share of the pairs, as people's mistakes do. The same completions serve
+rejection sampling: those that are right (or, where rewards are learned, the best) as conversations for `trainer: sft`.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlvr.build import check, graders, make_chat_for, make_generator, set_up, task_of
+from rlvr.config import AnyConfig, RewardModelConfig
+from rlvr.errors import ConfigError, DataError
+from rlvr.models.load import load_policy
+from rlvr.rollouts.collect import check_graders, collect
+from rlvr.seeds import derive
+from rlvr.types import Group, Rollout, Sampling
+
+# Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C at most.
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was sampled and what became of it."""
+
+    problems: int
+    pairs: int
+    demonstrations: int
+    solved: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problems} problems, {self.solved:.1%} of completions right: {self.pairs} pairs, "
+            f"{self.demonstrations} demonstrations"
+        )
+
+
+def sample_pairs(
+    config: AnyConfig,
+    out: Path,
+    sft: Path | None,
+    problems: int,
+    samples: int,
+    per_problem: int,
+    noise: float = 0.0,
+    held_out: bool = False,
+) -> Found:
+    """Sample `samples` completions of each of the first `problems` training (or held-out) problems, write the files.
+
+    Raises `ConfigError` where the recipe has no task or no trained model.
+    """
+    if isinstance(config, RewardModelConfig) or config.task is None:
+        raise ConfigError("this recipe has no problems to sample: name a task under task:")
+    if config.model.path is None:
+        raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
+    check(config)
+    device = set_up(config)
+    task = task_of(config)
+    chat = make_chat_for(config.model, task)
+    policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    generator = make_generator(config, policy, chat)
+    grade, _ = graders(config, device)
+    s = config.sampling
+    pairs = demonstrations = 0
+    rewards: list[float] = []
+    try:
+        asked = task.held_out(problems) if held_out else [task.problem(number) for number in range(problems)]
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    with growing(out) as write_pairs, growing(sft) if sft else nullcontext() as write_demonstrations:
+        for start in range(0, len(asked), CHUNK):
+            numbers = range(start, min(start + CHUNK, len(asked)))
+            groups = collect(
+                asked[start : numbers.stop],
+                samples,
+                Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+                [derive(config.seed, "pairs", number) for number in numbers],
+                generator,
+                chat,
+                grade,
+            )
+            check_graders(groups, config.verify.max_failed_share)
+            for number, group in zip(numbers, groups, strict=True):
+                rewards += group.rewards
+                found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
+                judge = random.Random(derive(config.seed, "noise", number))
+                pairs += write_pairs([exchanged(pair) if judge.random() < noise else pair for pair in found])
+                if write_demonstrations is not None:
+                    demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
+    solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
+    return Found(len(asked), pairs, demonstrations, solved)
+
+
+def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
+    """At most `most` rows of a better and a worse completion, none of them twice. A cut-off one is never the better."""
+    rewards = group.rewards
+    if len(set(rewards)) < 2:
+        return []
+    best = distinct([r for r in group.rollouts if r.reward == max(rewards) and r.finish == "stop"])
+    worst = distinct([r for r in group.rollouts if r.reward == min(rewards)])
+    draw = random.Random(seed)
+    draw.shuffle(best)
+    draw.shuffle(worst)
+    return [
+        {
+            "prompt": list(group.problem.prompt),
+            "chosen": [{"role": "assistant", "content": better.text}],
+            "rejected": [{"role": "assistant", "content": worse.text}],
+            "margin": max(rewards) - min(rewards),
+            "problem_id": group.problem.id,
+        }
+        for better, worse in list(zip(best, worst, strict=False))[:most]
+    ]
+
+
+def exchanged(pair: dict[str, Any]) -> dict[str, Any]:
+    """The pair as somebody judges it who is wrong."""
+    return pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]}
+
+
+def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:
+    """At most `most` distinct completions that are right, or that a learned judge finds the best, as conversations."""
+    learned = any(rollout.verdict is not None and rollout.verdict.status == "scored" for rollout in group.rollouts)
+    wanted = max(group.rewards, default=1.0) if learned else 1.0
+    good = distinct([r for r in group.rollouts if r.reward == wanted and r.finish == "stop"])
+    return [
+        {"messages": [*group.problem.prompt, {"role": "assistant", "content": rollout.text}]} for rollout in good[:most]
+    ]
+
+
+def distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """The first rollout of each text that says something."""
+    return list({rollout.text: rollout for rollout in reversed(rollouts) if rollout.text.strip()}.values())[::-1]
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[Callable[[Sequence[dict[str, Any]]], int]]:
+    """A .jsonl file that is there once it is whole. Gives a function that adds rows and says how many.
+
+    Until then they are in a `.partial` file beside it; where the end never comes (Ctrl-C), they stay there, and it is
+    said so.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    written = 0
+    with partial.open("w", encoding="utf-8") as file:
+
+        def add(rows: Sequence[dict[str, Any]]) -> int:
+            nonlocal written
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            file.flush()
+            written += len(rows)
+            return len(rows)
+
+        try:
+            yield add
+        except BaseException:
+            print(f"stopped before the end: {written} rows are in {partial}", flush=True)
+            raise
+    partial.rename(path)

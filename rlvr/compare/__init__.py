@@ -1,0 +1,1 @@
+"""Variants and seeds as runs, each a process of its own: `rlvr compare`."""

@@ -1,0 +1,177 @@
+import json
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from rlvr.algorithms.objective import Objective
+from rlvr.errors import DataError
+from rlvr.rollouts.groups import (
+    describe,
+    has_signal,
+    has_spread,
+    overlong_punishment,
+    parts_of,
+    shaped,
+    why_no_signal,
+    with_advantages,
+)
+from rlvr.rollouts.history import Average, History
+from rlvr.types import Finish, Group, Rollout
+from tasks import Problem
+from verifiers import Status, Verdict
+
+
+def group(
+    *rewards: float | None, cohort: str = "", status: Status = "wrong", finish: Finish = "stop", id: str = "p"
+) -> Group:
+    rollouts = tuple(
+        Rollout([1], [2, 3], [True, True], [0.0, 0.0], finish, 0, verdict=Verdict(reward, status), reward=reward)
+        for reward in rewards
+    )
+    return Group(Problem(id, ({"role": "user", "content": "?"},), "1", cohort=cohort), rollouts)
+
+
+def advantages(groups: list[Group]) -> list[list[float | None]]:
+    return [[rollout.advantage for rollout in group.rollouts] for group in groups]
+
+
+def test_a_failed_grader_gives_no_advantage_and_is_no_part_of_the_mean() -> None:
+    (filled,) = with_advantages([group(1.0, None, 0.0)], Objective(scale="none"), History())
+    assert advantages([filled]) == [[0.5, None, -0.5]]
+    assert [rollout.reward for rollout in filled.rollouts] == [1.0, None, 0.0]  # a reward stays a reward
+
+
+def test_a_group_whose_graders_all_failed_has_no_advantages_at_all() -> None:
+    filled = with_advantages([group(None, None), group(1.0, 0.0)], Objective(scale="none"), History())
+    assert advantages(filled) == [[None, None], [0.5, -0.5]]
+    assert with_advantages([group(None)], Objective(), History())[0].rollouts[0].advantage is None
+
+
+def test_spread_is_of_rewards_whether_binary_or_not_and_a_failed_grader_adds_none() -> None:
+    assert [has_spread(g) for g in (group(1.0, 1.0), group(0.0, 1.0), group(0.5, 0.5), group(0.5, 0.7))] == [
+        False, True, False, True,
+    ]  # fmt: skip
+    assert not has_spread(group(1.0, None, 1.0))
+
+
+def test_a_group_of_equal_rewards_has_advantages_of_zero_and_no_signal() -> None:
+    groups = with_advantages([group(1.0, 1.0), group(0.0, 1.0)], Objective(scale="none"), History())
+    assert advantages(groups) == [[0.0, 0.0], [-0.5, 0.5]]
+    assert [has_signal(group) for group in groups] == [False, True]
+
+
+def test_a_step_is_described_by_rewards_lengths_verdicts_and_cohorts() -> None:
+    figures = describe([group(1.0, 0.0, cohort="easy"), group(None, 0.0, cohort="hard")])
+    assert figures["reward/mean"] == 1 / 3
+    assert figures["reward/failed_graders"] == 0.25
+    assert figures["groups/mixed"] == 0.5
+    assert figures["completion/length"] == 2
+    assert figures["cohort/easy"] == 0.5
+    assert figures["cohort/hard"] == 0.0
+    assert figures["verdict/wrong"] == 1.0
+    assert math.isnan(describe([group(None)])["reward/mean"])
+
+
+def test_why_there_is_no_signal_is_said_in_percent() -> None:
+    said = why_no_signal(
+        [group(0.0, 0.0, status="no_answer", finish="length"), group(0.0, 0.0), group(1.0, 1.0), group(0.3, 0.3)]
+    )
+    assert "50% of groups are all wrong" in said
+    assert "25% of groups are all right" in said
+    assert "25% of groups have equal rewards between 0 and 1" in said
+    assert "25% of completions were cut off" in said
+    assert "in 25% no answer was found" in said
+
+
+def with_rollouts(base: Group, **each: list[object]) -> Group:
+    rollouts = [
+        replace(rollout, **{name: values[index] for name, values in each.items()})
+        for index, rollout in enumerate(base.rollouts)
+    ]
+    return replace(base, rollouts=tuple(rollouts))
+
+
+def test_a_masked_completion_counts_in_the_baseline_and_is_not_trained_on() -> None:
+    cut = with_rollouts(group(1.0, 0.0, 0.0), finish=["stop", "length", "stop"])
+    (filled,) = with_advantages([cut], Objective(scale="none", overlong="mask"), History())
+    assert advantages([filled]) == [[pytest.approx(2 / 3), None, pytest.approx(-1 / 3)]]
+    (kept,) = with_advantages([cut], Objective(scale="none"), History())
+    assert advantages([kept]) == [[pytest.approx(2 / 3), pytest.approx(-1 / 3), pytest.approx(-1 / 3)]]
+
+
+def test_the_punishment_for_length_is_daposs_line() -> None:
+    assert [overlong_punishment(n, buffer=4, max_tokens=20) for n in (1, 16, 17, 18, 20)] == [0, 0, -0.25, -0.5, -1]
+
+
+def test_shaping_moves_the_advantage_and_never_the_reward() -> None:
+    long = with_rollouts(group(1.0, 1.0, 0.0), completion_ids=[[2] * 4, [2] * 9, [2] * 10])
+    punished = Objective(scale="none", overlong="punish", overlong_buffer=2)
+    (filled,) = with_advantages(shaped([long], punished, max_tokens=10), punished, History())
+    assert [rollout.shaping for rollout in filled.rollouts] == [0.0, -0.5, -1.0]
+    assert filled.rewards == [1.0, 1.0, 0.0]
+    assert advantages([filled]) == [[pytest.approx(5 / 6), pytest.approx(2 / 6), pytest.approx(-7 / 6)]]
+    fifth = Objective(overlong="punish")  # of ten tokens: two
+    assert [r.shaping for r in shaped([long], fifth, max_tokens=10)[0].rollouts] == [0.0, -0.5, -1.0]
+    assert [r.shaping for r in shaped([long], Objective(), max_tokens=10)[0].rollouts] == [0.0, 0.0, 0.0]
+
+
+def test_a_kl_penalty_in_the_reward_is_shaping_of_the_completion_and_one_on_tokens_is_not() -> None:
+    penalty = torch.tensor([[0.0, 0.25, 0.125], [0.0, 0.0, 0.5]])
+    made = group(1.0, None, 0.0)
+    whole = Objective(kl_coef=1.0, kl_in="reward", scale="none")
+    (filled,) = with_advantages(shaped([made], whole, 9, penalty), whole, History())
+    assert [rollout.shaping for rollout in filled.rollouts] == [-0.375, 0.0, -0.5]
+    assert advantages([filled]) == [[0.5625, None, -0.5625]]
+    by_token = Objective(kl_coef=1.0, kl_in="token_reward", scale="none")
+    assert [r.shaping for r in shaped([made], by_token, 9, penalty)[0].rollouts] == [0.0, 0.0, 0.0]
+
+
+def test_a_moving_average_of_earlier_steps_is_a_baseline() -> None:
+    earlier = History(reward=Average(0.25, 4))
+    (filled,) = with_advantages([group(1.0, 0.0)], Objective(baseline="moving_average", scale="none"), earlier)
+    assert advantages([filled]) == [[0.75, -0.25]]
+
+
+def test_groups_of_a_cohort_that_lags_behind_count_more() -> None:
+    earlier = History(reward=Average(0.5, 4), cohorts={"easy": Average(0.75, 4), "hard": Average(0.25, 4)})
+    groups = [group(1.0, 0.0, cohort="easy"), group(1.0, 0.0, cohort="hard")]
+    fair = Objective(scale="none", group_weight="cohort", cohort_strength=2.0)
+    (easy, _), (hard, _) = advantages(with_advantages(groups, fair, earlier))
+    assert hard / easy == pytest.approx(math.exp(2 * 0.25) / math.exp(2 * -0.25))
+    (easy, _), (hard, _) = advantages(with_advantages(groups, fair, History()))
+    assert easy == hard == 0.5
+
+
+def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
+    def verdicts(*parts: dict[str, float]) -> list[object]:
+        return [Verdict(sum(p.values()) / 2, "partial", parts=p) for p in parts]
+
+    pair = with_rollouts(group(0.5, 0.5), verdict=verdicts({"right": 1.0, "form": 0.0}, {"form": 1.0, "right": 0.0}))
+    assert parts_of(pair.rollouts).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    apart = Objective(combine="apart", scale="none")
+    assert advantages(with_advantages([pair], apart, History())) == [[0.0, 0.0]]
+    punished = with_rollouts(pair, shaping=[0.0, -1.0])
+    assert parts_of(punished.rollouts).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, -1.0]]
+    assert advantages(with_advantages([punished], apart, History())) == [[0.5, -0.5]]
+
+
+def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
+    with pytest.raises(DataError, match=r"needs the same parts of every verdict: got \[\] beside \[\]"):
+        with_advantages([group(1.0, 0.0)], Objective(combine="apart"), History())
+
+
+def test_lengths_are_told_apart_by_outcome() -> None:
+    mixed = with_rollouts(group(1.0, 0.5, 0.0, None), completion_ids=[[1] * 3, [1] * 5, [1] * 7, [1] * 50])
+    figures = describe([mixed])
+    assert (figures["completion/length_correct"], figures["completion/length_incorrect"]) == (3, 6)
+
+
+def test_a_group_comes_back_from_json_as_it_was() -> None:
+    made = with_rollouts(
+        group(1.0, 0.0),
+        rollout_logprobs=[[-1 / 3, -1e-9], [-0.1, -7.0]],
+        verdict=[Verdict(1.0, "correct", parts={"a": 0.1}), None],
+    )
+    assert Group.of(json.loads(json.dumps(asdict(made)))) == made
