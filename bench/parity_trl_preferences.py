@@ -33,7 +33,7 @@ from rlvr.config import ModelConfig, RewardModelConfig, ScratchConfig
 from rlvr.data.examples import Answers, answer_batch, encode, mismatched
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
-from rlvr.models.load import load_chat, load_policy, save_model, scratch_chat
+from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.trainers.dpo import AnswerLoss, PairLoss, log_ratio
 from rlvr.trainers.reward_model import ComparisonLoss
@@ -133,12 +133,12 @@ def make_models(folder: Path) -> Chat:
     policy = load_policy(ModelConfig(scratch=SIZE), chat, torch.device("cpu"), 1.0, seed=0)
     for name in ("reference", "policy", "reward"):
         (folder / name).mkdir()
-    save_model(policy, chat.tokenizer, folder / "reference")
+    policy.save(folder / "reference", chat.tokenizer)
     torch.manual_seed(0)
     with torch.no_grad():
         for weight in policy.model.parameters():
             weight.add_(DRIFT * torch.randn_like(weight))
-    save_model(policy, chat.tokenizer, folder / "policy")
+    policy.save(folder / "policy", chat.tokenizer)
     load_reward_model(ModelConfig(path=str(folder / "policy")), chat, torch.device("cpu"), 0).save(
         folder / "reward", chat.tokenizer
     )

@@ -106,7 +106,7 @@ def prepare(folder: Path, pairs: int, size: dict[str, int], even: bool) -> None:
     import torch
 
     from rlvr.config import ModelConfig, ScratchConfig
-    from rlvr.models.load import load_policy, save_model, scratch_chat
+    from rlvr.models.load import load_policy, scratch_chat
 
     (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(pairs, even)))
     scratch = ScratchConfig(**SIZES, **size)
@@ -115,7 +115,7 @@ def prepare(folder: Path, pairs: int, size: dict[str, int], even: bool) -> None:
     policy = load_policy(ModelConfig(scratch=scratch), chat, torch.device("cpu"), 1.0, 0)
     if not even:
         policy.model.resize_token_embeddings(LARGE_VOCABULARY, mean_resizing=False)
-    save_model(policy, chat.tokenizer, folder / "model")
+    policy.save(folder / "model", chat.tokenizer)
 
 
 def ours(stage: str, folder: Path, pairs: int, plain: bool) -> dict[str, float]:

@@ -1,15 +1,12 @@
 """Rows of tokens to tensors, and a step's tensors to the pieces that are computed at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from rlvr.algorithms.objective import Objective
-from rlvr.algorithms.returns import token_advantages
-from rlvr.rollouts.groups import rewarded
-from rlvr.types import Batch, Group
+from rlvr.types import Batch
 
 
 def pad(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype) -> Tensor:
@@ -39,42 +36,15 @@ def token_batch(
     )
 
 
-def rollout_batch(groups: Sequence[Group]) -> Batch:
-    """The rollouts that have a reward, as rows in the order of their groups."""
-    rows = rewarded(groups)
-    rollouts = [rollout for _, rollout in rows]
-    batch = token_batch(
-        [rollout.prompt_ids for rollout in rollouts],
-        [rollout.completion_ids for rollout in rollouts],
-        [rollout.completion_mask for rollout in rollouts],
-        [index for index, _ in rows],
+def one_longer(batch: Batch) -> Batch:
+    """Each row with one more token, so that what stands after the last one is before a token too."""
+    ids, seen, mask = (
+        torch.nn.functional.pad(field, (0, 1))
+        for field in (batch.input_ids, batch.attention_mask, batch.completion_mask)
     )
-    logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for rollout in rollouts]
-    return replace(
-        batch,
-        policy_version=torch.tensor([rollout.policy_version for rollout in rollouts]),
-        rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
-    )
-
-
-def trained_rows(batch: Batch, groups: Sequence[Group], objective: Objective, penalty: Tensor | None) -> Batch:
-    """The rows of `rollout_batch(groups)` that are trained on, with an advantage for each token.
-
-    `penalty` (B, T) is what each token's KL takes off its reward, where the objective says so.
-    """
-    values = [rollout.advantage for _, rollout in rewarded(groups)]
-    trained = torch.tensor([row for row, value in enumerate(values) if value is not None], dtype=torch.long)
-    advantages_B = torch.tensor([value for value in values if value is not None])
-    rows = batch.rows(trained)
-    return replace(
-        rows,
-        advantages=token_advantages(
-            advantages_B.unsqueeze(-1) * rows.completion_mask,
-            rows.completion_mask,
-            objective,
-            None if penalty is None else penalty[trained, : rows.completion_mask.shape[1]],
-        ),
-    )
+    rows = torch.arange(len(batch))
+    seen[rows, batch.lengths_B], mask[rows, batch.lengths_B] = 1, True
+    return Batch(ids, seen, mask, batch.group_index)
 
 
 def minibatches(batch: Batch, count: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -104,3 +74,40 @@ def microbatches(batch: Batch, max_tokens: int, whole_groups: bool = False) -> I
         piece += units[unit]
     if piece:
         yield torch.tensor(piece)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that are computed at once. A filler is computed only because the other ranks have a piece more: it counts
+    zero."""
+
+    rows: Tensor
+    is_filler: bool = False
+
+
+def plan(batch: Batch, max_tokens: int, ranks: int = 1, whole_groups: bool = False) -> list[list[Piece]]:
+    """Deal the microbatches of `batch` to `ranks`: the same number to each, since all of them compute in step.
+
+    Each piece goes to the rank that has the fewest tokens so far among those with the fewest pieces. What is missing in
+    the last round is filled with the shortest row.
+    """
+    lengths_B = batch.lengths_B
+    dealt: list[list[Piece]] = [[] for _ in range(ranks)]
+    tokens = [0] * ranks
+    for rows in microbatches(batch, max_tokens, whole_groups):
+        rank = min(range(ranks), key=lambda rank: (len(dealt[rank]), tokens[rank]))
+        dealt[rank].append(Piece(rows))
+        tokens[rank] += int(lengths_B[rows].sum())
+    most = max(len(pieces) for pieces in dealt)
+    if any(len(pieces) < most for pieces in dealt):
+        filler = Piece(filler_rows(batch, whole_groups), is_filler=True)
+        dealt = [pieces + [filler] * (most - len(pieces)) for pieces in dealt]
+    return dealt
+
+
+def filler_rows(batch: Batch, whole_groups: bool) -> Tensor:
+    """The shortest row of a batch, or all rows of its group."""
+    shortest = batch.lengths_B.argmin()
+    if not whole_groups:
+        return shortest.reshape(1)
+    return (batch.group_index == batch.group_index[shortest]).nonzero().squeeze(-1)

@@ -121,7 +121,7 @@ def show_config(
         raise ConfigError("expected a YAML file, such as configs/quickstart.yaml: see rlvr config --help")
     loaded = load_config(config, overrides or [])
     print(dump_config(loaded), end="", flush=True)
-    from rlvr.build import check
+    from rlvr.preflight import check
 
     check(loaded)
 

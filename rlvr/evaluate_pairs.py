@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlvr.evaluate import Z95, Estimate, mean
+from rlvr.rollouts.evaluate import Z95, Estimate, mean
 
 BINS = 10
 # A model that prefers length more than the labels do by this much, with certainty, is said to pay for length.

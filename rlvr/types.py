@@ -1,4 +1,4 @@
-"""The nouns that travel between the stages: Rollout, Group, Batch (the fourth, Problem, comes from `tasks`).
+"""The nouns that travel between the stages: Completion, Rollout, Group, Batch (Problem comes from `tasks`).
 
 All are frozen and are filled from left to right with `dataclasses.replace`: a stage returns a new value and never
 writes into one that it was given.
@@ -26,16 +26,36 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
 
+    @property
+    def is_truncated(self) -> bool:
+        """Whether some tokens can never be drawn."""
+        return self.top_p < 1 or self.top_k > 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What an engine wrote after a prompt: one turn of the policy.
+
+    `logprobs` are the engine's own log-probabilities of `ids` at the sampling temperature. `versions` are those of the
+    weights that wrote it, oldest first: more than one where weights were exchanged while it was being written.
+    """
+
+    ids: Sequence[int]
+    logprobs: Sequence[float]
+    finish: Finish
+    versions: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Rollout:
-    """One completion of one prompt, and all that is known of it.
+    """All that followed one prompt, and all that is known of it: a single completion, or a conversation of many turns.
 
     `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
-    `completion_mask` is True where the policy chose the token (a tool's output would be False). `reward` is `None`
-    until a verdict came, and stays so where the grader failed. `shaping` is what is added to the reward before it is
-    compared (a punishment for length, a KL penalty); the reward itself stays what the verdict said. `advantage` is
-    `None` where the rollout is not trained on: no reward, a group that was not kept, cut off and masked.
+    `completion_mask` is True where the policy chose the token; a tool's output is False, with log-probability 0.
+    `policy_version` is that of the oldest weights that wrote here. `reward` is `None` until a verdict came, and stays
+    so where the grader failed. `shaping` is what is added to the reward before it is compared (a punishment for length,
+    a KL penalty); the reward itself stays what the verdict said. `advantage` is `None` where the rollout is not trained
+    on: no reward, a group that was not kept, cut off and masked.
     """
 
     prompt_ids: Sequence[int]
@@ -50,13 +70,19 @@ class Rollout:
     shaping: float = 0.0
     advantage: float | None = None
 
+    @property
+    def sampled_tokens(self) -> int:
+        """The tokens that the policy chose: what every count of tokens means."""
+        return sum(self.completion_mask)
+
 
 @dataclass(frozen=True)
 class Group:
-    """All rollouts of one problem in one step."""
+    """All rollouts of one problem in one step. `draw` is the problem's number in the order of the task."""
 
     problem: Problem
     rollouts: tuple[Rollout, ...]
+    draw: int = 0
 
     @property
     def rewards(self) -> list[float]:
@@ -76,7 +102,7 @@ class Group:
             Rollout(**{**rollout, "verdict": rollout["verdict"] and Verdict(**rollout["verdict"])})
             for rollout in values["rollouts"]
         )
-        return cls(Problem(**problem), tuple(rollouts))
+        return cls(Problem(**problem), tuple(rollouts), values.get("draw", 0))
 
 
 @dataclass(frozen=True)

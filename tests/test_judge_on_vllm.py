@@ -15,7 +15,7 @@ import torch
 from examples.verifiers import llm_judge
 from rlvr.config import ModelConfig, OptimizerConfig, ScratchConfig
 from rlvr.learners.local import Learner
-from rlvr.models.load import load_policy, save_model, scratch_chat
+from rlvr.models.load import load_policy, scratch_chat
 from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
 from tasks import Problem
 
@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             likelihood_loss,
         )
     folder: Path = tmp_path_factory.mktemp("judge")
-    save_model(learner.policy, chat.tokenizer, folder)
+    learner.policy.save(folder, chat.tokenizer)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -21,7 +21,8 @@ class Outcomes:
     `rewards` (B,); `group_index` (B,), the group of each row; `lengths_B` (B,), tokens of each completion;
     `moving_average`, the mean reward of earlier steps; `parts` (B, K), several rewards of each completion, and
     `part_weights` (K,), what each counts for (1 where left out); `cohort_lag_B` (B,), how far the mean reward of the
-    row's cohort lies below the mean over all (negative: above; left out: no cohort is known to lag).
+    row's cohort lies below the mean over all (negative: above; left out: no cohort is known to lag); `truncated_B`
+    (B,), which completions were cut off (left out: none).
     """
 
     rewards: Tensor
@@ -31,6 +32,7 @@ class Outcomes:
     parts: Tensor | None = None
     part_weights: Tensor | None = None
     cohort_lag_B: Tensor | None = None
+    truncated_B: Tensor | None = None
 
 
 def snapped(values: Tensor, magnitude: Tensor) -> Tensor:

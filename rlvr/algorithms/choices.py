@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -14,15 +14,22 @@ def pick(table: Mapping[str, F], name: str, axis: str) -> F:
     if name in table:
         return table[name]
     if ":" in name:
-        module, _, attribute = name.partition(":")
         try:
-            return getattr(import_module(module), attribute)
-        except (Exception, SystemExit) as error:  # whatever a module does when it is imported
-            reason = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{axis}: cannot load {name!r} ({reason}); expected module:function") from error
+            return load_function(name)
+        except ValueError as error:
+            raise ValueError(f"{axis}: {error}; expected module:function") from error
     raise ValueError(
         f"{axis}: got {name!r}, expected one of {', '.join(table)} or module:function{nearest(name, table)}"
     )
+
+
+def load_function(path: str) -> Any:
+    """What lies at `module:name`. Raises `ValueError` with the reason, whatever the module does when it is imported."""
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"cannot load {path!r} ({type(error).__name__}: {error})") from error
 
 
 def check_signature(table: Mapping[str, F], name: str, function: F, axis: str) -> None:

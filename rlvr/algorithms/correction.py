@@ -61,3 +61,22 @@ def correction(log_ratio: Tensor, mask: Tensor, objective: Objective) -> Tensor:
     level = pick(CORRECTION_LEVELS, objective.correction_level, "correction_level")(gap)
     ratio = bounded(level).exp()
     return pick(CORRECTIONS, objective.correction, "correction")(ratio, objective)
+
+
+def rollout_ratio(old_logprobs: Tensor, rollout_logprobs: Tensor, mask: Tensor, own_B: Tensor) -> dict[str, float]:
+    """The distribution over tokens of old / rollout probability, uncorrected, for the log.
+
+    Args: log-probabilities and `mask` (B, T); `own_B` (B,), which rows the old weights wrote themselves.
+    Returns: `rollout_gap` is the mean |log-ratio| of the rows in `own_B`: only rounding, where the generator holds what
+    it should. Rows that older weights wrote are in all other figures.
+    """
+    gap = bounded(old_logprobs - rollout_logprobs)
+    ratio, last = gap[mask].exp().sort().values, int(mask.sum()) - 1
+    own = gap[mask & own_B.unsqueeze(-1)].abs()
+    return {
+        **{f"rollout_ratio/p{percent:02}": float(ratio[round(percent / 100 * last)]) for percent in (1, 50, 99)},
+        "rollout_ratio/max": float(ratio[-1]),
+        "rollout_ratio/outside": float(((ratio < 0.9) | (ratio > 1.1)).float().mean()),
+        "rollout_ratio/kl": float((ratio - ratio.log() - 1).mean()),  # k3 of KL(rollout || old)
+        **({"rollout_gap": float(own.mean())} if len(own) else {}),
+    }

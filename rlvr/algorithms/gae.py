@@ -9,8 +9,12 @@ V_t is the value of what stands before token t. After the last token the value i
 was cut off it is not, and the value of what stands there (`after_B`) may take the place of what would have followed.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+from rlvr.algorithms.advantage import whitened
 
 
 def token_rewards(scores_B: Tensor, penalty: Tensor, mask: Tensor) -> Tensor:
@@ -41,3 +45,52 @@ def gae(
         next_value = torch.where(mask[:, t], values[:, t], next_value)
         advantages[:, t] = next_advantage
     return advantages * mask
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Advantages and returns of tokens `(B, T)`, zero outside of `mask`, and the values that they were made with."""
+
+    advantages: Tensor
+    returns: Tensor
+    values: Tensor
+    mask: Tensor
+    explained_variance: float
+
+    @property
+    def mean_B(self) -> Tensor:
+        """The mean advantage of each row's tokens."""
+        return self.advantages.sum(-1) / self.mask.sum(-1)
+
+    def metrics(self) -> dict[str, float]:
+        return {
+            "return/mean": float(self.returns[self.mask].mean()),
+            "value/mean": float(self.values[self.mask].mean()),
+            "value/explained_variance": self.explained_variance,
+        }
+
+
+def estimate(
+    scores_B: Tensor,
+    penalty: Tensor,
+    values: Tensor,
+    after_B: Tensor,
+    cut_off_B: Tensor,
+    mask: Tensor,
+    discount: float,
+    trace: float,
+    whiten: bool,
+) -> Estimates:
+    """Scores of completions to advantages and returns of tokens.
+
+    Args: `scores_B` (B,); `penalty` (B, T), taken off each token's reward; `values` (B, T) and `after_B` (B,), what a
+    critic says; `cut_off_B` (B,), the rows where `after_B` takes the score's place; `whiten`, whether the advantages
+    are brought to mean 0 and standard deviation 1 over all tokens.
+    """
+    rewards = token_rewards(scores_B.masked_fill(cut_off_B, 0.0), penalty, mask)
+    advantages = gae(rewards, values, mask, discount, trace, after_B * cut_off_B)
+    returns = advantages + values
+    unexplained = advantages[mask].var(correction=0) / returns[mask].var(correction=0).clamp(min=1e-12)
+    if whiten:
+        advantages = torch.zeros_like(advantages).masked_scatter(mask, whitened(advantages[mask]))
+    return Estimates(advantages, returns, values, mask, float(1 - unexplained))

@@ -34,7 +34,6 @@ class Objective:
                    the average count more: exp(cohort_strength x lag))
     keep           which groups are trained on: `all`, `mixed` (rewards not all equal)
     refill_rounds  how often a step may sample further problems in place of groups that were not kept
-    max_staleness  optimizer steps that a surplus group may wait for its turn; 0 throws it away
 
     From log-probabilities to the loss
     ratio          probability ratio of each `token`, or of the whole `sequence` (geometric mean)
@@ -68,7 +67,6 @@ class Objective:
     cohort_strength: float = 2.0
     keep: str = "all"
     refill_rounds: int = 0
-    max_staleness: int = 0
 
     ratio: str = "token"
     surrogate: str = "clip"
@@ -125,7 +123,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "discount": (0, 1),
     "cohort_strength": (0, inf),
     "refill_rounds": (0, inf),
-    "max_staleness": (0, inf),
     "clip_low": (0, inf),
     "clip_high": (0, inf),
     "clip_dual": (0, inf),
@@ -164,9 +161,6 @@ def contradictions(objective: Objective) -> list[str]:
         ),
         "refill_rounds fills places of groups that were not kept, and keep: all keeps them: add keep: mixed": (
             o.refill_rounds > 0 and o.keep == "all"
-        ),
-        "max_staleness lets a surplus wait that only refilling leaves over: add refill_rounds": (
-            o.max_staleness > 0 and o.refill_rounds == 0
         ),
         "overlong_buffer is where overlong: punish lowers the reward; add it": (
             o.overlong_buffer > 0 and o.overlong != "punish"

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rlvr.algorithms.objective import Objective
-from rlvr.build import AXES
 from rlvr.config import RunConfig, TaskConfig
 from rlvr.config.file import TRAINERS
+from rlvr.preflight import AXES
 from tasks.registry import TASKS, task_class
 
 HEAD = """# Configuration

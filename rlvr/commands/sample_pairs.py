@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlvr.build import check, graders, make_chat_for, make_generator, set_up, task_of
-from rlvr.config import AnyConfig, RewardModelConfig
-from rlvr.errors import ConfigError, DataError
-from rlvr.models.load import load_policy
-from rlvr.rollouts.collect import check_graders, collect
+from rlvr.build import open_rollouts
+from rlvr.config import RunConfig
+from rlvr.errors import DataError
+from rlvr.rollouts.grader import check_graders
 from rlvr.seeds import derive
-from rlvr.types import Group, Rollout, Sampling
+from rlvr.types import Group, Rollout
 
 # Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C at most.
 CHUNK = 64
@@ -42,7 +41,7 @@ class Found:
 
 
 def sample_pairs(
-    config: AnyConfig,
+    config: RunConfig,
     out: Path,
     sft: Path | None,
     problems: int,
@@ -55,37 +54,24 @@ def sample_pairs(
 
     Raises `ConfigError` where the recipe has no task or no trained model.
     """
-    if isinstance(config, RewardModelConfig) or config.task is None:
-        raise ConfigError("this recipe has no problems to sample: name a task under task:")
-    if config.model.path is None:
-        raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
-    check(config)
-    device = set_up(config)
-    task = task_of(config)
-    chat = make_chat_for(config.model, task)
-    policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    generator = make_generator(config, policy, chat)
-    grade, _ = graders(config, device)
-    s = config.sampling
+    rollouts, grader = open_rollouts(config)
     pairs = demonstrations = 0
     rewards: list[float] = []
     try:
-        asked = task.held_out(problems) if held_out else [task.problem(number) for number in range(problems)]
+        asked = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
     except ValueError as error:
         raise DataError(str(error)) from error
     with growing(out) as write_pairs, growing(sft) if sft else nullcontext() as write_demonstrations:
         for start in range(0, len(asked), CHUNK):
             numbers = range(start, min(start + CHUNK, len(asked)))
-            groups = collect(
+            groups = rollouts.player.collect(
                 asked[start : numbers.stop],
                 samples,
-                Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+                rollouts.sampling,
                 [derive(config.seed, "pairs", number) for number in numbers],
-                generator,
-                chat,
-                grade,
+                grader,
             )
-            check_graders(groups, config.verify.max_failed_share)
+            check_graders(groups, rollouts.max_failed_share)
             for number, group in zip(numbers, groups, strict=True):
                 rewards += group.rewards
                 found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
@@ -93,6 +79,7 @@ def sample_pairs(
                 pairs += write_pairs([exchanged(pair) if judge.random() < noise else pair for pair in found])
                 if write_demonstrations is not None:
                     demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
+    rollouts.close()
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
     return Found(len(asked), pairs, demonstrations, solved)
 

@@ -14,15 +14,18 @@ import pyarrow.parquet
 import torch
 
 from rlvr.batching import token_batch
-from rlvr.build import PolicyConfig, first_problems, pick_device, task_of
-from rlvr.config import GRPOConfig, LearnedRewardConfig
+from rlvr.build import task_of
+from rlvr.config import LearnedRewardConfig, PolicyRunConfig, RLConfig
 from rlvr.config.file import load_config
 from rlvr.errors import DataError
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.load import load_chat, load_policy
+from rlvr.preflight import first_problems, pick_device
 from rlvr.report.pictures import save_charts
 from rlvr.report.truth_page import JudgedRun, Said, charts, headline, render
-from rlvr.rollouts.reward_model_grade import RewardModelGrade, load_reward_grade
+from rlvr.rollouts.reward_model_grader import RewardModelGrader, load_reward_model_grader
+from rlvr.runfolder.claim import cold_start_of, model_of
+from rlvr.runfolder.files import whole_file
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.types import Rollout
 from tasks import Problem
@@ -39,7 +42,7 @@ def write_page(folders: Sequence[Path], out: Path, reward_model: str | None, com
     if path is None:
         raise DataError("none of these runs was trained against a reward model; name one with --reward-model PATH")
     # What a completion says is scored, cut off or not: how many are is told beside it.
-    grade = load_reward_grade(LearnedRewardConfig(path=path, cut_off_penalty=0), pick_device(configs[0].device))
+    grade = load_reward_model_grader(LearnedRewardConfig(path=path, cut_off_penalty=0), pick_device(configs[0].device))
     names = [folder.name for folder in folders]
     names = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     runs = [judge(*one, grade) for one in zip(names, folders, configs, strict=True)]
@@ -47,25 +50,23 @@ def write_page(folders: Sequence[Path], out: Path, reward_model: str | None, com
         raise DataError("these runs were evaluated on different numbers of problems; expected the same eval.problems")
     for run in runs:
         print(headline(run))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_text(render(runs, path, command), encoding="utf-8")
-    partial.rename(out)
+    with whole_file(out) as partial:
+        partial.write_text(render(runs, path, command), encoding="utf-8")
     print(f"written: {out}")
     if png:
         print(f"written: {save_charts(charts(runs), out.with_suffix('.png'))}")
 
 
-def config_of(folder: Path) -> PolicyConfig:
+def config_of(folder: Path) -> PolicyRunConfig:
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder} is no run folder: it has no config.yaml. Expected what rlvr train wrote")
     config = load_config(folder / "config.yaml")
-    if not isinstance(config, PolicyConfig):
+    if not isinstance(config, PolicyRunConfig):
         raise DataError(f"{folder} holds a run of trainer: {config.trainer}; expected one that trained a policy")
     return config
 
 
-def judge(name: str, folder: Path, config: PolicyConfig, grade: RewardModelGrade) -> JudgedRun:
+def judge(name: str, folder: Path, config: PolicyRunConfig, grade: RewardModelGrader) -> JudgedRun:
     """A run's evaluations with scores and truths. Raises `DataError` where there are fewer than two."""
     ledgers = sorted(folder.glob("evaluations/step-*-drawn.parquet"))
     if len(ledgers) < 2:
@@ -98,7 +99,7 @@ def judge(name: str, folder: Path, config: PolicyConfig, grade: RewardModelGrade
     )
 
 
-def evaluation(path: Path, problems: dict[str, Problem], grade: RewardModelGrade) -> tuple[int, list[list[dict]]]:
+def evaluation(path: Path, problems: dict[str, Problem], grade: RewardModelGrader) -> tuple[int, list[list[dict]]]:
     """The step of an evaluation, and the rows of its ledger by problem, each with the reward model's `score`."""
     rows = pyarrow.parquet.read_table(path).to_pylist()
     groups: dict[int, list[dict]] = {}
@@ -138,7 +139,7 @@ def kl_curve(folder: Path, last_step: int, end: float) -> tuple[tuple[float, ...
     return steps, values
 
 
-def final_kl(folder: Path, config: PolicyConfig, problems: dict[str, Problem], rows: Sequence[dict]) -> float:
+def final_kl(folder: Path, config: PolicyRunConfig, problems: dict[str, Problem], rows: Sequence[dict]) -> float:
     """KL(final policy || initial policy) in nats an answer, of completions that the final policy drew.
 
     Not a number where the initial policy is kept nowhere, or the run has not ended.
@@ -159,14 +160,14 @@ def final_kl(folder: Path, config: PolicyConfig, problems: dict[str, Problem], r
     for path in (str(folder / "model"), initial):
         model = config.model.model_copy(update={"path": path, "scratch": None, "lora": None})
         policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
-        learner = Learner(policy, config.optimizer, 1)
+        learner = LocalLearner(policy, config.optimizer, 1)
         totals.append(learner.frozen_logprobs(batch, torch.arange(len(batch))).sum())
     return float(totals[0] - totals[1]) / len(rows)
 
 
-def initial_model(folder: Path, config: PolicyConfig) -> str | None:
+def initial_model(folder: Path, config: PolicyRunConfig) -> str | None:
     """Where the policy lies that the steps began with: what the cold start made, or `model.path`; `None` if nowhere."""
-    if not isinstance(config, GRPOConfig) or config.cold_start is None:
+    if not isinstance(config, RLConfig) or config.cold_start is None:
         return config.model.path
-    made = folder / "cold_start" / "model"
+    made = model_of(cold_start_of(folder))
     return str(made) if made.is_dir() else None

@@ -5,14 +5,12 @@
 <out>/compare.html        the page; compare.json and compare.csv beside it
 """
 
-import fcntl
 import os
 import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rlvr.build import check, claim_folder, differences, first_problems, task_of
+from rlvr.build import task_of
 from rlvr.compare.config import COLD_START, Plan, load_plan
 from rlvr.compare.processes import LOG, Job, run_jobs
 from rlvr.config import GRPOConfig, SFTConfig, VerifyConfig
 from rlvr.config.file import dump_config
 from rlvr.errors import ConfigError, RlvrError
+from rlvr.preflight import check, first_problems
 from rlvr.report.conclusions import Comparison, changes, conclude, headlines
 from rlvr.report.costs import costs
 from rlvr.report.page import Setting, render
 from rlvr.report.results import read_run
 from rlvr.report.tables import as_csv, as_json
+from rlvr.runfolder.claim import claim_folder, differences
+from rlvr.runfolder.files import whole_file
+from rlvr.runfolder.lock import locked
 from rlvr.runfolder.metrics import read_metrics
-from rlvr.trainers.cold_start import cold_model, cold_start_config
+from rlvr.trainers.cold_start import cold_model
 
 NO_EVALUATION = {"every": 0, "at_start": False, "at_end": False}
 REFRESH_SECONDS = 1.0
@@ -121,7 +123,7 @@ def shared_cold_start(plan: Plan, config: GRPOConfig, variant: str, others: Sequ
     folder = Path(plan.config.out) / COLD_START / f"seed-{seed}"
     if any(job.folder == folder for job in others):
         folder = folder.with_name(f"{folder.name}-{variant}")
-    first = cold_start_config(config, str(folder))
+    first = config.cold_start_config(str(folder))
     assert first is not None
     evaluation = first.eval.model_copy(update=NO_EVALUATION)
     return first.model_copy(update={"seed": seed, "eval": evaluation, "verify": VerifyConfig()})
@@ -170,9 +172,8 @@ def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Compariso
         "compare.json": as_json(comparison, cost_rows, config.target_accuracy, shown_config),
         "compare.csv": as_csv(comparison, config.target_accuracy),
     }.items():
-        partial = out / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, out / name)
+        with whole_file(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
     return comparison
 
 
@@ -195,32 +196,6 @@ def _shown(value: Any) -> str:
 
 def command_of(path: Path, overrides: Sequence[str]) -> str:
     return shlex.join(["rlvr", "compare", str(path), *overrides])
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[int]:
-    """Hold the comparison's folder; runs inherit the lock, so that it is free only when all of them are gone.
-
-    Raises `ConfigError` where another comparison has it.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ConfigError(
-            f"out: cannot make the folder {str(out)!r}: {error}; choose another, out=runs/NAME"
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigError(
-            f"{out} is in use by another `rlvr compare`, or by runs of one that was killed; wait for them or end them"
-        ) from None
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _cores() -> int:

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Literal
 
 from rlvr.report.results import PROCESS
+from rlvr.runfolder.files import whole_file
 from rlvr.runfolder.metrics import read_metrics
 
 LOG = "train.log"
@@ -148,8 +149,7 @@ def _look_after(job: Job, stopping: bool) -> None:
 def _keep_usage(job: Job, used: resource.struct_rusage) -> None:
     """Peak memory of the largest process of the run; `ru_maxrss` is in KiB on Linux and in bytes on macOS."""
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    partial = job.folder / f"{PROCESS}.partial"
-    partial.write_text(
-        json.dumps({"peak_memory_bytes": peak, "seconds": round(time.monotonic() - job.started, 1)}) + "\n"
-    )
-    os.replace(partial, job.folder / PROCESS)
+    with whole_file(job.folder / PROCESS) as partial:
+        partial.write_text(
+            json.dumps({"peak_memory_bytes": peak, "seconds": round(time.monotonic() - job.started, 1)}) + "\n"
+        )

@@ -13,6 +13,7 @@ from rlvr.config.runs import (
     PolicyRunConfig,
     PPOConfig,
     RewardModelConfig,
+    RLConfig,
     RunConfig,
     SFTConfig,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "OptimizerConfig",
     "PPOConfig",
     "PolicyRunConfig",
+    "RLConfig",
     "RewardModelConfig",
     "RunConfig",
     "SFTConfig",

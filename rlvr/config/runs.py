@@ -1,5 +1,6 @@
 """Whole runs: one class a trainer, with the checks that need more than one section."""
 
+import math
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -56,6 +57,35 @@ class RunConfig(Section):
     eval: MeasureConfig = MeasureConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    @property
+    def problems(self) -> TaskConfig | None:
+        """The task that is sampled from or evaluated on; `None` where the run learns from rows of data alone."""
+        return None
+
+    @property
+    def rows(self) -> DataConfig | None:
+        """The rows of data that the run learns from; `None` where it learns from problems."""
+        return None
+
+    @property
+    def optimizer_steps(self) -> int:
+        """The length of the learning-rate schedule."""
+        return self.steps
+
+    @property
+    def scoring_temperature(self) -> float:
+        """What logits are divided by: RL scores what was drawn as it was drawn; data is learned as it is."""
+        return 1.0
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a frozen copy of the initial policy is asked for log-probabilities in each step."""
+        return False
+
+    @property
+    def keeps_ledger(self) -> bool:
+        return False
+
 
 class PolicyRunConfig(RunConfig):
     """What every trainer of a policy has, to train with samples or to evaluate with them."""
@@ -64,6 +94,18 @@ class PolicyRunConfig(RunConfig):
     sampling: SamplingConfig = SamplingConfig()
     verify: VerifyConfig = VerifyConfig()
     eval: EvalConfig = EvalConfig()
+
+    @property
+    def logprob_tolerance(self) -> float:
+        """Largest mean |log-prob difference| between engine and learner that rounding explains (float32 measures 1e-6).
+
+        A scripted engine has no probabilities to compare.
+        """
+        if self.engine.name == "scripted":
+            return math.inf
+        if self.engine.logprob_tolerance is not None:
+            return self.engine.logprob_tolerance
+        return 0.1 if "bfloat16" in (self.model.autocast, self.model.dtype) else 1e-3
 
 
 def _check_adapters(model: ModelConfig, key: str = "model") -> None:
@@ -81,6 +123,14 @@ class SFTConfig(PolicyRunConfig):
     task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
     data: DataConfig | None = None
     rows_per_step: int = Field(64, ge=1)
+
+    @property
+    def problems(self) -> TaskConfig | None:
+        return self.task
+
+    @property
+    def rows(self) -> DataConfig | None:
+        return self.data
 
     @model_validator(mode="after")
     def _check(self) -> "SFTConfig":
@@ -102,13 +152,21 @@ class DPOConfig(PolicyRunConfig):
     loss: str = "sigmoid"
     """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
     beta: float = Field(0.1, gt=0)
-    """How dear it is to leave the reference: the temperature of the implicit reward."""
+    """Strength of the pull towards the reference model: the temperature of the implicit reward."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
     wanted_weight: float = Field(1.0, gt=0)
     """kto: what a wanted answer weighs."""
     unwanted_weight: float = Field(1.0, gt=0)
     """kto: what an unwanted answer weighs."""
+
+    @property
+    def problems(self) -> TaskConfig | None:
+        return self.task
+
+    @property
+    def rows(self) -> DataConfig | None:
+        return self.data
 
     @model_validator(mode="after")
     def _check(self) -> "DPOConfig":
@@ -128,34 +186,21 @@ class RewardModelConfig(RunConfig):
     centre_coef: float = Field(0.0, ge=0)
     """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
 
+    @property
+    def rows(self) -> DataConfig | None:
+        return self.data
+
     @model_validator(mode="after")
     def _check(self) -> "RewardModelConfig":
         _check_adapters(self.model)
         return self
 
 
-# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
+class RLConfig(PolicyRunConfig):
+    """Reinforcement learning: what GRPO and PPO have alike."""
 
-
-PPO_OBJECTIVE = Objective(
-    baseline="none", scale="none", whiten=True, aggregate="token", kl="k1", kl_coef=0.02, kl_in="token_reward"
-)
-
-
-def _ppo_row(value: Any) -> Any:
-    """`{kl_coef: 0.1}` changes PPO's row; presets are GRPO's."""
-    if isinstance(value, str) or (isinstance(value, dict) and "preset" in value):
-        raise ValueError(f"got {value!r}; presets are rows for trainer: grpo, expected {{choice: value, ...}}")
-    return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
-
-
-class GRPOConfig(PolicyRunConfig):
-    """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
-
-    trainer: Literal["grpo"]
     task: Annotated[TaskConfig, BeforeValidator(_named)]
-    objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
-    """A preset's name, or {preset: name, choice: value, ...}."""
+    objective: Objective
     prompts_per_step: int = Field(16, ge=1)
     group_size: int = Field(8, ge=1)
     """Completions of each prompt."""
@@ -170,24 +215,85 @@ class GRPOConfig(PolicyRunConfig):
     """Write every completion of every step to `<out>/rollouts`."""
     cold_start: ColdStartConfig | None = None
 
-    @model_validator(mode="after")
-    def _check(self) -> "GRPOConfig":
-        if self.group_size == 1 and self.objective.baseline in GROUP_BASELINES:
+    @property
+    def problems(self) -> TaskConfig:
+        return self.task
+
+    @property
+    def optimizer_steps(self) -> int:
+        return self.steps * self.epochs * self.minibatches
+
+    @property
+    def scoring_temperature(self) -> float:
+        return self.sampling.temperature
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.objective.needs_reference
+
+    @property
+    def keeps_ledger(self) -> bool:
+        return self.ledger
+
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps sampling may run ahead of learning: each step ages a group by its optimizer steps."""
+        return 0 if self.objective.refill_rounds else self.selection.max_staleness // (self.epochs * self.minibatches)
+
+    def cold_start_config(self, out: str) -> SFTConfig | None:
+        """The cold start as a run of its own in the folder `out`; `None` where there is none.
+
+        A model from nothing learns with all its weights there; its adapters, if any, come with RL.
+        """
+        if self.cold_start is None:
+            return None
+        model = self.model if self.model.scratch is None else self.model.model_copy(update={"lora": None})
+        return SFTConfig(
+            trainer="sft",
+            out=out,
+            steps=self.cold_start.steps,
+            rows_per_step=self.cold_start.rows_per_step,
+            optimizer=self.cold_start.optimizer,
+            task=self.task.model_copy(update=self.cold_start.task),
+            model=model,
+            eval=self.eval.model_copy(update={"every": 0, "at_end": False}),
+            seed=self.seed,
+            device=self.device,
+            threads=self.threads,
+            sampling=self.sampling,
+            verify=self.verify,
+            checkpoint=self.checkpoint,
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _move_max_staleness(cls, values: Any) -> Any:
+        """`objective.max_staleness`, its place in older recipes, is `selection.max_staleness`."""
+        objective = values.get("objective") if isinstance(values, dict) else None
+        if not isinstance(objective, dict) or "max_staleness" not in objective:
+            return values
+        selection = values.get("selection") or {}
+        if "max_staleness" in selection:
             raise ValueError(
-                f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
-                "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+                "objective.max_staleness is the older name of selection.max_staleness; expected one of them, got both"
             )
+        kept = {name: value for name, value in objective.items() if name != "max_staleness"}
+        moved = {**selection, "max_staleness": objective["max_staleness"]}
+        return {**values, "objective": kept, "selection": moved}
+
+    @model_validator(mode="after")
+    def _check_run(self) -> "RLConfig":
         rollouts = self.prompts_per_step * self.group_size
         if self.minibatches > rollouts:
             raise ValueError(
                 f"minibatches is {self.minibatches}, and a step has {rollouts} rollouts (prompts_per_step x "
                 "group_size): each minibatch needs at least one"
             )
-        buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
-        if self.objective.overlong == "punish" and buffer > longest:
+        staleness, each = self.selection.max_staleness, self.epochs * self.minibatches
+        if staleness and not self.objective.refill_rounds and not self.steps_ahead:
             raise ValueError(
-                f"objective.overlong_buffer is {buffer}, and sampling.max_tokens only {longest}: completions are "
-                "punished within the last overlong_buffer of max_tokens tokens. Lower it, or set 0 for a fifth"
+                f"selection.max_staleness is {staleness}, and a step takes {each} optimizer steps (epochs x "
+                f"minibatches): nothing could be sampled a step ahead. Use a multiple of {each}, or 0"
             )
         if self.cold_start is not None:
             try:
@@ -202,13 +308,49 @@ class GRPOConfig(PolicyRunConfig):
         return self
 
 
-class PPOConfig(GRPOConfig):
+class GRPOConfig(RLConfig):
+    """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
+
+    trainer: Literal["grpo"]
+    objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
+    """A preset's name, or {preset: name, choice: value, ...}."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "GRPOConfig":
+        if self.group_size == 1 and self.objective.baseline in GROUP_BASELINES:
+            raise ValueError(
+                f"group_size is 1, and the baseline {self.objective.baseline!r} compares a completion with the "
+                "others of its group: every advantage would be 0. Use group_size >= 2, or baseline: none"
+            )
+        buffer, longest = self.objective.overlong_buffer, self.sampling.max_tokens
+        if self.objective.overlong == "punish" and buffer > longest:
+            raise ValueError(
+                f"objective.overlong_buffer is {buffer}, and sampling.max_tokens only {longest}: completions are "
+                "punished within the last overlong_buffer of max_tokens tokens. Lower it, or set 0 for a fifth"
+            )
+        return self
+
+
+# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
+PPO_OBJECTIVE = Objective(
+    baseline="none", scale="none", whiten=True, aggregate="token", kl="k1", kl_coef=0.02, kl_in="token_reward"
+)
+
+
+def _ppo_row(value: Any) -> Any:
+    """`{kl_coef: 0.1}` changes PPO's row; presets are GRPO's."""
+    if isinstance(value, str) or (isinstance(value, dict) and "preset" in value):
+        raise ValueError(f"got {value!r}; presets are rows for trainer: grpo, expected {{choice: value, ...}}")
+    return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
+
+
+class PPOConfig(RLConfig):
     """Proximal policy optimization: rewards of tokens, a critic in the baseline's place.
 
     Of the objective it reads surrogate, ratio, aggregate, whiten, discount, KL and entropy.
     """
 
-    trainer: Literal["ppo"]  # type: ignore[assignment]
+    trainer: Literal["ppo"]
     objective: Annotated[Objective, BeforeValidator(_ppo_row)] = PPO_OBJECTIVE
     """{choice: value, ...}: what differs from PPO's own row."""
     group_size: int = Field(1, ge=1)

@@ -151,6 +151,9 @@ class SelectionConfig(Section):
     """A problem never asked counts with its cohort's average."""
     oversample: int = Field(4, ge=2)
     """Problems looked at for each one asked; those not chosen come again when the dataset starts over."""
+    max_staleness: int = Field(0, ge=0)
+    """Optimizer steps by which the weights that wrote a group may be older than the learner's. With
+    `objective.refill_rounds` a surplus of groups waits for later steps; without it, sampling runs ahead of learning."""
 
     @property
     def by_problem(self) -> bool:

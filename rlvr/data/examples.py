@@ -72,6 +72,11 @@ def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat
     return Examples(train, held_out, sum(map(len, encoded)) - len(train) - len(held_out))
 
 
+def numbers_of(step: int, rows_per_step: int) -> range:
+    """The numbers of the rows of a step: a function of the step, so that there is no place to keep."""
+    return range((step - 1) * rows_per_step, step * rows_per_step)
+
+
 def answer_batch(examples: Sequence[Answers]) -> Batch:
     """All answers of some prompts as rows, a group for each prompt; with ratings where each of them has some."""
     rows = [

@@ -1,50 +1,67 @@
 """An engine without a model: a function writes the completions. For tests of the loop, and for dry runs of a recipe."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib import import_module
+import time
+from collections.abc import Callable
 
-from torch import Tensor
-
+from rlvr.algorithms.choices import load_function
+from rlvr.engines.base import Request, WeightUpdate
 from rlvr.errors import ConfigError
 from rlvr.models.chat import Chat
-from rlvr.types import Rollout, Sampling
+from rlvr.types import Completion
 
 # (prompt text, seed of the prompt, number of the completion) -> text
 Script = Callable[[str, int, int], str]
 
 
 class ScriptedEngine:
-    """Completions by `script`, with log-probability 0 for every token: nothing was drawn."""
+    """Completions by `script`, with log-probability 0 for every token: nothing was drawn.
 
-    def __init__(self, script: Script, chat: Chat) -> None:
+    `seconds` is how long it lets each request wait, to stand for an engine that is slow.
+    """
+
+    shares_weights = True  # it has none that could be old
+
+    def __init__(self, script: Script, chat: Chat, seconds: float = 0.0) -> None:
         self.script = script
         self.chat = chat
+        self.seconds = seconds
         self.version = 0
+        self.waiting: list[Request] = []
 
-    def load_weights(self, named_weights: Iterable[tuple[str, Tensor]], version: int) -> None:
-        self.version = version
+    def submit(self, request: Request) -> None:
+        self.waiting.append(request)
 
-    def generate(
-        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, seeds: Sequence[int]
-    ) -> Iterator[tuple[int, list[Rollout]]]:
-        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            yield index, [self._write(prompt, seed, number, sampling.max_tokens) for number in range(n)]
+    def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
+        if not self.waiting:
+            return []
+        time.sleep(self.seconds)
+        request = self.waiting.pop(0)
+        return [(request.number, [self._write(request, number) for number in range(request.n)])]
 
-    def _write(self, prompt: Sequence[int], seed: int, number: int, max_tokens: int) -> Rollout:
-        ids = self.chat.completion_ids(self.script(self.chat.text(prompt), seed, number))
-        kept = ids[:max_tokens]
-        return Rollout(
-            prompt, kept, [True] * len(kept), [0.0] * len(kept), "stop" if kept == ids else "length", self.version
-        )
+    def open(self) -> int:
+        return len(self.waiting)
+
+    def abort(self) -> None:
+        self.waiting.clear()
+
+    def load(self, update: WeightUpdate) -> None:
+        self.version = update.version
+
+    def close(self) -> None:
+        self.abort()
+
+    def _write(self, request: Request, number: int) -> Completion:
+        ids = self.chat.completion_ids(self.script(self.chat.text(request.prompt_ids), request.seed, number))
+        kept = ids[: request.sampling.max_tokens]
+        return Completion(kept, [0.0] * len(kept), "stop" if kept == ids else "length", (self.version,))
 
 
 def load_script(path: str | None) -> Script:
     """The function at `module:name`."""
     if not path or ":" not in path:
         raise ConfigError(f"engine.script: got {path!r}, expected module:function that writes a completion's text")
-    module, _, name = path.partition(":")
     try:
-        script: Script = getattr(import_module(module), name)
-    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
-        raise ConfigError(f"engine.script: cannot load {path!r}: {type(error).__name__}: {error}") from error
+        script: Script = load_function(path)
+    except ValueError as error:
+        raise ConfigError(f"engine.script: {error}") from error
     return script

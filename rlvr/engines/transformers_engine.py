@@ -8,15 +8,16 @@ Left out: paged memory, continuous batching over calls, speculative decoding. Fo
 use vLLM.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
+from rlvr.engines.base import Request, WeightUpdate
 from rlvr.models.decoder import hidden_states, scores
-from rlvr.types import Finish, Rollout, Sampling
+from rlvr.types import Completion, Finish, Sampling
 
 # Rows that have ended are computed along until this share of the batch is dead: moving the survivors' keys and values
 # costs about as much as a few decoding steps.
@@ -30,42 +31,66 @@ class TransformersEngine:
     and with it the memory for keys and values.
     """
 
+    shares_weights = True  # the model is the policy itself
+
     def __init__(self, model: PreTrainedModel, end_ids: Sequence[int], cache_tokens: int = 131_072) -> None:
         self.model = model
         self.end_ids = torch.tensor(list(end_ids), device=model.device)
         self.cache_tokens = cache_tokens
         self.version = 0
+        self.waiting: list[Request] = []
 
-    def load_weights(self, named_weights: Iterable[tuple[str, Tensor]], version: int) -> None:
-        self.version = version  # the model is the policy itself
+    def submit(self, request: Request) -> None:
+        self.waiting.append(request)
+
+    def open(self) -> int:
+        return len(self.waiting)
+
+    def abort(self) -> None:
+        self.waiting.clear()
+
+    def close(self) -> None:
+        self.abort()
+
+    def load(self, update: WeightUpdate) -> None:
+        self.version = update.version
 
     @torch.no_grad()
-    def generate(
-        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, seeds: Sequence[int]
-    ) -> Iterator[tuple[int, list[Rollout]]]:
+    def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
+        """Compute one batch of the requests that wait."""
+        if not self.waiting:
+            return []
+        batch = self._next_batch()
+        numbers = {request.number for request in batch}
+        self.waiting = [request for request in self.waiting if request.number not in numbers]
         was_training = self.model.training
         self.model.eval()
         try:
-            for chunk in self._chunks(prompts, n, sampling.max_tokens):
-                groups = self._sample([prompts[i] for i in chunk], n, sampling, [seeds[i] for i in chunk])
-                yield from zip(chunk, groups, strict=True)
+            groups = self._sample(
+                [request.prompt_ids for request in batch],
+                batch[0].n,
+                batch[0].sampling,
+                [request.seed for request in batch],
+            )
         finally:
             self.model.train(was_training)
+        return [(request.number, group) for request, group in zip(batch, groups, strict=True)]
 
-    def _chunks(self, prompts: Sequence[Sequence[int]], n: int, max_tokens: int) -> Iterator[list[int]]:
-        """Prompts of like length together, as many as the cache holds."""
-        chunk: list[int] = []
-        for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
-            if chunk and (len(chunk) + 1) * n * (len(prompts[index]) + max_tokens) > self.cache_tokens:
-                yield chunk
-                chunk = []
-            chunk.append(index)
-        if chunk:
-            yield chunk
+    def _next_batch(self) -> list[Request]:
+        """Prompts of like length, the shortest first, that are sampled alike: as many as the cache holds."""
+        first = self.waiting[0]
+        alike = [request for request in self.waiting if (request.n, request.sampling) == (first.n, first.sampling)]
+        batch: list[Request] = []
+        for request in sorted(alike, key=lambda request: len(request.prompt_ids)):
+            length = len(request.prompt_ids) + first.sampling.max_tokens
+            if batch and (len(batch) + 1) * first.n * length > self.cache_tokens:
+                break
+            batch.append(request)
+        return batch
 
     def _sample(
         self, prompts: list[Sequence[int]], n: int, sampling: Sampling, seeds: list[int]
-    ) -> list[list[Rollout]]:
+    ) -> list[list[Completion]]:
         device, rows = self.model.device, len(prompts) * n
         width = max(len(prompt) for prompt in prompts)
         ids = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
@@ -117,21 +142,17 @@ class TransformersEngine:
             logits = scores(self.model, hidden[:, -1])
             next_position = next_position + 1
 
-        return self._rollouts(prompts, n, tokens_out, logprobs_out, lengths)
+        return self._completions(n, tokens_out, logprobs_out, lengths)
 
-    def _rollouts(
-        self, prompts: list[Sequence[int]], n: int, tokens: Tensor, logprobs: Tensor, lengths: Tensor
-    ) -> list[list[Rollout]]:
+    def _completions(self, n: int, tokens: Tensor, logprobs: Tensor, lengths: Tensor) -> list[list[Completion]]:
         last = tokens.gather(1, (lengths - 1).unsqueeze(-1)).squeeze(-1)
         stopped = torch.isin(last, self.end_ids).tolist()
         rows = zip(tokens.tolist(), logprobs.tolist(), lengths.tolist(), stopped, strict=True)
-        rollouts = []
-        for row, (ids, values, length, has_stopped) in enumerate(rows):
+        completions = []
+        for ids, values, length, has_stopped in rows:
             finish: Finish = "stop" if has_stopped else "length"
-            rollouts.append(
-                Rollout(prompts[row // n], ids[:length], [True] * length, values[:length], finish, self.version)
-            )
-        return [rollouts[start : start + n] for start in range(0, len(rollouts), n)]
+            completions.append(Completion(ids[:length], values[:length], finish, (self.version,)))
+        return [completions[start : start + n] for start in range(0, len(completions), n)]
 
 
 def draw_uniforms(seed: int, n: int, max_tokens: int) -> Tensor:

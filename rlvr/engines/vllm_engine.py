@@ -7,7 +7,8 @@ Left out: tensor parallelism and engines in other processes (they come behind th
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from rlvr.engines.base import Request, WeightUpdate
 from rlvr.errors import ConfigError, WeightSyncError
-from rlvr.types import Finish, Rollout, Sampling
+from rlvr.types import Completion, Finish
 
 
 class VLLMEngine:
@@ -25,6 +27,8 @@ class VLLMEngine:
     `end_ids` end a completion. `max_model_len` bounds prompt and completion together, `gpu_memory_utilization` is the
     share of the GPU that weights and cache may take; on a CPU the cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
     """
+
+    shares_weights = False
 
     def __init__(
         self,
@@ -68,78 +72,100 @@ class VLLMEngine:
         )
         self.version = 0
         self.requests = 0
+        self.number_of: dict[str, int] = {}  # of the open requests, by the ids that vLLM knows them by
 
-    def load_weights(self, named_weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+    def load(self, update: WeightUpdate) -> None:
         """Exchange all weights, and forget every cached key and value, which the old ones had computed."""
-        weights = dict(named_weights)
-        if weights.keys() != self.weight_names:
-            missing = sorted(self.weight_names - weights.keys())[:3]
-            unknown = sorted(weights.keys() - self.weight_names)[:3]
+        if self.number_of:
             raise WeightSyncError(
-                f"weights of version {version} are not those of the engine: missing {missing}, unknown {unknown} "
-                f"(expected {len(self.weight_names)} tensors, got {len(weights)})"
+                f"{len(self.number_of)} requests are open, and their cached keys are of the old weights; expected none "
+                "when weights are exchanged"
             )
-        self.llm.collective_rpc(exchange_weights, args=(weights,))
+        self.llm.collective_rpc(exchange_weights, args=(self._arriving(update),))
         if not self.llm.reset_prefix_cache():
             raise WeightSyncError(
                 "vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used"
             )
-        self.version = version
+        self.version = update.version
 
-    def generate(
-        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling, seeds: Sequence[int]
-    ) -> Iterator[tuple[int, list[Rollout]]]:
+    def _arriving(self, update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
+        """The weights one after the other; raises `WeightSyncError` where one is unknown, or missing at the end."""
+        missing = set(self.weight_names)
+        for bucket in update.buckets:
+            unknown = sorted(bucket.keys() - missing)
+            if unknown:
+                raise WeightSyncError(
+                    f"weights of version {update.version} are not those of the engine: unknown, or sent twice: "
+                    f"{unknown[:3]}; expected {len(self.weight_names)} tensors"
+                )
+            missing -= bucket.keys()
+            yield from bucket.items()
+        if missing:
+            raise WeightSyncError(
+                f"weights of version {update.version} are not those of the engine: missing {sorted(missing)[:3]} "
+                f"(expected {len(self.weight_names)} tensors, got {len(self.weight_names) - len(missing)})"
+            )
+
+    def submit(self, request: Request) -> None:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        engine = self.llm.llm_engine
-        index_of: dict[str, int] = {}
-        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            request_id = str(self.requests)
-            self.requests += 1
-            index_of[request_id] = index
-            params = SamplingParams(
-                n=n,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                top_k=sampling.top_k,
-                max_tokens=sampling.max_tokens,
-                seed=seed,
-                logprobs=0,  # of the drawn token alone
-                stop_token_ids=self.end_ids,
-                detokenize=False,
-                output_kind=RequestOutputKind.FINAL_ONLY,
-            )
-            engine.add_request(request_id, {"prompt_token_ids": list(prompt)}, params)
-        try:
-            while engine.has_unfinished_requests():
-                for output in engine.step():
-                    if output.finished:
-                        index = index_of.pop(output.request_id)
-                        yield index, [self._rollout(prompts[index], completion) for completion in output.outputs]
-        finally:
-            if index_of:  # the caller stopped listening
-                engine.abort_request(list(index_of))
+        sampling, request_id = request.sampling, str(self.requests)
+        self.requests += 1
+        self.number_of[request_id] = request.number
+        params = SamplingParams(
+            n=request.n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            max_tokens=sampling.max_tokens,
+            seed=request.seed,
+            logprobs=0,  # of the drawn token alone
+            stop_token_ids=self.end_ids,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        self.llm.llm_engine.add_request(request_id, {"prompt_token_ids": list(request.prompt_ids)}, params)
+
+    def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
+        engine, started = self.llm.llm_engine, time.monotonic()
+        finished: list[tuple[int, list[Completion]]] = []
+        while self.number_of and not finished:
+            for output in engine.step():
+                if output.finished:
+                    number = self.number_of.pop(output.request_id)
+                    finished.append((number, [self._completion(completion) for completion in output.outputs]))
+            if timeout_seconds is not None and time.monotonic() - started > timeout_seconds:
+                break
+        return finished
+
+    def open(self) -> int:
+        return len(self.number_of)
+
+    def abort(self) -> None:
+        if self.number_of:
+            self.llm.llm_engine.abort_request(list(self.number_of))
+            self.number_of.clear()
 
     def close(self) -> None:
         """Stop the engine and free its memory."""
         self.llm.llm_engine.engine_core.shutdown()
 
-    def _rollout(self, prompt: Sequence[int], completion: Any) -> Rollout:
-        ids = list(completion.token_ids)
-        logprobs = [float(at[token].logprob) for token, at in zip(ids, completion.logprobs, strict=True)]
-        finish: Finish = "stop" if completion.finish_reason == "stop" else "length"
-        return Rollout(prompt, ids, [True] * len(ids), logprobs, finish, self.version)
+    def _completion(self, output: Any) -> Completion:
+        ids = list(output.token_ids)
+        logprobs = [float(at[token].logprob) for token, at in zip(ids, output.logprobs, strict=True)]
+        finish: Finish = "stop" if output.finish_reason == "stop" else "length"
+        return Completion(ids, logprobs, finish, (self.version,))
 
 
-def exchange_weights(worker: Any, weights: dict[str, Tensor]) -> None:
-    """In vLLM's worker: load `weights` over the old ones.
+def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None:
+    """In vLLM's worker: load `weights` over the old ones, as they arrive.
 
     `load_weights` of the model itself fails on CPUs, where weights are packed for the processor's instructions when the
     engine starts; `reload_weights` packs them again. It forgets one layer: an LM head that is tied to the embedding has
     a packed copy of its own, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
     """
-    worker.model_runner.reload_weights(weights_iterator=iter(weights.items()))
+    worker.model_runner.reload_weights(weights_iterator=weights)
     head: Any = getattr(worker.model_runner.get_model(), "lm_head", None)
     if hasattr(head, "cpu_linear"):
         head.quant_method.process_weights_after_loading(head)

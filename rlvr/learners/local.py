@@ -1,24 +1,33 @@
-"""The learner: the policy and its optimizer. One call is one optimizer step, whatever the number of microbatches."""
+"""The learner in this process: the model and its optimizer on one device.
 
+One call is one optimizer step, whatever the number of microbatches.
+"""
+
+import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+import resource
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Protocol
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 from typing_extensions import TypeVar
 
-from rlvr.batching import microbatches
+from rlvr.batching import Piece, one_longer, plan
 from rlvr.config import OptimizerConfig
-from rlvr.errors import DivergenceError
+from rlvr.errors import ConfigError, DivergenceError
+from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
+from rlvr.models.heads import RewardModel
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.types import Batch
 
-# A loss says what a microbatch costs and what to log of it: a scalar that is already weighted, and values of each token
-# `(B, T)` or of whatever the loss counts `(N,)`.
-Loss = Callable[[Batch, TokenScores], tuple[Tensor, dict[str, Tensor]]]
+WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.pt", "learner.json"
 
 
 class Scorer(Protocol):
@@ -37,6 +46,10 @@ class Scorer(Protocol):
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]: ...
 
+    def adapter(self) -> Mapping[str, Tensor] | None: ...
+
+    def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None: ...
+
 
 Model = TypeVar("Model", bound=Scorer, default=Policy)
 
@@ -53,28 +66,22 @@ def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
     return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 
 
-@dataclass(frozen=True)
-class Update:
-    """What an optimizer step found: numbers to log, and the log-probabilities `(B, T)` that it started from."""
-
-    metrics: dict[str, float]
-    logprobs: Tensor
-
-
 @dataclass
-class Learner(Generic[Model]):
+class LocalLearner(Generic[Model]):
     """Holds the policy (or reward model) and its optimizer. `steps` is the length of the schedule, in optimizer steps.
 
-    `reference` is a frozen policy for the KL term; with adapters it is the same policy with them off.
+    `reference` is a frozen policy for the KL term; with adapters it is the same policy with them off. `tokenizer` is
+    written beside what `export` writes.
     """
 
     policy: Model
     config: OptimizerConfig
     steps: int
     reference: Policy | None = None
-    step: int = 0
+    tokenizer: PreTrainedTokenizerBase | None = None
+    version: int = 0
     skipped_in_a_row: int = 0
-    tokens_seen: int = 0  # since somebody last set it to zero
+    tokens_seen: int = 0
     optimizer: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,48 +93,45 @@ class Learner(Generic[Model]):
             fused=True,
         )
 
-    def update(
-        self,
-        batch: Batch,
-        loss: Callable[[Batch, Any], tuple[Tensor, dict[str, Tensor]]],
-        entropy_gradient: bool = False,
-        whole_groups: bool = False,
-    ) -> Update:
-        """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
-
-        With `whole_groups` the rows of a group are in one microbatch.
-
-        A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
-        `DivergenceError`.
-        The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what it logs for
-        each token, over the scored ones).
-        """
+    def update(self, batch: Batch, loss: Loss) -> Update:
         self.policy.train()
         self.optimizer.zero_grad(set_to_none=True)
+        (pieces,) = plan(batch, self.config.microbatch_tokens, whole_groups=loss.whole_groups)
+        totals, logprobs = self.accumulate(batch, pieces, loss)
+        self.tokens_seen += int(batch.attention_mask.sum())
+        return Update(totals | self._apply_gradient(totals["loss"].value), logprobs)
+
+    def accumulate(self, batch: Batch, pieces: Sequence[Piece], loss: Loss) -> tuple[dict[str, Total], Tensor]:
+        """Add the gradients of some pieces of `batch`: the share of one rank. Returns its totals and log-probabilities.
+
+        The losses of all pieces of all ranks add up, so nothing is divided here. A filler is computed and counts zero.
+        """
         device = self.policy.device
-        totals: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
-        counts: dict[str, int] = {"loss": 1}
-        tokens = int(batch.completion_mask.sum())
+        sums: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
+        counts: dict[str, int] = {"loss": 0}
         logprobs = torch.zeros(batch.input_ids.shape, device=device)
-        for rows in microbatches(batch, self.config.microbatch_tokens, whole_groups):
-            piece = batch.rows(rows).to(device)
-            scores = self.policy.scores(piece, entropy_gradient)
-            value, stats = loss(piece, scores)
+        for piece in pieces:
+            part = batch.rows(piece.rows).to(device)
+            scores = self.policy.scores(part, loss.entropy_gradient)
+            value, stats = loss(part, scores)
+            if piece.is_filler:
+                (0 * value).backward()
+                continue
             value.backward()
             if isinstance(scores, TokenScores):
-                logprobs[rows.to(device), : piece.input_ids.shape[1]] = scores.logprobs.detach().float()
-            totals["loss"] += value.detach()
+                logprobs[piece.rows.to(device), : part.input_ids.shape[1]] = scores.logprobs.detach().float()
+            sums["loss"] += value.detach()
+            tokens = int(batch.completion_mask[piece.rows].sum())
             for name, stat in stats.items():
                 of_tokens = stat.dim() == 2
-                total = (stat * piece.completion_mask).sum() if of_tokens else stat.sum()
-                totals[name] = totals.get(name, torch.zeros((), device=device)) + total
-                counts[name] = tokens if of_tokens else counts.get(name, 0) + len(stat)
-        self.tokens_seen += int(batch.attention_mask.sum())
-        metrics = {name: float(total) / max(1, counts[name]) for name, total in totals.items()}
-        return Update(metrics | self._apply_gradient(metrics["loss"]), logprobs.cpu())
+                total = (stat * part.completion_mask).sum() if of_tokens else stat.sum()
+                count = tokens if of_tokens else len(stat)
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + total
+                counts[name] = counts.get(name, 0) + count
+        return {name: Total(float(total), counts[name]) for name, total in sums.items()}, logprobs.cpu()
 
-    def _apply_gradient(self, loss: float) -> dict[str, float]:
-        lr = lr_at(self.config, self.step, self.steps)
+    def _apply_gradient(self, loss: float) -> dict[str, Total]:
+        lr = lr_at(self.config, self.version, self.steps)
         parameters = self.policy.trainable().values()
         bound = self.config.max_grad_norm or math.inf
         grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
@@ -137,7 +141,7 @@ class Learner(Generic[Model]):
                 group["lr"] = lr
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
+        self.version += 1
         self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
         if self.skipped_in_a_row == MAX_SKIPPED_IN_A_ROW:
             raise DivergenceError(
@@ -145,22 +149,123 @@ class Learner(Generic[Model]):
                 f"loss {loss}, gradient norm {grad_norm}); expected finite numbers. Lower optimizer.lr, or set "
                 "max_grad_norm; the last checkpoint is from before."
             )
-        return {"grad_norm": grad_norm, "lr": lr, "skipped": float(not finite)}
+        return {"grad_norm": Total(grad_norm), "lr": Total(lr), "skipped": Total(float(not finite))}
+
+    # -- frozen passes ---------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def frozen_logprobs(self: "Learner[Policy]", batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
-        """Log-probabilities `(B, T)` of completion tokens as constants, zero outside of `rows`.
-
-        They are the policy's now, or with `reference` those of the frozen reference policy.
-        """
+    def frozen_logprobs(self: "LocalLearner[Policy]", batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
         policy = (self.reference or self.policy) if reference else self.policy
         policy.train(False)
         out = torch.zeros(batch.input_ids.shape)
         with policy.without_adapters() if reference else nullcontext():
-            for piece in microbatches(batch.rows(rows), self.config.microbatch_tokens):
-                chosen = batch.rows(rows[piece])
-                out[rows[piece], : chosen.input_ids.shape[1]] = policy.scores(chosen.to(policy.device)).logprobs.cpu()
+            for piece in plan(batch.rows(rows), self.config.microbatch_tokens)[0]:
+                chosen = batch.rows(rows[piece.rows])
+                scores = policy.scores(chosen.to(policy.device))
+                out[rows[piece.rows], : chosen.input_ids.shape[1]] = scores.logprobs.cpu()
         return out
 
-    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        return self.policy.named_weights()
+    @torch.no_grad()
+    def snapshot(self: "LocalLearner[Policy]", batch: Batch) -> Snapshot:
+        """One forward pass over rows that are one token longer, whose values are what stands after the last token."""
+        self.policy.train(False)
+        longer = one_longer(batch)
+        logprobs, values = (torch.zeros(longer.input_ids.shape) for _ in range(2))
+        for piece in plan(longer, self.config.microbatch_tokens)[0]:
+            part = longer.rows(piece.rows)
+            scores = self.policy.scores(part.to(self.policy.device))
+            assert scores.values is not None
+            width = part.input_ids.shape[1]
+            logprobs[piece.rows, :width], values[piece.rows, :width] = scores.logprobs.cpu(), scores.values.cpu()
+        after_B = values[torch.arange(len(batch)), batch.lengths_B]
+        mask = batch.completion_mask
+        return Snapshot(logprobs[:, :-1] * mask, values[:, :-1] * mask, after_B)
+
+    @torch.no_grad()
+    def frozen_scores(self: "LocalLearner[RewardModel]", batch: Batch) -> Tensor:
+        self.policy.train(False)
+        scores_B = torch.zeros(len(batch))
+        for piece in plan(batch, self.config.microbatch_tokens)[0]:
+            scores_B[piece.rows] = self.policy.scores(batch.rows(piece.rows).to(self.policy.device)).cpu()
+        return scores_B
+
+    # -- weights ---------------------------------------------------------------------------------------------------
+
+    def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
+        bucket: dict[str, Tensor] = {}
+        size = 0
+        for name, weight in self.policy.named_weights():
+            if bucket and size + weight.nbytes > max_bytes:
+                yield bucket
+                bucket, size = {}, 0
+            bucket[name] = weight
+            size += weight.nbytes
+        if bucket:
+            yield bucket
+
+    def adapter(self) -> Mapping[str, Tensor] | None:
+        return self.policy.adapter()
+
+    @contextmanager
+    def perturbed(self, noise: float) -> Iterator[None]:
+        parameters = self.policy.trainable()
+        kept = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        try:
+            add_noise(parameters.values(), noise)
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in parameters.items():
+                    parameter.copy_(kept[name])
+
+    def save(self, folder: Path) -> None:
+        """weights.safetensors: what training changes, all weights or the adapters; optimizer.pt: moments of AdamW."""
+        weights = {name: weight.detach().cpu().contiguous() for name, weight in self.policy.trainable().items()}
+        save_file(weights, folder / WEIGHTS)
+        torch.save(self.optimizer.state_dict(), folder / MOMENTS)
+        (folder / STATE).write_text(json.dumps({"version": self.version, "skipped_in_a_row": self.skipped_in_a_row}))
+
+    def load(self, folder: Path) -> None:
+        device = self.policy.device
+        weights = load_file(folder / WEIGHTS, device=str(device))
+        with torch.no_grad():
+            for name, parameter in self.policy.trainable().items():
+                parameter.copy_(weights[name])
+        self.optimizer.load_state_dict(torch.load(folder / MOMENTS, map_location=device, weights_only=True))
+        state = json.loads((folder / STATE).read_text())
+        self.version, self.skipped_in_a_row = state["version"], state["skipped_in_a_row"]
+
+    def export(self, folder: Path) -> None:
+        if self.tokenizer is None:
+            raise ValueError("this learner has no tokenizer, and a model is written with one")
+        self.policy.save(folder, self.tokenizer)
+
+    def stats(self) -> LearnerStats:
+        return LearnerStats(self.tokens_seen, peak_memory_mb(self.policy.device))
+
+
+def in_this_process(learner: Learner, what: str) -> "LocalLearner[Policy]":
+    """The learner, for `what` needs its weights at hand. Raises `ConfigError` for one that is elsewhere."""
+    if not isinstance(learner, LocalLearner):
+        raise ConfigError(
+            f"{what} works on the weights themselves and is for one process: got a {type(learner).__name__}, expected "
+            "a learner in this process. Train with one process, or leave it out"
+        )
+    return learner
+
+
+@torch.no_grad()
+def add_noise(parameters: Iterable[Tensor], noise: float) -> None:
+    """Add normal noise of the share `noise` of each tensor's own spread (and a little, where it has none)."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in parameters:
+        scale = noise * (float(parameter.float().std(unbiased=False)) + 0.01)
+        parameter.add_((torch.randn(parameter.shape, generator=generator) * scale).to(parameter))
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most memory that was in use so far: torch's on a GPU, the process's on a CPU; MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

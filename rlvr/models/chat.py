@@ -78,6 +78,22 @@ class Chat:
         last = max(place for place, is_learned in enumerate(learned) if is_learned) + 1
         return prompt_ids, ids[len(prompt_ids) : last], learned[len(prompt_ids) : last]
 
+    def reply_ids(self, messages: Sequence[Message], reply: Sequence[Message]) -> list[int]:
+        """What the template writes behind an assistant's last turn: `reply`, up to where the assistant goes on.
+
+        The turn itself stays as it was sampled: only what comes after its end token is taken from the template. Raises
+        `DataError` for a template that rewrites earlier turns when later ones come.
+        """
+        before, after = self._template(messages), self.prompt_ids([*messages, *reply])
+        ends = [place + 1 for place, token in enumerate(before) if token in self.end_ids]
+        end = ends[-1] if ends else len(before)
+        if after[:end] != before[:end]:
+            raise DataError(
+                "the chat template rewrites earlier turns when later ones are added, so that what was sampled would "
+                "not be what is read; expected each turn to be appended. Use another template, or single turns"
+            )
+        return after[end:]
+
     def _template(self, messages: Sequence[Message]) -> list[int]:
         return list(self.tokenizer.apply_chat_template(list(messages), return_dict=False))
 

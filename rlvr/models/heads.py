@@ -4,11 +4,12 @@ A reward model is transformers' own sequence-classification model with one label
 `AutoModelForSequenceClassification.from_pretrained` and says the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
@@ -18,7 +19,7 @@ from rlvr.errors import ModelError
 from rlvr.models.chat import Chat
 from rlvr.models.load import add_adapters, new_model
 from rlvr.models.packing import check_packing, token_states
-from rlvr.models.policy import merged_weights
+from rlvr.models.policy import adapter_weights, merged_weights
 from rlvr.seeds import derive
 from rlvr.types import Batch
 
@@ -74,10 +75,12 @@ class RewardModel:
         """Every weight by its Hugging Face name, adapters merged in."""
         return merged_weights(self.model, self.adapters)
 
+    def adapter(self) -> Mapping[str, Tensor] | None:
+        """The adapters alone, where there are some; the head is not among them."""
+        return adapter_weights(self.model, self.adapters)
+
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
-        from safetensors.torch import save_file
-
         self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names that one
         self.model.config.save_pretrained(folder)
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}

@@ -11,7 +11,6 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     Qwen3Config,
 )
 from transformers.utils.logging import disable_progress_bar
@@ -159,15 +158,3 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | No
         return get_peft_model(model, peft_config)
     except ValueError as error:
         raise ModelError(f"model.lora.targets {config.targets!r}: {error}") from error
-
-
-def save_model(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the model in Hugging Face format, adapters merged, so that `from_pretrained(folder)` loads it."""
-    weights = {name: weight.cpu().contiguous() for name, weight in policy.named_weights()}
-    policy.model.config.save_pretrained(folder)
-    if policy.model.generation_config is not None:
-        policy.model.generation_config.save_pretrained(folder)
-    from safetensors.torch import save_file
-
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    tokenizer.save_pretrained(folder)

@@ -1,13 +1,15 @@
 """The policy: a language model seen as log-probabilities of tokens. The only place where tokens are shifted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.models.logprobs import token_logprobs
 from rlvr.models.packing import token_states
@@ -27,7 +29,7 @@ class TokenScores:
 
 
 class Critic(Protocol):
-    """Says what stands before a token is worth: `heads.ValueHead`, or a model of its own."""
+    """Estimates the value of the state before each token: `heads.ValueHead`, or a model of its own."""
 
     def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
         """Values `(N,)`, float32, at the tokens in `where` `(B, T)`; the policy's states there are `(N, H)`."""
@@ -102,27 +104,50 @@ class Policy:
         """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor."""
         return merged_weights(self.model, self.adapters)
 
+    def adapter(self) -> Mapping[str, Tensor] | None:
+        """The adapters alone, where there are some."""
+        return adapter_weights(self.model, self.adapters)
+
+    def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Write the model in Hugging Face format, adapters merged, so that `from_pretrained(folder)` loads it."""
+        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
+        self.model.config.save_pretrained(folder)
+        if self.model.generation_config is not None:
+            self.model.generation_config.save_pretrained(folder)
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        tokenizer.save_pretrained(folder)
+
 
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str, Tensor]]:
     """The weights of `model` as they would be without adapters of their own, tensor by tensor.
 
-    The base weights are read, never written: merging in place and back would let rounding errors pile up.
+    An adapter's product is made when its tensor is asked for, so that one of them is in memory at a time. The base
+    weights are read, never written: merging in place and back would let rounding errors pile up.
     """
-    deltas = {}
+    adapted: dict[str, Any] = {}
     if adapters is not None:
         from peft.tuners.lora import LoraLayer
 
-        for name, module in model.named_modules():
-            if isinstance(module, LoraLayer):
-                deltas[f"{name}.base_layer.weight"] = sum(module.get_delta_weight(a) for a in module.active_adapters)
+        adapted = {
+            f"{name}.base_layer.weight": layer for name, layer in model.named_modules() if isinstance(layer, LoraLayer)
+        }
     for name, parameter in model.named_parameters():
         if ".lora_" in name:
             continue
         weight = parameter.detach()
-        if name in deltas:
-            weight = (weight.float() + deltas[name].float()).to(weight.dtype)
+        if name in adapted:
+            layer = adapted[name]
+            delta: Any = sum(layer.get_delta_weight(a) for a in layer.active_adapters)
+            weight = (weight.float() + delta.float()).to(weight.dtype)
         yield name.replace(".base_layer", ""), weight
+
+
+def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tensor] | None:
+    """The adapters' own tensors by name; `None` where there are none."""
+    if adapters is None:
+        return None
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if ".lora_" in name}
 
 
 def _scatter(values: Tensor, scored: Tensor) -> Tensor:

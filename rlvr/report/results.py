@@ -13,8 +13,8 @@ import numpy
 import pyarrow.parquet
 
 from rlvr.errors import DataError
-from rlvr.evaluate import majority
 from rlvr.report.statistics import Array
+from rlvr.rollouts.evaluate import majority
 from rlvr.runfolder.metrics import read_metrics
 
 PROCESS = "process.json"  # what `rlvr compare` writes of the process that made a run

@@ -7,7 +7,7 @@ first, then fresh ones. Everything is a function of the run's seed, its cursor a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from rlvr.algorithms.choices import pick
@@ -64,39 +64,42 @@ def expected_pass_rate(problem: Problem, selection: SelectionConfig, history: Hi
 
 @dataclass(frozen=True)
 class Pool:
-    """Groups on their way into a step's batch of `size` groups.
+    """Groups on their way into the batch of `size` groups of step `step`.
 
     `kept` may be trained on, oldest first; `fresh` are all that were sampled for this step, `dropped` those of them
-    that are not kept; `expired` waited too long. `version` is that of the weights that sample now, `rounds` counts
-    samplings.
+    that are not kept; `expired` waited too long. `version` is that of the learner's weights, `history` what earlier
+    steps came to, `max_staleness` how many optimizer steps a group may be old, `rounds` counts samplings.
     """
 
     size: int
     objective: Objective
     version: int
+    step: int = 1
+    history: History = field(default_factory=History)
+    max_staleness: int = 0
     kept: tuple[Group, ...] = ()
     fresh: tuple[Group, ...] = ()
     dropped: tuple[Group, ...] = ()
     expired: tuple[Group, ...] = ()
     rounds: int = 0
 
-    @classmethod
-    def waiting(cls, size: int, objective: Objective, groups: Sequence[Group], version: int) -> Self:
-        """The groups that wait from earlier steps, but for those whose weights are too old by now."""
-        young = tuple(group for group in groups if version - group.policy_version <= objective.max_staleness)
-        expired = tuple(group for group in groups if version - group.policy_version > objective.max_staleness)
-        return cls(size, objective, version, kept=young, expired=expired)
+    def with_waiting(self, groups: Sequence[Group]) -> Self:
+        """The pool with groups that wait from earlier steps, but for those whose weights are too old by now."""
+        young = tuple(group for group in groups if self.version - group.policy_version <= self.max_staleness)
+        expired = tuple(group for group in groups if self.version - group.policy_version > self.max_staleness)
+        return replace(self, kept=(*self.kept, *young), expired=(*self.expired, *expired))
 
-    def wanted(self, usual_share: float) -> int:
-        """How many problems the next round samples, given the share of groups that is usually kept.
+    def wanted(self) -> int:
+        """How many problems the next round samples.
 
-        Enough that the batch is expected to be full, never fewer than are missing nor more than a whole batch; 0 where
-        it is full, or no round is left. The share of this step's own rounds counts once there is one.
+        Enough that the batch is expected to be full given the share of groups that is usually kept, never fewer than
+        are missing nor more than a whole batch; 0 where it is full, or no round is left. The share of this step's own
+        rounds counts once there is one.
         """
         missing = self.size - len(self.kept)
         if missing <= 0 or self.rounds > self.objective.refill_rounds:
             return 0
-        share = self.kept_share if self.fresh else usual_share
+        share = self.kept_share if self.fresh else self.history.kept_share
         return min(self.size, math.ceil(missing / share)) if share else self.size
 
     def with_fresh(self, groups: Sequence[Group]) -> Self:
@@ -128,16 +131,18 @@ class Pool:
     @property
     def pending(self) -> tuple[Group, ...]:
         """The surplus, for the next step; none where nothing may wait."""
-        return self.kept[self.size :] if self.objective.max_staleness else ()
+        return self.kept[self.size :] if self.max_staleness else ()
 
     @property
     def left_out(self) -> tuple[Group, ...]:
         """Groups that nothing will ever be learned from: not kept, or one too many, or too old."""
-        surplus = () if self.objective.max_staleness else self.kept[self.size :]
+        surplus = () if self.max_staleness else self.kept[self.size :]
         return (*self.dropped, *surplus, *self.expired)
 
-    def shortfall(self) -> str:
-        """Why the batch is not full, in words with percentages."""
+    def shortfall(self) -> str | None:
+        """Why the batch is not full though it was refilled, in words with percentages."""
+        if not self.objective.refill_rounds or len(self.batch) == self.size:
+            return None
         return (
             f"{len(self.batch)} of {self.size} groups were found in {self.rounds} rounds of sampling "
             f"({self.kept_share:.0%} of {len(self.fresh)} sampled groups were kept): {why_no_signal(self.fresh)}"

@@ -4,13 +4,13 @@ One file a step, written beside and renamed. `datasets.load_dataset("parquet", d
 or any other reader of parquet opens all of them at once.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 
+from rlvr.runfolder.files import whole_file
 from rlvr.types import Group
 
 
@@ -24,6 +24,7 @@ def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
             {
                 "step": step,
                 "group": index,
+                "draw": group.draw,
                 "problem_id": group.problem.id,
                 "source": group.problem.source,
                 "cohort": group.problem.cohort,
@@ -36,21 +37,20 @@ def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
                 "reward": rollout.reward,
                 "shaping": rollout.shaping,
                 "advantage": rollout.advantage,
-                "tokens": len(rollout.completion_ids),
+                "tokens": rollout.sampled_tokens,
                 "finish": rollout.finish,
                 "policy_version": rollout.policy_version,
             }
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA), partial)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA), partial)
 
 
 SCHEMA = pyarrow.schema(
     [
         ("step", pyarrow.int32()),
         ("group", pyarrow.int32()),
+        ("draw", pyarrow.int64()),
         ("problem_id", pyarrow.string()),
         ("source", pyarrow.string()),
         ("cohort", pyarrow.string()),

@@ -1,4 +1,4 @@
-"""One run in a folder at a time: a lock that the kernel lets go of when its holder dies, however it dies."""
+"""One at a time in a folder: a lock that the kernel lets go of when its holders die, however they die."""
 
 import fcntl
 import os
@@ -12,8 +12,8 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` (made where it is missing) for this run alone.
+def locked(folder: Path) -> Iterator[int]:
+    """Hold `folder` (made where it is missing) for this process, and for those that inherit the descriptor it yields.
 
     Raises `ConfigError` naming the process that holds it, or where the folder cannot be made. A folder in which nothing
     came to lie is removed again: a start that was refused leaves nothing behind.
@@ -23,12 +23,12 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise ConfigError(
-            f"out: cannot make the run folder {str(folder)!r}: {error}; choose another, out=runs/NAME"
+            f"out: cannot make the folder {str(folder)!r}: {error}; choose another, out=runs/NAME"
         ) from error
     try:
         take(descriptor, folder)
         try:
-            yield
+            yield descriptor
         finally:
             with suppress(OSError):
                 if [path.name for path in folder.iterdir()] == [LOCK]:
@@ -44,8 +44,8 @@ def take(descriptor: int, folder: Path) -> None:
     except BlockingIOError as error:
         holder = os.read(descriptor, 32).decode(errors="replace").strip()
         raise ConfigError(
-            f"out: process {holder or 'unknown'} is running in {str(folder)!r}; wait for its end, end it, or choose "
-            "another folder, out=runs/NAME"
+            f"out: process {holder or 'unknown'}, or a run that it started, is at work in {str(folder)!r}; wait for "
+            "its end, end it, or choose another folder, out=runs/NAME"
         ) from error
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())

@@ -5,9 +5,10 @@ Keys under `time/` and `speed/` depend on the machine; all others are the same i
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from rlvr.runfolder.files import whole_file
 
 MACHINE_DEPENDENT = ("time/", "speed/")
 
@@ -23,9 +24,8 @@ class MetricsLog:
 
         self.path = folder / "metrics.jsonl"
         kept = [row for row in read_metrics(self.path) if done > 0 and row["step"] <= done]
-        rewritten = self.path.with_suffix(".partial")
-        rewritten.write_text("".join(_line(row) for row in kept))
-        os.replace(rewritten, self.path)
+        with whole_file(self.path) as partial:
+            partial.write_text("".join(_line(row) for row in kept))
         self.file = self.path.open("a")
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
 

@@ -10,13 +10,10 @@ that no second model is ever in memory.
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlvr.algorithms.choices import pick
@@ -27,31 +24,28 @@ from rlvr.algorithms.preference_loss import (
     comparisons,
     kl_estimate,
 )
-from rlvr.build import open_run
+from rlvr.build import open_data_run
 from rlvr.config import DPOConfig
-from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched, reader_of
-from rlvr.errors import CheckpointError
-from rlvr.learners.local import Learner
+from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched, numbers_of, reader_of
+from rlvr.learners.base import Learner
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
-from rlvr.runfolder.checkpoint import checkpoints
 from rlvr.types import Batch
 from tasks.rows import shuffled
 
-REFERENCE = "reference.safetensors"
 # Rows whose reference log-probabilities are computed at a time.
 CHUNK = 256
 
 
 def train(config: DPOConfig) -> Run:
     """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
-    run = open_run(config)
-    examples = load_examples(config.data, reader_of(config), run.chat)
+    run, chat = open_data_run(config)
+    examples = load_examples(config.data, reader_of(config), chat)
     print(f"dpo: {examples}", flush=True)
     unpaired = config.loss in UNPAIRED_LOSSES
     parts = {"train": examples.train, "held_out": examples.held_out}
     if unpaired:
-        parts |= {f"{name}_mismatched": mismatched(rows, run.chat.context) for name, rows in parts.items() if rows}
+        parts |= {f"{name}_mismatched": mismatched(rows, chat.context) for name, rows in parts.items() if rows}
     reference = reference_logprobs(run, parts)
 
     def batch_of(part: str, rows: Sequence[int]) -> Batch:
@@ -60,8 +54,8 @@ def train(config: DPOConfig) -> Run:
 
     def loss_of(part: str, rows: Sequence[int], batch: Batch) -> "PairLoss | AnswerLoss":
         if not unpaired:
-            return PairLoss(batch, config)
-        return AnswerLoss(batch, config, policy_kl(run.learner, batch_of(f"{part}_mismatched", rows)))
+            return PairLoss.of(batch, config)
+        return AnswerLoss.of(batch, config, policy_kl(run.learner, batch_of(f"{part}_mismatched", rows)))
 
     def measure() -> dict[str, float]:
         rows = range(len(examples.held_out))
@@ -74,32 +68,40 @@ def train(config: DPOConfig) -> Run:
     run.measure = measure if examples.held_out else None
     with run:
         for step in run.steps():
-            rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
+            numbers = numbers_of(step, config.rows_per_step)
+            rows = [shuffled(number, len(examples.train), config.seed) for number in numbers]
             batch = batch_of("train", rows)
             with run.clock("learn"):
-                loss = loss_of("train", rows, batch)
-                metrics = run.learner.update(batch, loss, whole_groups=not unpaired).metrics
+                metrics = run.learner.update(batch, loss_of("train", rows, batch)).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run
 
 
+@dataclass(frozen=True)
 class PairLoss:
-    """The loss of a microbatch of comparisons. The step's prompts are counted once, before it is split."""
+    """The loss of a microbatch of comparisons. `prompts` of the whole step are counted before it is split."""
 
-    def __init__(self, batch: Batch, config: DPOConfig) -> None:
+    loss: str
+    beta: float
+    label_smoothing: float
+    prompts: int
+    entropy_gradient: bool = False
+    whole_groups: bool = True
+
+    @classmethod
+    def of(cls, batch: Batch, config: DPOConfig) -> "PairLoss":
         assert batch.ranks_B is not None
         better, _ = comparisons(batch.ranks_B, batch.group_index)
-        self.prompts = len(batch.group_index[better].unique())
-        self.loss = pick(PAIR_LOSSES, config.loss, "loss")
-        self.beta, self.label_smoothing = config.beta, config.label_smoothing
+        return cls(config.loss, config.beta, config.label_smoothing, len(batch.group_index[better].unique()))
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
         better, worse = comparisons(batch.ranks_B, batch.group_index)
         log_ratio_B = log_ratio(batch, scores)
         mean_B = log_ratio_B / batch.completion_mask.sum(-1)
-        per_pair = self.loss(
+        loss = pick(PAIR_LOSSES, self.loss, "loss")
+        per_pair = loss(
             log_ratio_B[better] - log_ratio_B[worse], mean_B[better] - mean_B[worse], self.beta, self.label_smoothing
         )
         weights = comparison_weights(better, batch.group_index, self.prompts)
@@ -113,20 +115,30 @@ class PairLoss:
         return (weights * per_pair).sum(), stats
 
 
+@dataclass(frozen=True)
 class AnswerLoss:
-    """The loss of a microbatch of answers that are wanted or not, with the step's estimate of the KL."""
+    """The loss of a microbatch of answers that are wanted or not, with the step's estimate of the KL and its number of
+    answers."""
 
-    def __init__(self, batch: Batch, config: DPOConfig, kl: Tensor) -> None:
-        self.answers, self.kl, self.beta = len(batch), kl, config.beta
-        self.loss = UNPAIRED_LOSSES[config.loss]
-        self.wanted_weight, self.unwanted_weight = config.wanted_weight, config.unwanted_weight
+    loss: str
+    beta: float
+    wanted_weight: float
+    unwanted_weight: float
+    answers: int
+    kl: Tensor
+    entropy_gradient: bool = False
+    whole_groups: bool = False
+
+    @classmethod
+    def of(cls, batch: Batch, config: DPOConfig, kl: Tensor) -> "AnswerLoss":
+        return cls(config.loss, config.beta, config.wanted_weight, config.unwanted_weight, len(batch), kl)
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
         wanted = batch.ranks_B == 0
         log_ratio_B = log_ratio(batch, scores)
         kl = self.kl.to(log_ratio_B.device)
-        per_answer = self.loss(log_ratio_B, wanted, kl, self.beta)
+        per_answer = UNPAIRED_LOSSES[self.loss](log_ratio_B, wanted, kl, self.beta)
         weights_B = torch.where(wanted, self.wanted_weight, self.unwanted_weight) / self.answers
         rewards_B = self.beta * log_ratio_B.detach()
         right = torch.where(wanted, log_ratio_B.detach() > kl, log_ratio_B.detach() < kl)
@@ -147,26 +159,18 @@ def policy_kl(learner: Learner, batch: Batch) -> Tensor:
 
 
 def reference_logprobs(run: Run, parts: Mapping[str, Sequence[Answers]]) -> dict[str, list[Tensor]]:
-    """The reference's log-probability of every answer of every row, `(answers,)`: from the run folder, or computed.
+    """The reference's log-probability of every answer of every row, `(answers,)`.
 
-    The policy is still the reference when this is called, and the file is there before the first step is taken. Of
-    other rows than these the file is no use: before the first checkpoint it is made anew. After it the steps so far
-    were on other data, and a run on both is nobody's configuration. Raises `CheckpointError`.
+    Computed where the policy is still the reference, before the first step, and kept in the run folder. Raises
+    `CheckpointError` where the rows are others than those that the run began with.
     """
-    path, digest = run.folder / REFERENCE, digest_of(parts)
-    if _rows_in(path) != digest:
-        if checkpoints(run.folder / "checkpoints"):
-            raise CheckpointError(
-                f"{path} holds the reference's log-probabilities of other rows than data.train and data.test hold now: "
-                "the data has changed since this run began. Choose another folder, out=runs/NAME"
-            )
-        flat = {name: _flat_logprobs(run.learner, rows) for name, rows in parts.items() if rows}
-        partial = path.with_suffix(".partial")
-        save_file(flat, partial, metadata={"rows": digest})
-        partial.rename(path)
-    found = load_file(path)
+
+    def compute() -> dict[str, Tensor]:
+        return {name: _flat_logprobs(run.learner, rows) for name, rows in parts.items() if rows}
+
+    kept = run.cached("reference", digest_of(parts), compute)
     return {
-        name: list(found[name].split([len(row.answer_ids) for row in rows])) if rows else []
+        name: list(kept[name].split([len(row.answer_ids) for row in rows])) if rows else []
         for name, rows in parts.items()
     }
 
@@ -180,14 +184,6 @@ def digest_of(parts: Mapping[str, Sequence[Answers]]) -> str:
             for ids in (row.prompt_ids, *row.answer_ids, *row.learned):
                 digest.update(f"{len(ids)};".encode() + array("i", ids).tobytes())
     return digest.hexdigest()
-
-
-def _rows_in(path: Path) -> str | None:
-    """The digest of the rows that a file of log-probabilities was made of; `None` where there is no file."""
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as file:
-        return (file.metadata() or {}).get("rows")
 
 
 def _flat_logprobs(learner: Learner, rows: Sequence[Answers]) -> Tensor:

@@ -7,19 +7,18 @@ A ranking of k answers is k (k - 1) / 2 comparisons of one prompt. Its use as a 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from rlvr.algorithms.preference_loss import bradley_terry, centring, comparison_weights, comparisons
-from rlvr.batching import microbatches
-from rlvr.build import open_reward_run
+from rlvr.build import open_data_run
 from rlvr.config import RewardModelConfig
-from rlvr.data.examples import Answers, Examples, answer_batch, load_examples
+from rlvr.data.examples import Answers, Examples, answer_batch, load_examples, numbers_of
 from rlvr.errors import DataError
 from rlvr.evaluate_pairs import PairReport, pair_report
-from rlvr.models.heads import RewardModel
+from rlvr.learners.base import Learner
 from rlvr.run import Run
 from rlvr.types import Batch
 from tasks.preferences import read_preferences
@@ -28,8 +27,8 @@ from tasks.rows import shuffled
 
 def train(config: RewardModelConfig) -> Run:
     """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
-    run = open_reward_run(config)
-    examples = load_examples(config.data, read_preferences, run.chat)
+    run, chat = open_data_run(config)
+    examples = load_examples(config.data, read_preferences, chat)
     if config.margin:
         check_ratings(examples.train, config.data.train)
     print(f"reward_model: {examples}", flush=True)
@@ -37,22 +36,30 @@ def train(config: RewardModelConfig) -> Run:
         run.measure = lambda: measure(run, examples)
     with run:
         for step in run.steps():
-            rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
+            numbers = numbers_of(step, config.rows_per_step)
+            rows = [shuffled(number, len(examples.train), config.seed) for number in numbers]
             batch = answer_batch([examples.train[row] for row in rows])
             with run.clock("learn"):
-                metrics = run.learner.update(batch, ComparisonLoss(batch, config), whole_groups=True).metrics
+                metrics = run.learner.update(batch, ComparisonLoss.of(batch, config)).metrics
             run.finish_step(step, metrics)
     return run
 
 
+@dataclass(frozen=True)
 class ComparisonLoss:
-    """The loss of a microbatch of a step. The step's prompts are counted once, before it is split."""
+    """The loss of a microbatch of a step. `prompts` of the whole step are counted before it is split."""
 
-    def __init__(self, batch: Batch, config: RewardModelConfig) -> None:
+    margin: bool
+    centre_coef: float
+    prompts: int
+    entropy_gradient: bool = False
+    whole_groups: bool = True
+
+    @classmethod
+    def of(cls, batch: Batch, config: RewardModelConfig) -> "ComparisonLoss":
         assert batch.ranks_B is not None
         better, _ = comparisons(batch.ranks_B, batch.group_index)
-        self.prompts = len(batch.group_index[better].unique())
-        self.margin, self.centre_coef = config.margin, config.centre_coef
+        return cls(config.margin, config.centre_coef, len(batch.group_index[better].unique()))
 
     def __call__(self, batch: Batch, scores_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
@@ -72,20 +79,16 @@ class ComparisonLoss:
 
 def measure(run: Run, examples: Examples) -> dict[str, float]:
     """Score the held-out comparisons, say and return what that shows."""
-    report = report_on(run.learner.policy, examples.held_out, run.config.optimizer.microbatch_tokens)
-    run.display.say(f"reward_model after step {run.done}: {report}")
+    report = report_on(run.learner, examples.held_out)
+    run.say(f"reward_model after step {run.done}: {report}")
     return report.metrics()
 
 
-@torch.no_grad()
-def report_on(model: RewardModel, examples: Sequence[Answers], max_tokens: int) -> PairReport:
+def report_on(learner: Learner, examples: Sequence[Answers]) -> PairReport:
     """What a reward model makes of some comparisons."""
     batch = answer_batch(examples)
     assert batch.ranks_B is not None
-    model.train(False)
-    scores_B = torch.zeros(len(batch))
-    for rows in microbatches(batch, max_tokens):
-        scores_B[rows] = model.scores(batch.rows(rows).to(model.device)).cpu()
+    scores_B = learner.frozen_scores(batch)
     better, worse = comparisons(batch.ranks_B, batch.group_index)
     lengths_B = batch.completion_mask.sum(-1)
     return pair_report(

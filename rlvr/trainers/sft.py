@@ -7,16 +7,17 @@ Left out: loss on the prompt, bare text without an answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
-from rlvr.build import open_run
-from rlvr.config import SFTConfig
-from rlvr.data.examples import answer_batch, load_examples
+from rlvr.build import open_data_run, task_of
+from rlvr.config import DataConfig, SFTConfig
+from rlvr.data.examples import answer_batch, load_examples, numbers_of
+from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
@@ -28,21 +29,21 @@ from tasks.rows import shuffled
 
 def train(config: SFTConfig) -> Run:
     """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
-    run = open_run(config)
-    next_batch = from_task(run, config) if config.data is None else from_data(run, config)
+    run, chat = open_data_run(config)
+    batch_of = from_task(config, chat) if config.data is None else from_data(run, config, config.data, chat)
     with run:
         for step in run.steps():
             with run.clock("learn"):
-                metrics = run.learner.update(equal_tokens(next_batch()), likelihood_loss).metrics
+                batch = batch_of(numbers_of(step, config.rows_per_step))
+                metrics = run.learner.update(equal_tokens(batch), LikelihoodLoss()).metrics
             run.sync_weights(metrics)
             run.finish_step(step, metrics)
     return run
 
 
-def from_data(run: Run, config: SFTConfig) -> Callable[[], Batch]:
+def from_data(run: Run, config: SFTConfig, data: DataConfig, chat: Chat) -> Callable[[range], Batch]:
     """Batches of conversations, in an order of its own in each pass; those held out are measured at evaluations."""
-    assert config.data is not None
-    examples = load_examples(config.data, read_conversations, run.chat)
+    examples = load_examples(data, read_conversations, chat)
     print(f"sft: {examples}", flush=True)
 
     def measure() -> dict[str, float]:
@@ -50,17 +51,25 @@ def from_data(run: Run, config: SFTConfig) -> Callable[[], Batch]:
         logprobs = run.learner.frozen_logprobs(batch, torch.arange(len(batch)))
         return {"held_out/loss": -float(logprobs.sum() / batch.completion_mask.sum())}
 
-    def next_batch() -> Batch:
-        rows = [shuffled(number, len(examples.train), config.seed) for number in run.take(config.rows_per_step)]
+    def batch_of(numbers: range) -> Batch:
+        rows = [shuffled(number, len(examples.train), config.seed) for number in numbers]
         return answer_batch([examples.train[row] for row in rows])
 
     run.measure = measure if examples.held_out else None
-    return next_batch
+    return batch_of
 
 
-def from_task(run: Run, config: SFTConfig) -> Callable[[], Batch]:
+def from_task(config: SFTConfig, chat: Chat) -> Callable[[range], Batch]:
     """Batches of a task's problems with their worked solutions."""
-    return lambda: solution_batch(list(run.take_problems(config.rows_per_step).values()), run.chat)
+    task = task_of(config)
+
+    def batch_of(numbers: range) -> Batch:
+        try:
+            return solution_batch([task.problem(number) for number in numbers], chat)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+    return batch_of
 
 
 def solution_batch(problems: Sequence[Problem], chat: Chat) -> Batch:
@@ -74,6 +83,13 @@ def equal_tokens(batch: Batch) -> Batch:
     return replace(batch, loss_weights=token_weights(batch.completion_mask, batch.group_index, "token", max_tokens=1))
 
 
-def likelihood_loss(batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-    assert batch.loss_weights is not None
-    return -(batch.loss_weights * scores.logprobs).sum(), {"entropy": scores.entropy.detach()}
+@dataclass(frozen=True)
+class LikelihoodLoss:
+    """Minus the weighted log-likelihood of the answer tokens."""
+
+    entropy_gradient: bool = False
+    whole_groups: bool = False
+
+    def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
+        assert batch.loss_weights is not None
+        return -(batch.loss_weights * scores.logprobs).sum(), {"entropy": scores.entropy.detach()}

@@ -7,11 +7,13 @@
 A product F v is the gradient of (grad (log pi - log pi_old)^2 / 2) . v, at the old policy. It costs about four passes,
 and each iteration needs one: this is for small models and adapters. The critic learns with the policy held still, a
 head on the policy's states without the states: otherwise its steps would leave the region.
+
+It differentiates the policy twice and moves its weights itself, so it is for a learner in this process.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +26,8 @@ from rlvr.algorithms.value_loss import value_loss
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import microbatches, minibatches
 from rlvr.config import PPOConfig, TrustRegionConfig
-from rlvr.learners.local import Learner
+from rlvr.learners.base import Learner, mean_metrics
+from rlvr.learners.local import LocalLearner, in_this_process
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.types import Batch
 
@@ -34,13 +37,14 @@ Parameters = Sequence[torch.nn.Parameter]
 def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Batch, seed: int) -> dict[str, float]:
     """One step of the policy and `epochs` passes of the critic, in `minibatches` pieces each."""
     assert config.trust_region is not None
+    local = in_this_process(learner, "trust_region")
     weights = token_weights(batch.completion_mask, batch.group_index, objective.aggregate, config.sampling.max_tokens)
     whole = replace(batch, loss_weights=weights)
     pieces = [
-        whole.rows(rows).to(learner.policy.device) for rows in microbatches(whole, config.optimizer.microbatch_tokens)
+        whole.rows(rows).to(local.policy.device) for rows in microbatches(whole, config.optimizer.microbatch_tokens)
     ]
-    trial, grad_norm = policy_step(learner.policy, pieces, config.trust_region)
-    learner.tokens_seen += int(batch.attention_mask.sum())
+    trial, grad_norm = policy_step(local.policy, pieces, config.trust_region)
+    local.tokens_seen += int(batch.attention_mask.sum())
     metrics = {
         "loss": -trial.gain,
         "grad_norm": grad_norm,
@@ -52,7 +56,7 @@ def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Bat
         ones = torch.ones_like(batch.old_logprobs)
         from_reference = kl(batch.old_logprobs, batch.ref_logprobs, ones, objective.kl)
         metrics["kl"] = float(from_reference[batch.completion_mask].mean())
-    return metrics | critic_steps(learner, config, objective, batch, seed)
+    return metrics | critic_steps(local, config, objective, batch, seed)
 
 
 def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConfig) -> tuple[Trial, float]:
@@ -135,21 +139,31 @@ def flat(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([tensor.float().flatten() for tensor in tensors])
 
 
+@dataclass(frozen=True)
+class CriticLoss:
+    """The critic's loss of a microbatch."""
+
+    value_coef: float
+    value_clip: float
+    entropy_gradient: bool = False
+    whole_groups: bool = False
+
+    def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
+        assert batch.loss_weights is not None
+        assert batch.values is not None
+        assert batch.returns is not None
+        assert scores.values is not None
+        of_critic = value_loss(scores.values, batch.values, batch.returns, self.value_clip)
+        return self.value_coef * (batch.loss_weights * of_critic).sum(), {"value/loss": of_critic.detach()}
+
+
 def critic_steps(
-    learner: Learner, config: PPOConfig, objective: Objective, batch: Batch, seed: int
+    learner: LocalLearner[Policy], config: PPOConfig, objective: Objective, batch: Batch, seed: int
 ) -> dict[str, float]:
     """The critic's optimizer steps, with the policy held still."""
-
-    def loss(piece: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        assert piece.loss_weights is not None
-        assert piece.values is not None
-        assert piece.returns is not None
-        assert scores.values is not None
-        of_critic = value_loss(scores.values, piece.values, piece.returns, config.value_clip)
-        return config.value_coef * (piece.loss_weights * of_critic).sum(), {"value/loss": of_critic.detach()}
-
+    loss = CriticLoss(config.value_coef, config.value_clip)
     shuffle = torch.Generator().manual_seed(seed)
-    steps = []
+    updates = []
     with still(learner.policy.model):
         for _ in range(config.epochs):
             for rows in minibatches(batch, config.minibatches, shuffle):
@@ -157,9 +171,9 @@ def critic_steps(
                 weights = token_weights(
                     piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
                 )
-                steps.append(learner.update(replace(piece, loss_weights=weights), loss).metrics)
-    kept = ("value/loss", "lr", "skipped")
-    return {name: sum(step[name] for step in steps) / len(steps) for name in kept}
+                updates.append(learner.update(replace(piece, loss_weights=weights), loss))
+    means = mean_metrics(updates)
+    return {name: means[name] for name in ("value/loss", "lr", "skipped")}
 
 
 @contextmanager

@@ -61,9 +61,8 @@ def test_an_error_is_one_sentence_and_no_traceback() -> None:
 
 
 def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
-    from rlvr.models.load import save_model
 
-    save_model(policy, chat.tokenizer, tmp_path)
+    policy.save(tmp_path, chat.tokenizer)
     overrides = [f"model.path={tmp_path}", "eval={problems: 4, samples: 2}"]
     done = rlvr("eval", "configs/quickstart.yaml", *overrides)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import torch
 from rlvr.config import ModelConfig, SFTConfig
 from rlvr.config.file import load_config
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.trainers import run_trainer
 from tests.conftest import TINY
 
@@ -26,7 +26,7 @@ def test_the_loop_of_a_recipe_runs_with_a_tiny_model_and_a_script(
     )
     policy.model.config.max_position_embeddings = 2048
     (tmp_path / "tiny").mkdir()
-    save_model(policy, chat.tokenizer, tmp_path / "tiny")
+    policy.save(tmp_path / "tiny", chat.tokenizer)
     overrides = [
         f"out={tmp_path / 'run'}",
         f"model.path={tmp_path / 'tiny'}",
@@ -77,7 +77,7 @@ def test_the_loop_of_a_recipe_runs_with_a_tiny_model_and_a_script(
 def test_the_code_quickstart_pays_for_what_passes_in_the_sandbox(chat: Chat, tmp_path: Path) -> None:
     policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0)
     (tmp_path / "tiny").mkdir()
-    save_model(policy, chat.tokenizer, tmp_path / "tiny")
+    policy.save(tmp_path / "tiny", chat.tokenizer)
     overrides = [
         f"out={tmp_path / 'run'}",
         f"model.path={tmp_path / 'tiny'}",

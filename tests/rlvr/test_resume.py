@@ -21,7 +21,7 @@ from rlvr.config import ModelConfig
 from rlvr.config.file import load_config
 from rlvr.errors import CheckpointError, ConfigError
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.runfolder.checkpoint import checkpoints
 from rlvr.runfolder.metrics import MACHINE_DEPENDENT
 from rlvr.trainers import grpo
@@ -137,7 +137,7 @@ def untimed(history: dict[str, list[object]]) -> dict[str, list[object]]:
 def test_killed_with_groups_that_wait_a_run_ends_as_if_it_had_not_been(tmp_path: Path, chat: Chat) -> None:
     tiny = tmp_path / "tiny"
     tiny.mkdir()
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, tiny)
+    load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0).save(tiny, chat.tokenizer)
     objective = "{preset: rloo, keep: mixed, refill_rounds: 2, max_staleness: 4, kl_target: 0.01, entropy_target: 9}"
     options = (
         f"model={{path: {tiny}}}", "cold_start=null", f"objective={objective}", "group_size=2", "eval={problems: 0}",

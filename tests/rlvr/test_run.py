@@ -14,7 +14,7 @@ from rlvr.config import ModelConfig
 from rlvr.config.file import Origin, check_config, load_config
 from rlvr.errors import ConfigError, DataError, DivergenceError, GraderError, ModelError, WeightSyncError
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.run import Run
 from rlvr.trainers import grpo, run_trainer
 from tests.conftest import TINY
@@ -24,7 +24,7 @@ from tests.conftest import TINY
 def tiny(chat: Chat, tmp_path: Path) -> Path:
     folder = tmp_path / "tiny"
     folder.mkdir()
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, folder)
+    load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0).save(folder, chat.tokenizer)
     return folder
 
 

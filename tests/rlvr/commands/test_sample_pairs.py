@@ -8,7 +8,7 @@ from rlvr.config import AnyConfig, GRPOConfig, ModelConfig
 from rlvr.config.file import load_config
 from rlvr.errors import ConfigError
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.types import Group, Rollout
 from tasks import Problem
 from tasks.conversations import read_conversations
@@ -70,9 +70,8 @@ def test_demonstrations_are_right_ones_or_the_best_of_a_learned_judge() -> None:
 def scripted(chat: Chat, tmp_path: Path) -> AnyConfig:
     """A recipe whose completions are written by `scripts.half_right`."""
     (tmp_path / "tiny").mkdir()
-    save_model(
-        load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0), chat.tokenizer, tmp_path / "tiny"
-    )
+    policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, 0)
+    policy.save(tmp_path / "tiny", chat.tokenizer)
     overrides = [
         f"model.path={tmp_path / 'tiny'}", "model.scratch=null", "cold_start=null",
         "engine={name: scripted, script: 'tests.rlvr.scripts:half_right'}", "verify.verifier=tests.rlvr.scripts:coin",

@@ -11,7 +11,7 @@ from rlvr.commands.truth import final_kl
 from rlvr.config import GRPOConfig, ModelConfig
 from rlvr.config.file import load_config
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
 from tasks import Problem
 from tests.conftest import TINY
@@ -26,7 +26,7 @@ ROWS = [
 def saved(chat: Chat, folder: Path, seed: int) -> Policy:
     policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), 1.0, seed)
     folder.mkdir(parents=True)
-    save_model(policy, chat.tokenizer, folder)
+    policy.save(folder, chat.tokenizer)
     return policy
 
 

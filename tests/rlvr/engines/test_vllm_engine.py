@@ -14,7 +14,7 @@ from rlvr.engines.vllm_engine import VLLMEngine
 from rlvr.errors import WeightSyncError
 from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.types import Sampling
 from rlvr.weight_sync import add_noise, probe_gap, prove_sync
 from tasks.arithmetic import Arithmetic
@@ -39,7 +39,7 @@ def pair(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]
     size = TINY.model_copy(update={"hidden_size": 128, "heads": 4, "kv_heads": 2, "intermediate_size": 128})
     policy = load_policy(ModelConfig(scratch=size), chat, device, temperature=0.8, seed=0)
     folder: Path = tmp_path_factory.mktemp("vllm")
-    save_model(policy, chat.tokenizer, folder)
+    policy.save(folder, chat.tokenizer)
     engine = VLLMEngine(folder, chat.end_ids, 0, "float32", chat.context, 0.2, enforce_eager=True)
     prompts = [chat.prompt_ids(Arithmetic().problem(number).prompt) for number in range(4)]
     yield Pair(Learner(policy, OptimizerConfig(lr=1e-2), steps=10), engine, prompts)

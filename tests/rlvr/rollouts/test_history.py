@@ -2,11 +2,11 @@ import json
 from dataclasses import asdict
 
 import pytest
-from tests.rlvr.rollouts.test_groups import group
 
 from rlvr import history as history_module
 from rlvr.algorithms.objective import Objective
 from rlvr.rollouts.history import MEMORY_STEPS, Average, History, Record
+from tests.rlvr.rollouts.test_groups import group
 
 
 def test_an_average_is_the_mean_at_first_and_forgets_later() -> None:

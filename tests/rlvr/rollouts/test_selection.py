@@ -1,7 +1,6 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.rlvr.rollouts.test_groups import group
 
 from rlvr.algorithms.objective import Objective
 from rlvr.config import SelectionConfig
@@ -9,6 +8,7 @@ from rlvr.rollouts.history import Average, History, Record
 from rlvr.rollouts.selection import Pool, choose
 from rlvr.types import Group
 from tasks import Problem
+from tests.rlvr.rollouts.test_groups import group
 
 MIXED = Objective(keep="mixed", refill_rounds=2)
 

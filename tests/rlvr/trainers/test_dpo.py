@@ -16,7 +16,6 @@ from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched
 from rlvr.errors import CheckpointError, ConfigError, DataError
 from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
-from rlvr.models.load import save_model
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import dpo
@@ -117,7 +116,7 @@ def test_the_digest_tells_apart_what_log_probabilities_depend_on() -> None:
 
 def test_with_adapters_the_base_model_is_the_reference(tmp_path: Path, chat: Chat, policy: Policy) -> None:
     (tmp_path / "base").mkdir()
-    save_model(policy, chat.tokenizer, tmp_path / "base")
+    policy.save(tmp_path / "base", chat.tokenizer)
     model = f"{{path: {tmp_path / 'base'}, lora: {{rank: 4}}}}"
     run = dpo.train(settings(tmp_path, model=model, steps=10, optimizer="{lr: 1.0e-2}"))
     rows = steps(run.folder)

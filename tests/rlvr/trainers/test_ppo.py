@@ -13,7 +13,7 @@ from rlvr.errors import ConfigError, ModelError
 from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo
@@ -196,7 +196,7 @@ def test_it_learns_what_is_rewarded(tmp_path: Path, changes: dict[str, Any]) -> 
 def tiny(chat: Chat, tmp_path: Path) -> Path:
     folder = tmp_path / "tiny"
     folder.mkdir()
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0), chat.tokenizer, folder)
+    load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0).save(folder, chat.tokenizer)
     return folder
 
 

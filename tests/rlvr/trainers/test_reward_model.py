@@ -16,7 +16,6 @@ from rlvr.evaluate_pairs import pair_report
 from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
-from rlvr.models.load import save_model
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import reward_model
@@ -65,7 +64,7 @@ def test_what_is_saved_loads_as_a_classifier_and_says_the_same(chat: Chat, tmp_p
 
 
 def test_it_starts_from_a_language_model_with_a_new_head(chat: Chat, policy: Policy, tmp_path: Path) -> None:
-    save_model(policy, chat.tokenizer, tmp_path)
+    policy.save(tmp_path, chat.tokenizer)
     models = [load_reward_model(ModelConfig(path=str(tmp_path)), chat, torch.device("cpu"), seed) for seed in (0, 0, 1)]
     trunk = dict(models[0].model.base_model.named_parameters())
     for name, weight in policy.model.base_model.named_parameters():
@@ -82,7 +81,7 @@ def test_one_made_from_a_language_model_is_saved_as_a_classifier(
 
     for name in ("language", "reward"):
         (tmp_path / name).mkdir()
-    save_model(policy, chat.tokenizer, tmp_path / "language")
+    policy.save(tmp_path / "language", chat.tokenizer)
     source = ModelConfig(path=str(tmp_path / "language"), **options)
     model, batch = load_reward_model(source, chat, torch.device("cpu"), seed=0), ranking(chat)
     model.save(tmp_path / "reward", chat.tokenizer)

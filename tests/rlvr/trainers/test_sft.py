@@ -7,7 +7,6 @@ from rlvr.config.file import load_config
 from rlvr.data.examples import answer_batch, encode
 from rlvr.errors import DataError
 from rlvr.models.chat import Chat
-from rlvr.models.load import save_model
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import sft
@@ -152,7 +151,7 @@ def test_packing_changes_no_loss_of_a_run(tmp_path: Path) -> None:
 
 
 def test_with_adapters_only_they_learn(tmp_path: Path, chat: Chat, policy: Policy) -> None:
-    save_model(policy, chat.tokenizer, tmp_path)
+    policy.save(tmp_path, chat.tokenizer)
     path = write(tmp_path / "rows.jsonl", conversations(16))
     model = f"{{path: {tmp_path}, lora: {{rank: 4}}, packing: true}}"
     keys = {"data": f"{{train: {path}}}", "model": model, "rows_per_step": 8, "steps": 5, "optimizer": "{lr: 1.0e-2}"}

@@ -11,7 +11,7 @@ from rlvr.errors import ConfigError
 from rlvr.learners.local import Learner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead
-from rlvr.models.load import load_policy, save_model
+from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo, trust_region
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(chat: Chat, tmp_path: Path) -> No
     import shutil
 
     (tmp_path / "tiny").mkdir()
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0), chat.tokenizer, tmp_path / "tiny")
+    load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0).save(tmp_path / "tiny", chat.tokenizer)
     cfg = config(
         out=tmp_path / "run", **REGION, steps=2, prompts_per_step=4,
         **{"model.path": tmp_path / "tiny", "model.scratch": "null", "cold_start": "null", "eval.problems": 0,

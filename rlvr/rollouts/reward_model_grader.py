@@ -17,7 +17,7 @@ from time import monotonic
 
 import torch
 
-from rlvr.batching import microbatches, token_batch
+from rlvr.batching import plan, token_batch
 from rlvr.config import LearnedRewardConfig, ModelConfig
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
@@ -28,7 +28,7 @@ from verifiers import Verdict
 
 
 @dataclass(frozen=True)
-class RewardModelGrade:
+class RewardModelGrader:
     """Scores completions with a reward model, which has a tokenizer of its own. Threads take turns."""
 
     model: RewardModel
@@ -68,16 +68,16 @@ class RewardModelGrade:
         batch = token_batch(prompts, answers, learned, [0] * len(rows))
         scores_B = torch.zeros(len(rows))
         with self.turn:
-            for piece in microbatches(batch, self.batch_tokens):
-                scores_B[piece] = self.model.scores(batch.rows(piece).to(self.model.device)).cpu()
+            for piece in plan(batch, self.batch_tokens)[0]:
+                scores_B[piece.rows] = self.model.scores(batch.rows(piece.rows).to(self.model.device)).cpu()
         return list(scores_B.tolist())
 
 
-def load_reward_grade(config: LearnedRewardConfig, device: torch.device) -> RewardModelGrade:
+def load_reward_model_grader(config: LearnedRewardConfig, device: torch.device) -> RewardModelGrader:
     """The reward model in `config.path`, frozen, on `config.device` or else on `device`."""
     chat = load_chat(config.path)
     where = torch.device(config.device) if config.device else device
     model = load_reward_model(ModelConfig(path=config.path, dtype=config.dtype), chat, where, seed=0, may_draw=False)
     model.model.requires_grad_(False)
     model.train(False)
-    return RewardModelGrade(model, chat, config.batch_tokens, config.cut_off_penalty)
+    return RewardModelGrader(model, chat, config.batch_tokens, config.cut_off_penalty)

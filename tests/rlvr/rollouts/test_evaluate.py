@@ -3,8 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from rlvr.engines.scripted import ScriptedEngine
-from rlvr.evaluate import evaluate, majority_score, mean, proportion
 from rlvr.models.chat import Chat
+from rlvr.rollouts.evaluate import evaluate, majority_score, mean, proportion
 from rlvr.types import Group, Rollout, Sampling
 from tasks import Problem
 from tasks.arithmetic import Arithmetic
@@ -76,10 +76,10 @@ def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> N
         return f"#### {right if number < 2 else int(right) + number}"
 
     from rlvr.config import VerifyConfig
-    from rlvr.rollouts.collect import make_grade
+    from rlvr.rollouts.grader import make_grader
 
     found = evaluate(
-        problems, 4, Sampling(40), ScriptedEngine(script, chat), chat, make_grade(VerifyConfig(workers=1)), seed=0
+        problems, 4, Sampling(40), ScriptedEngine(script, chat), chat, make_grader(VerifyConfig(workers=1)), seed=0
     )
     means = {name: estimate.mean for name, estimate in found.estimates.items()}
     assert means == {"greedy": 1.0, "avg@4": 0.5, "pass@4": 1.0, "maj@4": 1.0}

@@ -8,8 +8,8 @@ from rlvr.config.file import load_config
 from rlvr.errors import ConfigError, ModelError
 from rlvr.models.chat import Chat
 from rlvr.models.heads import load_reward_model
-from rlvr.models.load import load_policy, save_model
-from rlvr.rollouts.reward_model_grade import load_reward_grade
+from rlvr.models.load import load_policy
+from rlvr.rollouts.reward_model_grader import load_reward_model_grader
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import grpo
 from rlvr.types import Finish, Rollout
@@ -35,7 +35,7 @@ def judge(chat: Chat, tmp_path: Path) -> Path:
 def test_it_scores_as_the_saved_classifier_does_with_any_real_number(judge: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    grade = load_reward_grade(LearnedRewardConfig(path=str(judge), batch_tokens=30), CPU)
+    grade = load_reward_model_grader(LearnedRewardConfig(path=str(judge), batch_tokens=30), CPU)
     problem = Problem("p", ({"role": "user", "content": "2+2?"},), "4")
     verdicts = grade(problem, [said("4"), said("five hundred"), said("")])
     model, tokenizer = AutoModelForSequenceClassification.from_pretrained(judge), AutoTokenizer.from_pretrained(judge)
@@ -49,7 +49,7 @@ def test_it_scores_as_the_saved_classifier_does_with_any_real_number(judge: Path
 
 
 def test_what_is_too_long_has_no_reward(judge: Path) -> None:
-    grade = load_reward_grade(LearnedRewardConfig(path=str(judge)), CPU)
+    grade = load_reward_model_grader(LearnedRewardConfig(path=str(judge)), CPU)
     short, long = grade(Problem("p", ({"role": "user", "content": "?"},), "4"), [said("4"), said("word " * 2000)])
     assert short.score is not None
     assert (long.score, long.status) == (None, "error")
@@ -59,21 +59,21 @@ def test_what_is_too_long_has_no_reward(judge: Path) -> None:
 def test_an_answer_that_was_cut_off_pays_for_it(judge: Path) -> None:
     problem = Problem("p", ({"role": "user", "content": "?"},), "4")
     for keys, penalty in (({}, 1.0), ({"cut_off_penalty": 0.25}, 0.25), ({"cut_off_penalty": 0}, 0.0)):
-        grade = load_reward_grade(LearnedRewardConfig(path=str(judge), **keys), CPU)
+        grade = load_reward_model_grader(LearnedRewardConfig(path=str(judge), **keys), CPU)
         ended, cut = grade(problem, [said("4"), said("4", "length")])
         assert ended.score - cut.score == pytest.approx(penalty, abs=1e-6)
         assert ("cut off" in cut.detail, ended.detail) == (penalty > 0, "")
 
 
 def test_a_language_model_is_no_judge(chat: Chat, tmp_path: Path) -> None:
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0), chat.tokenizer, tmp_path)
+    load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0).save(tmp_path, chat.tokenizer)
     with pytest.raises(ModelError, match="without a head that scores; expected what trainer: reward_model saved"):
-        load_reward_grade(LearnedRewardConfig(path=str(tmp_path)), CPU)
+        load_reward_model_grader(LearnedRewardConfig(path=str(tmp_path)), CPU)
 
 
 def test_rewards_are_the_models_and_evaluations_the_tasks_own(judge: Path, chat: Chat, tmp_path: Path) -> None:
     (tmp_path / "policy").mkdir()
-    save_model(load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0), chat.tokenizer, tmp_path / "policy")
+    load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0).save(tmp_path / "policy", chat.tokenizer)
     overrides = [
         f"out={tmp_path / 'run'}", f"model.path={tmp_path / 'policy'}", "model.scratch=null", "cold_start=null",
         "steps=1", "prompts_per_step=4", "group_size=4", "eval={problems: 4, samples: 2}",
@@ -87,7 +87,7 @@ def test_rewards_are_the_models_and_evaluations_the_tasks_own(judge: Path, chat:
     import pyarrow.parquet
 
     ledger = pyarrow.parquet.read_table(run.folder / "rollouts/step-000001.parquet").to_pylist()
-    grade = load_reward_grade(LearnedRewardConfig(path=str(judge)), CPU)
+    grade = load_reward_model_grader(LearnedRewardConfig(path=str(judge)), CPU)
     problem = Problem("p", ({"role": "user", "content": ledger[0]["prompt"]},), "")
     (again,) = grade(problem, [said(ledger[0]["completion"], ledger[0]["finish"])])
     assert ledger[0]["reward"] == pytest.approx(again.score, abs=1e-5)

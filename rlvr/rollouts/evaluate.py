@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rlvr.engines.base import Generator
-from rlvr.models.chat import Chat
-from rlvr.rollouts.collect import Grade, collect
+from rlvr.rollouts.grader import Grader
 from rlvr.rollouts.groups import lengths_by_outcome
+from rlvr.rollouts.play import Player
 from rlvr.seeds import derive
 from rlvr.types import Group, Sampling
 from tasks import Problem
@@ -60,13 +59,7 @@ class Evaluation:
 
 
 def evaluate(
-    problems: Sequence[Problem],
-    samples: int,
-    sampling: Sampling,
-    generator: Generator,
-    chat: Chat,
-    grade: Grade,
-    seed: int,
+    problems: Sequence[Problem], samples: int, sampling: Sampling, player: Player, grader: Grader, seed: int
 ) -> Evaluation:
     """One greedy completion and `samples` drawn ones of each problem.
 
@@ -74,8 +67,8 @@ def evaluate(
     evaluation has no rows to leave out.
     """
     seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
-    greedy = collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, generator, chat, grade)
-    drawn = collect(problems, samples, sampling, seeds, generator, chat, grade) if samples else []
+    greedy = player.collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, grader)
+    drawn = player.collect(problems, samples, sampling, seeds, grader) if samples else []
     estimates = {"greedy": proportion([scores(group)[0] == 1 for group in greedy])}
     if samples:
         estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn], samples)
@@ -86,7 +79,7 @@ def evaluate(
         estimates,
         cohorts=by_cohort("greedy", greedy) | by_cohort(f"avg@{samples}", drawn),
         lengths_by_outcome=lengths_by_outcome(rollouts),
-        mean_length=sum(len(rollout.completion_ids) for rollout in rollouts) / len(rollouts),
+        mean_length=sum(rollout.sampled_tokens for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
         failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
         groups=(tuple(greedy), tuple(drawn)),

@@ -1,0 +1,140 @@
+"""Several generators behind one: each computes in a thread of its own, and a request goes to the least busy one.
+
+Which of them writes a completion changes nothing: a draw depends on its seed and the weights alone. All have the same
+weights, since an update reaches each of them before the next request does.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, Queue
+from threading import Thread
+
+from rlvr.engines.base import Generator, Request, WeightUpdate
+from rlvr.types import Completion
+
+# How long a member computes before it looks for new requests.
+TURN_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to be done in a member's thread, and where its end is reported."""
+
+    action: Callable[[], object]
+    end: "Future[object]" = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a member's work: finished requests, or what ended it."""
+
+    member: "Member"
+    finished: Sequence[tuple[int, list[Completion]]] = ()
+    error: BaseException | None = None
+
+
+class Member:
+    """One generator with its thread, the only one to touch it. `numbers` are those of its open requests."""
+
+    def __init__(self, generator: Generator, reports: "Queue[Report]") -> None:
+        self.generator = generator
+        self.reports = reports
+        self.inbox: Queue[Request | Task | None] = Queue()
+        self.numbers: set[int] = set()
+        self.thread = Thread(target=self._work, name="rlvr-generator", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                message = self.inbox.get(block=self.generator.open() == 0)
+            except Empty:
+                self._compute()
+                continue
+            if message is None:
+                return
+            if isinstance(message, Request):
+                self.generator.submit(message)
+                continue
+            try:
+                message.end.set_result(message.action())
+            except BaseException as error:
+                message.end.set_exception(error)
+
+    def _compute(self) -> None:
+        try:
+            finished = self.generator.ready(TURN_SECONDS)
+        except BaseException as error:
+            self.generator.abort()
+            self.reports.put(Report(self, error=error))
+        else:
+            if finished:
+                self.reports.put(Report(self, finished))
+
+    def call(self, action: Callable[[], object]) -> "Future[object]":
+        """Have `action` done in the member's thread, behind what was submitted before."""
+        task = Task(action)
+        self.inbox.put(task)
+        return task.end
+
+
+class Fleet:
+    """A `Generator` over generators. An error in one of them is raised by the next `ready`."""
+
+    def __init__(self, generators: Sequence[Generator]) -> None:
+        self.reports: Queue[Report] = Queue()
+        self.members = [Member(generator, self.reports) for generator in generators]
+
+    @property
+    def version(self) -> int:
+        """That of the member with the oldest weights."""
+        return min(member.generator.version for member in self.members)
+
+    @property
+    def shares_weights(self) -> bool:
+        return all(member.generator.shares_weights for member in self.members)
+
+    def submit(self, request: Request) -> None:
+        member = min(self.members, key=lambda member: len(member.numbers))
+        member.numbers.add(request.number)
+        member.inbox.put(request)
+
+    def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
+        finished: list[tuple[int, list[Completion]]] = []
+        while self.open() and not finished:
+            try:
+                report = self.reports.get(timeout=timeout_seconds)
+            except Empty:
+                break
+            if report.error is not None:
+                report.member.numbers.clear()
+                raise report.error
+            report.member.numbers.difference_update(number for number, _ in report.finished)
+            finished += report.finished
+        return finished
+
+    def open(self) -> int:
+        return sum(len(member.numbers) for member in self.members)
+
+    def abort(self) -> None:
+        self._each(lambda generator: generator.abort())
+        while not self.reports.empty():
+            self.reports.get()
+        for member in self.members:
+            member.numbers.clear()
+
+    def load(self, update: WeightUpdate) -> None:
+        self._each(lambda generator: generator.load(update))
+
+    def close(self) -> None:
+        self._each(lambda generator: generator.close())
+        for member in self.members:
+            member.inbox.put(None)
+            member.thread.join()
+
+    def _each(self, action: Callable[[Generator], object]) -> None:
+        """Do the same with every member at the same time, and wait for all. Raises what the first of them raised."""
+        for end in [member.call(partial(action, member.generator)) for member in self.members]:
+            end.result()

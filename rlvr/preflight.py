@@ -1,0 +1,161 @@
+"""What can be known to be wrong before a model is loaded: names, paths, engine, data. Nothing is changed here."""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from rlvr.algorithms.advantage import BASELINES, COMBINES, GROUP_WEIGHTS, SCALES
+from rlvr.algorithms.choices import check_signature, pick, pick_name
+from rlvr.algorithms.correction import CORRECTION_LEVELS, CORRECTIONS
+from rlvr.algorithms.kl import ESTIMATORS
+from rlvr.algorithms.objective import KL_IN, OVERLONG, Objective, contradictions
+from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
+from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
+from rlvr.algorithms.weights import AGGREGATES
+from rlvr.config import (
+    DPOConfig,
+    EngineConfig,
+    EvalConfig,
+    ModelConfig,
+    PolicyRunConfig,
+    PPOConfig,
+    RLConfig,
+    RunConfig,
+    VerifyConfig,
+)
+from rlvr.engines.scripted import load_script
+from rlvr.errors import ConfigError, DataError
+from rlvr.models.chat import solution_of
+from rlvr.models.load import check_attention, check_path
+from rlvr.rollouts.groups import KEEP
+from tasks import Problem, Task, make_task
+from verifiers import get_verifier
+
+# The name that stands for a reward model where verifiers are named.
+LEARNED = "reward_model"
+# The choices of an objective that name functions, and the functions that are known.
+AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "combine": COMBINES,
+    "baseline": BASELINES,
+    "scale": SCALES,
+    "group_weight": GROUP_WEIGHTS,
+    "keep": KEEP,
+    "ratio": RATIOS,
+    "surrogate": SURROGATES,
+    "correction": CORRECTIONS,
+    "correction_level": CORRECTION_LEVELS,
+    "aggregate": AGGREGATES,
+    "kl": ESTIMATORS,
+}
+
+
+def check(config: RunConfig) -> None:
+    """Check a run before anything is spent on it. Raises `ConfigError`, `ModelError` or `DataError`."""
+    pick_device(config.device)
+    check_model(config.model, "model")
+    if isinstance(config, PolicyRunConfig):
+        check_engine(config.engine)
+    if isinstance(config, RLConfig):
+        check_objective(config.objective)
+        check_rewards(config.verify)
+    if isinstance(config, PPOConfig) and config.critic is not None:
+        check_model(config.critic, "critic")
+    if isinstance(config, DPOConfig):
+        check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
+    if isinstance(config, PolicyRunConfig) and config.problems is not None:
+        check_task(config, make_task(config.problems.name, config.problems.knobs, config.seed))
+
+
+def check_model(config: ModelConfig, key: str) -> None:
+    if config.path is not None:
+        check_path(config.path, f"{key}.path")
+    if config.attention:
+        check_attention(config.attention, f"{key}.attention")
+
+
+def check_task(config: PolicyRunConfig, task: Task) -> None:
+    """Read the first problems. Raises `DataError` or `ConfigError`."""
+    first_problems(task, config.eval)
+    if config.eval.verifier:
+        check_verifier(config.eval.verifier)
+    if config.verify.verifier in (None, LEARNED):
+        check_verifier(task.problem(0).verifier)
+    if isinstance(config, RLConfig):
+        cold_start = config.cold_start_config(config.out)
+        if cold_start is not None and cold_start.task is not None:
+            solution_of(make_task(cold_start.task.name, cold_start.task.knobs, config.seed).problem(0))
+    elif config.rows is None:
+        solution_of(task.problem(0))
+
+
+def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
+    """The held-out problems; the first training problem is read too, so that a bad dataset says so now."""
+    try:
+        task.problem(0)
+        return task.held_out(config.problems)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: got {name!r}, and torch finds no CUDA here; use device=cpu or device=auto")
+    return device
+
+
+def check_engine(config: EngineConfig) -> None:
+    """Refuse an engine that is not installed or has no script. Raises `ConfigError`."""
+    if config.name == "scripted":
+        load_script(config.script)
+    if config.name == "vllm" and find_spec("vllm") is None:
+        raise ConfigError(
+            "engine: vllm is not installed; install it with pip install 'rlvr[vllm]' (on a GPU), or use "
+            "engine=transformers"
+        )
+
+
+def check_objective(objective: Objective) -> None:
+    """Refuse a choice that names nothing, a function that cannot be called as its kind is, a number out of its range,
+    and choices that exclude each other.
+
+    Raises `ConfigError`.
+    """
+    for axis, table in AXES.items():
+        check_choice(table, getattr(objective, axis), f"objective.{axis}")
+    try:
+        pick_name(OVERLONG, objective.overlong, "objective.overlong")
+        pick_name(KL_IN, objective.kl_in, "objective.kl_in")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wrong = contradictions(objective)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -> None:
+    try:
+        check_signature(table, name, pick(table, name, key), key)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_rewards(config: VerifyConfig) -> None:
+    if config.reward_model is not None:
+        check_path(config.reward_model.path, "verify.reward_model.path")
+    elif config.verifier:
+        check_verifier(config.verifier)
+
+
+def check_verifier(name: str) -> None:
+    try:
+        get_verifier(name)
+    except ValueError as error:
+        raise ConfigError(f"verify.verifier: {error}") from error

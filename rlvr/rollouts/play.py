@@ -1,0 +1,210 @@
+"""Who plays the turns: prompts go to the generator, what it writes to the environment, until the conversation is over.
+
+A completion becomes a rollout here, and is verified at once, while the generator goes on. With the default
+environment, a single turn, a conversation is one completion. Left out: tools and environments in other processes.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from rlvr.engines.base import Generator, Request
+from rlvr.errors import DataError, WeightSyncError
+from rlvr.models.chat import Chat
+from rlvr.rollouts.grader import Grader
+from rlvr.seeds import derive
+from rlvr.types import Completion, Finish, Group, Rollout, Sampling
+from tasks import Environment, Message, Problem, SingleTurn
+from verifiers import Verdict
+
+# Threads that hand finished groups to the verifier's processes; they wait, they do not compute.
+GRADER_THREADS = 4
+
+
+@dataclass
+class Conversation:
+    """One rollout while it is played: what was said, and the tokens behind the prompt with what is known of them."""
+
+    environment: Environment
+    messages: tuple[Message, ...]
+    ids: list[int] = field(default_factory=list)
+    mask: list[bool] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    versions: tuple[int, ...] = ()
+    finish: Finish = "stop"
+    text: str = ""
+    turns: int = 0
+    is_over: bool = False
+    error: str | None = None
+
+    def add_turn(self, completion: Completion, text: str) -> None:
+        """What the policy wrote."""
+        self.ids += completion.ids
+        self.mask += [True] * len(completion.ids)
+        self.logprobs += completion.logprobs
+        self.versions = tuple(sorted({*self.versions, *completion.versions}))
+        self.finish, self.text = completion.finish, text
+        self.messages = (*self.messages, {"role": "assistant", "content": text})
+        self.turns += 1
+
+    def add_reply(self, messages: Sequence[Message], ids: Sequence[int]) -> None:
+        """What the environment said: read by the policy, not chosen by it."""
+        self.messages = (*self.messages, *messages)
+        self.ids += ids
+        self.mask += [False] * len(ids)
+        self.logprobs += [0.0] * len(ids)
+
+    def rollout(self, prompt_ids: Sequence[int]) -> Rollout:
+        verdict = None if self.error is None else Verdict(None, "error", detail=self.error)
+        version = min(self.versions)
+        return Rollout(prompt_ids, self.ids, self.mask, self.logprobs, self.finish, version, self.text, verdict)
+
+
+@dataclass
+class Play:
+    """The conversations of one problem that are played side by side, and the verdicts once all of them are over."""
+
+    problem: Problem
+    draw: int
+    sampling: Sampling
+    seed: int
+    grader: Grader
+    prompt_ids: Sequence[int]
+    conversations: list[Conversation]
+    rollouts: list[Rollout] = field(default_factory=list)
+    verdicts: "Future[list[Verdict]] | None" = None
+
+    def group(self) -> Group:
+        """The graded group; waits for its verdicts. A reward is the verdict's score: `None` where the grader failed."""
+        assert self.verdicts is not None
+        graded = zip(self.rollouts, self.verdicts.result(), strict=True)
+        return Group(self.problem, tuple(replace(r, verdict=v, reward=v.score) for r, v in graded), self.draw)
+
+
+class Player:
+    """Plays problems on one generator, any number at once. The only one to submit requests and to take completions.
+
+    `environment` makes the other side of each rollout. A ticket from `submit` is exchanged for the group by `take`.
+    """
+
+    def __init__(self, generator: Generator, chat: Chat, environment: Callable[[], Environment] = SingleTurn) -> None:
+        self.generator = generator
+        self.chat = chat
+        self.environment = environment
+        self.tickets = 0
+        self.requests = 0
+        self.plays: dict[int, Play] = {}
+        self.waiting: dict[int, tuple[int, list[int]]] = {}  # open requests: their play, and which conversations
+        self.threads = ThreadPoolExecutor(GRADER_THREADS, thread_name_prefix="rlvr-grader")
+
+    def submit(self, problem: Problem, draw: int, n: int, sampling: Sampling, seed: int, grader: Grader) -> int:
+        """Begin `n` conversations about a problem. What is drawn depends on `seed` and the weights alone.
+
+        Raises `DataError` where the prompt leaves no room for `sampling.max_tokens` in the model's context.
+        """
+        conversations = [begun(self.environment(), problem) for _ in range(n)]
+        prompt_ids = self.chat.problem_ids(replace(problem, prompt=conversations[0].messages), sampling.max_tokens)
+        ticket, self.tickets = self.tickets, self.tickets + 1
+        self.plays[ticket] = Play(problem, draw, sampling, seed, grader, prompt_ids, conversations)
+        self._request(ticket, list(range(n)), prompt_ids, sampling, seed)
+        return ticket
+
+    def take(self, tickets: Sequence[int]) -> list[Group]:
+        """The groups of some tickets, in their order; waits for them."""
+        while any(self.plays[ticket].verdicts is None for ticket in tickets):
+            self._advance()
+        return [self.plays.pop(ticket).group() for ticket in tickets]
+
+    def collect(
+        self,
+        problems: Sequence[Problem],
+        n: int,
+        sampling: Sampling,
+        seeds: Sequence[int],
+        grader: Grader,
+        draws: Sequence[int] | None = None,
+    ) -> list[Group]:
+        """Play `n` conversations about each problem and have them verified."""
+        numbered = zip(problems, seeds, draws or range(len(problems)), strict=True)
+        return self.take([self.submit(problem, draw, n, sampling, seed, grader) for problem, seed, draw in numbered])
+
+    def drain(self) -> None:
+        """Wait until no request is open, so that weights can be exchanged."""
+        while self.waiting:
+            self._advance()
+
+    def close(self) -> None:
+        """Forget what is open, and close the generator."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.generator.close()
+
+    def _request(
+        self, ticket: int, conversations: list[int], prompt_ids: Sequence[int], sampling: Sampling, seed: int
+    ) -> None:
+        number, self.requests = self.requests, self.requests + 1
+        self.waiting[number] = (ticket, conversations)
+        self.generator.submit(Request(number, prompt_ids, len(conversations), sampling, seed))
+
+    def _advance(self) -> None:
+        """Wait for completions, and move their conversations on."""
+        for number, completions in self.generator.ready():
+            ticket, indices = self.waiting.pop(number)
+            play = self.plays[ticket]
+            for index, completion in zip(indices, completions, strict=True):
+                self._turn(ticket, index, completion)
+            if all(conversation.is_over for conversation in play.conversations):
+                play.rollouts = [conversation.rollout(play.prompt_ids) for conversation in play.conversations]
+                play.verdicts = self.threads.submit(verdicts_of, play.grader, play.problem, play.rollouts)
+
+    def _turn(self, ticket: int, index: int, completion: Completion) -> None:
+        """Add a turn of the policy; then the environment ends the conversation, or the policy is asked to go on."""
+        play = self.plays[ticket]
+        conversation = play.conversations[index]
+        conversation.add_turn(completion, self.chat.text(completion.ids))
+        room = play.sampling.max_tokens - len(conversation.ids)
+        if completion.finish == "length":
+            conversation.is_over = True
+            return
+        try:
+            reply = conversation.environment.step(conversation.messages)
+        except Exception as error:  # whatever an environment of the user's does
+            conversation.error = f"the environment failed: {type(error).__name__}: {error}"
+            reply = None
+        if reply is None:
+            conversation.is_over = True
+            return
+        ids = self.chat.reply_ids(conversation.messages, reply)
+        if room <= len(ids):  # no token is left for an answer
+            conversation.finish, conversation.is_over = "length", True
+            return
+        conversation.add_reply(reply, ids)
+        sampling = replace(play.sampling, max_tokens=room - len(ids))
+        seed = derive(play.seed, "turn", conversation.turns, index)
+        self._request(ticket, [index], [*play.prompt_ids, *conversation.ids], sampling, seed)
+
+
+def begun(environment: Environment, problem: Problem) -> Conversation:
+    try:
+        return Conversation(environment, environment.start(problem))
+    except Exception as error:
+        raise DataError(
+            f"problem {problem.id!r} of {problem.source!r}: its environment cannot start: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def verdicts_of(grader: Grader, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """The grader's verdicts; a rollout whose environment failed has its own already."""
+    judged = iter(grader(problem, [rollout for rollout in rollouts if rollout.verdict is None]))
+    return [next(judged) if rollout.verdict is None else rollout.verdict for rollout in rollouts]
+
+
+def check_versions(groups: Sequence[Group], oldest: int, newest: int) -> None:
+    """Raise `WeightSyncError` for a rollout that weights of another version than `oldest` to `newest` wrote."""
+    for rollout in (rollout for group in groups for rollout in group.rollouts):
+        if not oldest <= rollout.policy_version <= newest:
+            expected = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
+            raise WeightSyncError(
+                f"the generator wrote with weights of version {rollout.policy_version}, expected {expected}: a weight "
+                "sync did not arrive. Start the same command again; the last checkpoint is from before"
+            )

@@ -1,0 +1,93 @@
+"""Groups as rows of tensors. The rows are aligned here, once: row b of every tensor of a step is the same rollout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+
+from rlvr.algorithms.advantage import Outcomes
+from rlvr.algorithms.credit import Credit
+from rlvr.batching import pad, token_batch
+from rlvr.errors import DataError
+from rlvr.rollouts.history import History
+from rlvr.types import Batch, Group, Rollout
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rollouts that have a reward, in the order of their groups. `group_index` is the place of each one's group."""
+
+    groups: tuple[Group, ...]
+    rollouts: tuple[Rollout, ...]
+    group_index: tuple[int, ...]
+
+    @classmethod
+    def of(cls, groups: Sequence[Group]) -> Self:
+        rewarded = [
+            (index, rollout)
+            for index, group in enumerate(groups)
+            for rollout in group.rollouts
+            if rollout.reward is not None
+        ]
+        return cls(tuple(groups), tuple(rollout for _, rollout in rewarded), tuple(index for index, _ in rewarded))
+
+    def batch(self) -> Batch:
+        """The tokens of each row, with the generator's log-probabilities and the version that wrote them."""
+        batch = token_batch(
+            [rollout.prompt_ids for rollout in self.rollouts],
+            [rollout.completion_ids for rollout in self.rollouts],
+            [rollout.completion_mask for rollout in self.rollouts],
+            self.group_index,
+        )
+        logprobs = [[0.0] * len(rollout.prompt_ids) + list(rollout.rollout_logprobs) for rollout in self.rollouts]
+        return replace(
+            batch,
+            policy_version=torch.tensor([rollout.policy_version for rollout in self.rollouts]),
+            rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
+        )
+
+    def outcomes(self, history: History, apart: bool) -> Outcomes:
+        """What each row came to, beside what earlier steps did; with `apart`, the parts of its verdict too."""
+        cohorts = [self.groups[index].problem.cohort for index in self.group_index]
+        lag = [history.reward.value - history.cohort_average(cohort) for cohort in cohorts]
+        return Outcomes(
+            rewards=torch.tensor([rollout.reward for rollout in self.rollouts], dtype=torch.float64),
+            group_index=torch.tensor(self.group_index, dtype=torch.long),
+            lengths_B=torch.tensor([float(rollout.sampled_tokens) for rollout in self.rollouts]),
+            moving_average=history.reward.value,
+            parts=torch.tensor(parts_of(self.rollouts)) if apart else None,
+            cohort_lag_B=torch.tensor(lag),
+            truncated_B=torch.tensor([rollout.finish == "length" for rollout in self.rollouts], dtype=torch.bool),
+        )
+
+    def credited(self, credit: Credit) -> list[Group]:
+        """The groups with what each row was credited with; a row that is not trained on has no advantage."""
+        advantages = zip(credit.advantages_B.tolist(), credit.trained_B.tolist(), strict=True)
+        return self.filled([value if trained else None for value, trained in advantages], credit.shaping_B.tolist())
+
+    def filled(self, advantages: Sequence[float | None], shaping: Sequence[float]) -> list[Group]:
+        """The groups with the advantage of each row, and with what was added to its reward."""
+        values = iter(zip(advantages, shaping, strict=True))
+
+        def fill(rollout: Rollout) -> Rollout:
+            if rollout.reward is None:
+                return rollout
+            advantage, shaped_by = next(values)
+            return replace(rollout, advantage=advantage, shaping=shaped_by)
+
+        return [replace(group, rollouts=tuple(map(fill, group.rollouts))) for group in self.groups]
+
+
+def parts_of(rollouts: Sequence[Rollout]) -> list[list[float]]:
+    """The scores of the parts of each verdict `(B, K)`, in the order of their names. Raises `DataError` where the
+    verdicts do not have the same parts."""
+    parts = [dict(rollout.verdict.parts) if rollout.verdict else {} for rollout in rollouts]
+    names = sorted(parts[0]) if parts else []
+    for scores in parts:
+        if not scores or sorted(scores) != names:
+            raise DataError(
+                f"objective.combine is 'apart', and it needs the same parts of every verdict: got {sorted(scores)} "
+                f"beside {names}. Name a verifier that is composed of others in verify.verifier, or use combine: sum"
+            )
+    return [[scores[name] for name in names] for scores in parts]
