@@ -11,6 +11,10 @@ class Message(TypedDict):
     content: str
 
 
+# A conversation or a part of one, oldest message first.
+Messages = tuple[Message, ...]
+
+
 @dataclass(frozen=True)
 class Problem:
     """A prompt and its ground truth.
@@ -21,7 +25,7 @@ class Problem:
     """
 
     id: str
-    prompt: tuple[Message, ...]
+    prompt: Messages
     answer: str
     verifier: str = "math"
     source: str = ""
