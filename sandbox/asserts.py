@@ -78,29 +78,29 @@ def check_sources(test: Mapping[str, Any]) -> None:
         raise BadTests("the check(candidate) of a test asserts nothing: every program passes it")
 
 
-class _Source(NamedTuple):
+class _ParsedSource(NamedTuple):
     names: frozenset[str]  # that it binds anywhere
     can_fail: bool  # whether it asserts, raises or calls anything
     idle_check: bool  # whether it defines a function `check` that does nothing of that
 
 
 @lru_cache(maxsize=1024)  # a group's completions are graded against the same tests
-def _read(source: str, what: str) -> _Source:
+def _read(source: str, what: str) -> _ParsedSource:
     """Raises BadTests where `source` is not Python."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadTests(f"{what} is not Python: {type(error).__name__}: {error}") from None
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
+            names.add(node.id)
         elif isinstance(node, ast.alias):
-            found.add((node.asname or node.name).split(".")[0])
+            names.add((node.asname or node.name).split(".")[0])
     checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
-    return _Source(frozenset(found), _can_fail(tree.body), bool(checks) and not _can_fail(checks[-1].body))
+    return _ParsedSource(frozenset(names), _can_fail(tree.body), bool(checks) and not _can_fail(checks[-1].body))
 
 
 def _can_fail(statements: Sequence[ast.stmt]) -> bool:
@@ -113,17 +113,17 @@ def tests_in(files: dict[str, str]) -> list[str]:
 
     Raises SyntaxError where a file is not Python. Left out: the parameters of parametrized tests.
     """
-    found = []
+    tests = []
     for name, source in files.items():
         base = os.path.basename(name)
         if not _is_test_file(base):
             continue
         for node in ast.parse(source, name).body:
             if isinstance(node, ast.ClassDef) and _is_test_class(node):
-                found += [f"{base}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
+                tests += [f"{base}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
             elif _is_test_function(node):
-                found.append(f"{base}::{node.name}")
-    return sorted(set(found))
+                tests.append(f"{base}::{node.name}")
+    return sorted(set(tests))
 
 
 def _is_test_file(name: str) -> bool:

@@ -14,16 +14,16 @@ from typing import Any, Self
 
 from . import asserts, grading, testing
 from .errors import BadTests, SandboxError
-from .inside.frames import TooMuch
+from .inside.frames import FrameTooLarge
 from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
 from .limits import Limits
-from .pool import Pool
 from .probe import TIERS, choose_tier
 from .results import Case, Execution, Grade, Status, Tier
+from .zygote_pool import ZygotePool
 
 _log = logging.getLogger(__name__)
 
-_KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
+_GRADERS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
     "function": grading.grade_function,
     "stdio": grading.grade_stdio,
     "assert": testing.grade_asserts,
@@ -58,7 +58,7 @@ class Sandbox:
         self.workers = workers
         self.limits = limits or Limits()
         self.tier: Tier = choose_tier(tier, allow_unsafe)
-        self._pool: Pool | None = None
+        self._pool: ZygotePool | None = None
         self._starting = threading.Lock()
         self._owner = os.getpid()
         self.unsafe_grades = 0  # how many grades could not be given without trusting the program
@@ -127,12 +127,12 @@ class Sandbox:
                     if left <= 0 or any(case.status == "timeout" for case in cases):
                         cases += [Case(False, "timeout", "not run after a timeout")] * _count(test)
                         continue
-                    findings = _KINDS[test["type"]](
+                    findings = _GRADERS[test["type"]](
                         worker.zygote, code, test, Budget(budget.limits, left, budget.memory_mb)
                     )
                     cases += findings.cases
                     unsafe = unsafe or findings.unsafe
-            except TooMuch as error:
+            except FrameTooLarge as error:
                 raise BadTests(f"a test cannot be sent to a job: {error}") from None
             except SandboxError as error:
                 total = sum(_count(test) for test in several)
@@ -143,12 +143,12 @@ class Sandbox:
             _log.warning("sandbox: a test would need to trust the program; not run (%d so far)", self.unsafe_grades)
         return _grade(cases, self.tier, unsafe, time.monotonic() - started)
 
-    def _workers(self) -> Pool:
+    def _workers(self) -> ZygotePool:
         with self._starting:
             if self._owner != os.getpid():  # a fork of the process that made this sandbox: its helpers are not ours
                 self._owner, self._pool = os.getpid(), None
             if self._pool is None:
-                self._pool = Pool(self.workers, self.tier)
+                self._pool = ZygotePool(self.workers, self.tier)
             return self._pool
 
     def _budget(self, timeout_seconds: float | None, memory_mb: int | None) -> Budget:

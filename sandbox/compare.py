@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .inside.values import Array
+from .inside.values import PlainArray
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def same_value(expected: Any, actual: Any, rule: Rule = _STRICT) -> bool:
         return keys is not None and all(same_value(expected[ours], actual[theirs], rule) for ours, theirs in keys)
     if isinstance(expected, set | frozenset):
         return _matched(list(expected), list(actual), rule) is not None
-    if isinstance(expected, Array):
+    if isinstance(expected, PlainArray):
         alike = expected.shape == actual.shape and _kind(expected) == _kind(actual)
         return alike and _same_items(expected.items, actual.items, rule)
     try:
@@ -71,7 +71,7 @@ def _same_number(expected: Any, actual: Any, tol: float | None) -> bool:
         return False
 
 
-def _kind(array: Array) -> str:
+def _kind(array: PlainArray) -> str:
     return array.dtype.lstrip("<>|=")[:1]
 
 
@@ -88,15 +88,15 @@ def _matched(expected: list[Any], actual: list[Any], rule: Rule) -> list[tuple[A
             rest.append(item)
         else:
             pairs.append((item, partner))
-    left = list(by_value.values())
+    unpaired = list(by_value.values())
     exact = rule.tol is None and not rule.sequences_alike
     if rest and (exact or len(rest) > _MOST_UNEQUAL):
         return None
     for item in rest:
-        found = next((i for i, other in enumerate(left) if same_value(item, other, rule)), None)
-        if found is None:
+        position = next((i for i, other in enumerate(unpaired) if same_value(item, other, rule)), None)
+        if position is None:
             return None
-        pairs.append((item, left.pop(found)))
+        pairs.append((item, unpaired.pop(position)))
     return pairs
 
 

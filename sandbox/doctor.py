@@ -57,11 +57,11 @@ def report(jobs: int = 200) -> Iterator[str]:
 def _try(statement: str) -> str:
     """Why `statement` fails in a fresh process; empty where it does not."""
     command = [layout.executable(), "-I", "-S", "-B", "-c", _TRY + statement, _PACKAGE]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    process = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    if process.returncode == 0:
         return ""
-    lines = done.stderr.strip().splitlines()
-    return lines[-1].partition(": ")[2] if lines else f"it ended with {done.returncode}"
+    lines = process.stderr.strip().splitlines()
+    return lines[-1].partition(": ")[2] if lines else f"it ended with {process.returncode}"
 
 
 def _rate(sandbox: Sandbox, jobs: int) -> float:

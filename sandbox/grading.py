@@ -15,7 +15,7 @@ from .inside.values import BadValue, NotPlain, decode, encode
 from .jobs import Budget, Findings, Started, ZygoteFor, after_ready, as_text, brief, end_of, exit_text, packages_for
 from .results import Case, Execution
 from .session import converse
-from .worker import RUNNER, Zygote
+from .zygote_client import RUNNER, ZygoteClient
 
 # Beyond the deadline that a job keeps itself for its children, so that partial output of a slow program comes back.
 _GRACE_SECONDS = 1.0
@@ -29,7 +29,9 @@ def grade_function(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bu
     return Findings(run_calls(zygote_for(packages_for(code)), code, test["fn_name"], calls, rule, budget))
 
 
-def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], rule: Rule, budget: Budget) -> list[Case]:
+def run_calls(
+    zygote: ZygoteClient, code: str, fn_name: str, calls: Sequence[Call], rule: Rule, budget: Budget
+) -> list[Case]:
     """All calls in one job, each with fresh copies of its arguments."""
     try:
         expected = [decode(encode(call.expected)) for call in calls]
@@ -50,7 +52,7 @@ def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], ru
             elif not loaded and not failure and _is_failure(frame):
                 failure = f"{frame[1]}: {frame[2]}"
             elif loaded and number < len(calls) and _answers(frame, number):
-                cases.append(_judge(frame, calls[number], expected[number], rule))
+                cases.append(_grade_answer(frame, calls[number], expected[number], rule))
             else:
                 forged = "the program wrote into the judge's channel"
                 job.kill("protocol")  # it may go on until the deadline
@@ -72,7 +74,7 @@ def _answers(frame: Any, number: int) -> bool:
     return len(frame) == 3 and (frame[0] == "value" or (frame[0] == "opaque" and type(frame[2]) is str))
 
 
-def _judge(frame: list[Any], call: Call, expected: Any, rule: Rule) -> Case:
+def _grade_answer(frame: list[Any], call: Call, expected: Any, rule: Rule) -> Case:
     if frame[0] == "opaque":
         return Case(False, "wrong", frame[2])
     if frame[0] == "raised":
@@ -108,7 +110,7 @@ def grade_stdio(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budge
     return Findings(cases)
 
 
-def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budget) -> list[Execution]:
+def run_programs(zygote: ZygoteClient, code: str, stdins: Sequence[str], budget: Budget) -> list[Execution]:
     """One run for each standard input, in one job; after a timeout the others are not run."""
     started = time.monotonic()
     outgoing = [pack(["run", code, budget.timeout_seconds, budget.limits.output_bytes])]
@@ -129,7 +131,9 @@ def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budge
                 failure = f"{frame[1]}: {frame[2]}"
             elif type(frame) is list and frame[0] == "ran" and len(runs) < len(stdins):
                 _, _, end, exit_code, out, err = frame
-                runs.append(execution(*_judge_run(end, exit_code, err), out, err, exit_code if end == "exit" else None))
+                runs.append(
+                    execution(*_classify_run(end, exit_code, err), out, err, exit_code if end == "exit" else None)
+                )
                 last = time.monotonic()
     if failure:
         return [execution("crash", failure, "", failure, 1)] * len(stdins)
@@ -141,7 +145,7 @@ def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budge
     return runs
 
 
-def _judge_run(end: str, exit_code: int, stderr: str) -> tuple[str, str]:
+def _classify_run(end: str, exit_code: int, stderr: str) -> tuple[str, str]:
     if end == "timeout":
         return "timeout", "still running at the deadline"
     if end == "output":

@@ -13,11 +13,11 @@ from .errors import BadTests, SandboxError
 from .inside.bounds import Bounds
 from .limits import Limits
 from .results import Case, Status
-from .scratch import clean
 from .session import Watched
-from .worker import Job, Zygote
+from .workdir import clean
+from .zygote_client import Job, ZygoteClient
 
-ZygoteFor = Callable[[tuple[str, ...]], Zygote]
+ZygoteFor = Callable[[tuple[str, ...]], ZygoteClient]
 
 # Why the parent killed a job -> what that says of the program, and in words.
 _ENDS: dict[str, tuple[Status, str]] = {
@@ -42,7 +42,7 @@ class Budget:
     def bounds(self) -> Bounds:
         return _bounds(self.limits, self.memory_mb, math.ceil(self.timeout_seconds) + 1)
 
-    def watch(self, zygote: Zygote, job: Job) -> Watched:
+    def watch(self, zygote: ZygoteClient, job: Job) -> Watched:
         return Watched(zygote, job, self.bounds)
 
 
@@ -67,14 +67,14 @@ class Findings:
 
 def packages_for(*texts: str) -> tuple[str, ...]:
     """The installed packages that a program asks for by name."""
-    asked = any("numpy" in text for text in texts)
-    return ("numpy",) if asked and layout.is_installed("numpy") else ()
+    needs_numpy = any("numpy" in text for text in texts)
+    return ("numpy",) if needs_numpy and layout.is_installed("numpy") else ()
 
 
 class Started:
     """A job for the length of a block. Left early, the job is killed; in any case it has ended afterwards."""
 
-    def __init__(self, zygote: Zygote, role: str, budget: Budget) -> None:
+    def __init__(self, zygote: ZygoteClient, role: str, budget: Budget) -> None:
         self._zygote = zygote
         self._bounds = budget.bounds
         self._job = zygote.start(role, self._bounds)
@@ -88,7 +88,7 @@ class Started:
                 self._job.kill("over")
                 if self._zygote.healthy:
                     self._zygote.wait(self._job)
-            if self._zygote.scratch and self._zygote.healthy:
+            if self._zygote.workdir and self._zygote.healthy:
                 self._zygote.healthy = clean(self._zygote, self._bounds)
         finally:
             self._job.close()

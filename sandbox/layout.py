@@ -29,8 +29,8 @@ def executable() -> str:
 
     Where that one is closed to this user, the one that runs this process: it found its way to another.
     """
-    known = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    return known if os.access(known, os.X_OK) else os.path.realpath("/proc/self/exe")
+    binary = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    return binary if os.access(binary, os.X_OK) else os.path.realpath("/proc/self/exe")
 
 
 def standard_library() -> list[str]:
@@ -52,16 +52,16 @@ def package_paths(package: str) -> list[str]:
     """
     if not is_installed(package):
         return []
-    found: list[str] = []
+    paths: list[str] = []
     for name in _PACKAGES[package]:
         spec = importlib.util.find_spec(name) if "." not in name else None
         if spec is not None and spec.submodule_search_locations:
-            found.extend(os.path.realpath(path) for path in spec.submodule_search_locations)
+            paths.extend(os.path.realpath(path) for path in spec.submodule_search_locations)
         elif spec is not None and spec.origin:
-            found.append(os.path.realpath(spec.origin))
-        elif "." in name and found:
-            found.append(os.path.join(os.path.dirname(found[0]), name))
-    return [path for path in found if os.path.exists(path)]
+            paths.append(os.path.realpath(spec.origin))
+        elif "." in name and paths:
+            paths.append(os.path.join(os.path.dirname(paths[0]), name))
+    return [path for path in paths if os.path.exists(path)]
 
 
 def readable_paths(packages: tuple[str, ...]) -> list[str]:

@@ -36,7 +36,7 @@ def failure(tier: Tier) -> str:
     from .grading import grade_function
     from .jobs import Budget
     from .limits import Limits
-    from .pool import Worker
+    from .zygote_pool import Worker
 
     test = {"type": "function", "fn_name": "double", "cases": [{"args": [21], "expected": 42}]}
     worker = Worker(tier)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from .errors import SandboxError
 from .inside.bounds import Bounds
-from .inside.frames import BadFrame, FrameBuffer, TooMuch
-from .scratch import over_bounds
-from .watchdog import looks
-from .worker import Job, Zygote
+from .inside.frames import BadFrame, FrameBuffer, FrameTooLarge
+from .watchdog import look_intervals
+from .workdir import over_bounds
+from .zygote_client import Job, ZygoteClient
 
 _FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", exceptions' texts
 
@@ -24,7 +24,7 @@ _FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", e
 class Watched:
     """A job together with the zygote that runs it and the bounds of its tree."""
 
-    zygote: Zygote
+    zygote: ZygoteClient
     job: Job
     bounds: Bounds
 
@@ -47,7 +47,7 @@ def converse(
     zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
     for descriptor in zygotes:
         poll.register(descriptor, select.POLLIN)
-    first_look, interval = looks(main.zygote.tier)
+    first_look, interval = look_intervals(main.zygote.tier)
     next_look = time.monotonic() + first_look
     listening = True
     while any(watched.job.status is None for watched in everyone):
@@ -99,7 +99,7 @@ def _frames(buffer: FrameBuffer, data: bytes, everyone: tuple[Watched, ...]) -> 
     try:
         yield from buffer.feed(data)
     except BadFrame as error:
-        why = "output" if isinstance(error, TooMuch) else "protocol"
+        why = "output" if isinstance(error, FrameTooLarge) else "protocol"
         _kill(everyone, why)
         everyone[0].job.killed = everyone[0].job.killed or why  # also where it has ended
         return False
@@ -122,7 +122,7 @@ def _look_after(watched: Watched) -> None:
         job.kill("memory")
     elif tree.processes > bounds.processes:
         job.kill("processes")
-    elif zygote.scratch and over_bounds(zygote, bounds):
+    elif zygote.workdir and over_bounds(zygote, bounds):
         job.kill("disk")
 
 

@@ -16,7 +16,7 @@ _FREE_SOCKETS = 64
 _SOCKET_BYTES = 212_992  # net.core.wmem_default and wmem_max, as kernels come
 
 
-def looks(tier: str) -> tuple[float, float]:
+def look_intervals(tier: str) -> tuple[float, float]:
     """Seconds until the first look at a job, and from one look to the next."""
     return (_FIRST_LOOK_SECONDS, _INTERVAL_SECONDS) if tier == "A" else (_SHORT_INTERVAL_SECONDS,) * 2
 
@@ -75,14 +75,14 @@ def release(root: int) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    children: list[int] = []
     try:
         for thread in _threads(pid):
             with open(f"/proc/{pid}/task/{thread}/children") as file:
-                found += [int(child) for child in file.read().split()]
+                children += [int(child) for child in file.read().split()]
     except OSError:  # it ended meanwhile
         pass
-    return found
+    return children
 
 
 def _threads(pid: int) -> list[int]:

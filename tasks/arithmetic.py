@@ -115,10 +115,10 @@ class Arithmetic:
             steps = self._draw_steps(rng, start, count)
             if steps is not None and is_held_out(start, steps) == held_out:
                 problem = word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
-                told = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
-                rambling = told != steps and self.ramble_share > 0 and rng.random() < self.ramble_share
-                told += [("+", 0)] * (rng.randint(1, self.ramble_steps) if rambling else 0)
-                return replace(problem, solution=worked_solution(start, told))
+                shown_steps = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
+                rambling = shown_steps != steps and self.ramble_share > 0 and rng.random() < self.ramble_share
+                shown_steps += [("+", 0)] * (rng.randint(1, self.ramble_steps) if rambling else 0)
+                return replace(problem, solution=worked_solution(start, shown_steps))
         raise ValueError(f"arithmetic: no {split} problem was found in 10,000 draws; raise max_number or max_value")
 
     def _draw_count(self, rng: random.Random, index: int, held_out: bool) -> int | None:

@@ -61,12 +61,12 @@ def as_test(tests: dict[str, Any], compare: str = "lines", tol: float | None = N
     if fn_name:
         # LiveCodeBench writes one JSON value a line; APPS wraps each output in a list of one.
         arguments = [_json_lines(item) if isinstance(item, str) else item for item in inputs]
-        wanted = [
+        results = [
             json.loads(item) if isinstance(item, str) and isinstance(inputs[0], str) else item for item in outputs
         ]
-        if not isinstance(inputs[0], str) and all(isinstance(item, list) and len(item) == 1 for item in wanted):
-            wanted = [item[0] for item in wanted]
-        cases = [{"args": args, "expected": want} for args, want in zip(arguments, wanted, strict=True)]
+        if not isinstance(inputs[0], str) and all(isinstance(item, list) and len(item) == 1 for item in results):
+            results = [item[0] for item in results]
+        cases = [{"args": args, "expected": result} for args, result in zip(arguments, results, strict=True)]
         return {"type": "function", "fn_name": fn_name, "cases": cases, "sequences": "alike", **limit}
     texts = [
         {"stdin": _as_lines(stdin), "stdout": _as_lines(stdout)} for stdin, stdout in zip(inputs, outputs, strict=True)

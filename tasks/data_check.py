@@ -8,18 +8,18 @@ from statistics import median
 from typing import Any
 
 from tasks.conversations import Conversation, parse_conversation
-from tasks.preferences import Judged, Preference, parse_judged, parse_preference
+from tasks.preferences import Preference, UnpairedPreference, parse_preference, parse_unpaired
 from tasks.table import FieldError, Row, Text, characters, open_rows
 
 PARSERS: dict[str, Callable[[Row], Any]] = {
     "conversations": parse_conversation,
     "preferences": parse_preference,
-    "unpaired preferences": parse_judged,
+    "unpaired preferences": parse_unpaired,
 }
 
 
 @dataclass
-class Report:
+class DataReport:
     """What was found. `broken` rows cannot be read, `doubtful` ones can and should be looked at: row and why."""
 
     source: str
@@ -48,11 +48,11 @@ class Report:
         return out
 
 
-def check_data(source: str, split: str = "train", subset: str | None = None) -> Report:
+def check_data(source: str, split: str = "train", subset: str | None = None) -> DataReport:
     """Read every row of a hub dataset or a local file. Raises `ValueError` where there is nothing to read."""
     rows = open_rows(source, split, subset)
     kind = _kind(rows)
-    report = Report(source, kind, len(rows))
+    report = DataReport(source, kind, len(rows))
     good: list[tuple[int, Any]] = []
     fields: Counter[str] = Counter()
     for number in range(1, len(rows) + 1):
@@ -81,7 +81,7 @@ def _kind(rows: Sequence[Row]) -> str:
     return "conversations"
 
 
-def _conversations(good: list[tuple[int, Conversation]], report: Report) -> None:
+def _conversations(good: list[tuple[int, Conversation]], report: DataReport) -> None:
     _form(report, [one.prompt for _, one in good])
     turns = [1 if isinstance(one.completion, str) else _answers(one.completion) for _, one in good]
     report.figures["answers a row"] = _spread(turns)
@@ -91,7 +91,7 @@ def _conversations(good: list[tuple[int, Conversation]], report: Report) -> None
     _doubt(report, "two turns of one role in a row", [number for number, one in good if _stutters(one)])
 
 
-def _preferences(good: list[tuple[int, Preference]], report: Report) -> None:
+def _preferences(good: list[tuple[int, Preference]], report: DataReport) -> None:
     _form(report, [one.prompt for _, one in good])
     report.figures["answers a row"] = _spread([len(one.answers) for _, one in good])
     report.figures["rows with ratings or margins"] = str(sum(one.ratings is not None for _, one in good))
@@ -106,7 +106,7 @@ def _preferences(good: list[tuple[int, Preference]], report: Report) -> None:
     _doubt(report, "another row prefers the opposite", _opposites(good))
 
 
-def _judged(good: list[tuple[int, Judged]], report: Report) -> None:
+def _unpaired(good: list[tuple[int, UnpairedPreference]], report: DataReport) -> None:
     _form(report, [one.prompt for _, one in good])
     report.figures["wanted"] = f"{sum(one.wanted for _, one in good)} of {len(good)}"
     report.figures["characters of the prompt"] = _spread([characters(one.prompt) for _, one in good])
@@ -120,14 +120,14 @@ def _judged(good: list[tuple[int, Judged]], report: Report) -> None:
     _doubt(report, "the same answer is wanted in one row and unwanted in another", twofold)
 
 
-def _form(report: Report, prompts: Sequence[Text]) -> None:
+def _form(report: DataReport, prompts: Sequence[Text]) -> None:
     plain = sum(isinstance(prompt, str) for prompt in prompts)
     report.figures["form"] = "plain text" if plain == len(prompts) else "chats" if not plain else (
         f"{plain} plain, {len(prompts) - plain} chats"
     )  # fmt: skip
 
 
-def _doubt(report: Report, why: str, rows: list[int]) -> None:
+def _doubt(report: DataReport, why: str, rows: list[int]) -> None:
     if rows:
         report.doubtful[why] = rows
 
@@ -184,8 +184,8 @@ def _rows(rows: Sequence[int], shown: int) -> str:
     return f"rows {listed}{', ...' if len(rows) > shown else ''}"
 
 
-DESCRIBE: dict[str, Callable[[list[tuple[int, Any]], Report], None]] = {
+DESCRIBE: dict[str, Callable[[list[tuple[int, Any]], DataReport], None]] = {
     "conversations": _conversations,
     "preferences": _preferences,
-    "unpaired preferences": _judged,
+    "unpaired preferences": _unpaired,
 }

@@ -22,7 +22,7 @@ from tasks.code import code_problem
 from tasks.problem import Problem
 
 HELD_OUT_SHARE = 1 / 8
-TESTS = 4
+TESTS_PER_PROBLEM = 4
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class OneLiners:
                 f"one_liners: got min_steps={self.min_steps}, max_steps={self.max_steps}; "
                 "expected 1 <= min_steps <= max_steps"
             )
-        if self.max_number < 2 or self.max_argument < TESTS:
+        if self.max_number < 2 or self.max_argument < TESTS_PER_PROBLEM:
             raise ValueError(
                 f"one_liners: got max_number={self.max_number}, max_argument={self.max_argument}; "
-                f"expected at least 2 and {TESTS}"
+                f"expected at least 2 and {TESTS_PER_PROBLEM}"
             )
-        if unknown := set(self.operations) - set(WORDS):
-            raise ValueError(f"one_liners: unknown operations {sorted(unknown)}; known: {', '.join(WORDS)}")
+        if unknown := set(self.operations) - set(PHRASES):
+            raise ValueError(f"one_liners: unknown operations {sorted(unknown)}; known: {', '.join(PHRASES)}")
 
     def problem(self, index: int) -> Problem:
         """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
@@ -87,13 +87,13 @@ class OneLiners:
                 for _ in range(rng.randint(self.min_steps, self.max_steps))
             ]
             expression = write_out(steps)
-            arguments = rng.sample(range(-self.max_argument, self.max_argument + 1), TESTS)
+            arguments = rng.sample(range(-self.max_argument, self.max_argument + 1), TESTS_PER_PROBLEM)
             cases = [{"args": [x], "expected": calculate(steps, x)} for x in arguments]
             if is_held_out(expression) == held_out and len({case["expected"] for case in cases}) > 1:
                 slips = {i for i in range(len(steps)) if rng.random() < self.slip_share}
                 return code_problem(
                     f"{split}-{seed}-{index}",
-                    f"Write f(x): {', then '.join(WORDS[name].format(n=n) for name, n in steps)}.",
+                    f"Write f(x): {', then '.join(PHRASES[name].format(n=n) for name, n in steps)}.",
                     [{"type": "function", "fn_name": "f", "cases": cases}],
                     source="one_liners",
                     instruction=self.instruction,
@@ -103,7 +103,7 @@ class OneLiners:
         raise ValueError(f"one_liners: no {split} problem was found in 10,000 draws; allow more operations or steps")
 
 
-WORDS = {
+PHRASES = {
     "add": "add {n}",
     "subtract": "subtract {n}",
     "times": "multiply by {n}",

@@ -42,7 +42,7 @@ class Preference:
 
 
 @dataclass(frozen=True)
-class Judged:
+class UnpairedPreference:
     """One answer on its own, and whether it is wanted."""
 
     prompt: Text
@@ -55,11 +55,11 @@ def read_preferences(source: str, split: str = "train", subset: str | None = Non
     return Table(source, open_rows(source, split, subset), parse_preference)
 
 
-def read_judged(source: str, split: str = "train", subset: str | None = None) -> Rows[Judged]:
+def read_unpaired(source: str, split: str = "train", subset: str | None = None) -> Rows[UnpairedPreference]:
     """Unpaired answers, like `read_preferences`. Pairs are two of them; each row of a file is read as one kind."""
     rows = open_rows(source, split, subset)
     first = Table(source, rows, lambda row: row)[0]
-    return Table(source, rows, parse_judged) if "label" in first else Halves(Table(source, rows, parse_pair))
+    return Table(source, rows, parse_unpaired) if "label" in first else SplitPairs(Table(source, rows, parse_pair))
 
 
 def parse_preference(row: Row) -> Preference:
@@ -85,7 +85,7 @@ def parse_preference(row: Row) -> Preference:
     return Preference(prompt, (chosen, rejected), (0, 1), _pair_ratings(row))
 
 
-def parse_judged(row: Row) -> Judged:
+def parse_unpaired(row: Row) -> UnpairedPreference:
     """One unpaired row. Raises `FieldError`."""
     prompt, answer = text_field(row, "prompt"), text_field(row, "completion")
     check_same_kind(prompt, answer, "completion")
@@ -93,7 +93,7 @@ def parse_judged(row: Row) -> Judged:
     check_answer(answer, "completion")
     if not isinstance(row.get("label"), bool):
         raise FieldError("label", f"expected true or false, got {row.get('label')!r}")
-    return Judged(prompt, answer, row["label"])
+    return UnpairedPreference(prompt, answer, row["label"])
 
 
 def parse_pair(row: Row) -> Preference:
@@ -105,7 +105,7 @@ def parse_pair(row: Row) -> Preference:
 
 
 @dataclass(frozen=True)
-class Halves(Sequence[Judged]):
+class SplitPairs(Sequence[UnpairedPreference]):
     """Pairs as single answers: the better and the worse in turn, each with its pair's number in the source."""
 
     pairs: Rows[Preference]
@@ -115,7 +115,7 @@ class Halves(Sequence[Judged]):
 
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index // 2]
-        return Judged(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
+        return UnpairedPreference(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
 
     def number(self, index: int) -> int:
         return self.pairs.number(index // 2)
@@ -124,13 +124,13 @@ class Halves(Sequence[Judged]):
 def _ranking(row: Row) -> Preference:
     prompt = text_field(row, "prompt")
     check_prompt(prompt, "prompt")
-    given = row["completions"]
-    if not isinstance(given, list) or len(given) < 2:
+    completions = row["completions"]
+    if not isinstance(completions, list) or len(completions) < 2:
         raise FieldError("completions", "expected a list of at least two answers")
-    named = {f"completions[{index}]": answer for index, answer in enumerate(given)}
+    fields = {f"completions[{index}]": answer for index, answer in enumerate(completions)}
     answers = []
-    for field in named:
-        answer = text_field(named, field)
+    for field in fields:
+        answer = text_field(fields, field)
         check_same_kind(prompt, answer, field)
         check_answer(answer, field)
         answers.append(answer)

@@ -38,6 +38,6 @@ class Problem:
         return {"prompt": self.prompt, "problem_id": self.id}
 
 
-def asked(id: str, question: str, answer: str) -> Problem:
+def question_problem(id: str, question: str, answer: str) -> Problem:
     """The problem of one question without further ado."""
     return Problem(id, ({"role": "user", "content": question},), answer)

@@ -46,9 +46,9 @@ class Replies:
     def held_out(self, count: int) -> list[Problem]:
         """The first `count` orders that are never trained on, in an order of their own."""
         orders = [(name, number, thing) for name in NAMES for number in COUNTS for thing in THINGS]
-        found = [order for order in orders if is_held_out(order)]
-        random.Random(0).shuffle(found)
-        return [order_problem(order, f"held_out-{index}") for index, order in enumerate(found[:count])]
+        held_out = [order for order in orders if is_held_out(order)]
+        random.Random(0).shuffle(held_out)
+        return [order_problem(order, f"held_out-{index}") for index, order in enumerate(held_out[:count])]
 
     def _demonstration(self, order: tuple[str, int, str], rng: random.Random) -> str:
         """What a careless clerk writes: most likely, only what was ordered."""
@@ -56,17 +56,17 @@ class Replies:
         greeting, thanks, _ = sentences(ideal_reply(order))
         if rng.random() < self.slip_share:
             number = rng.choice([other for other in COUNTS if other != number])
-        said = [greeting] * (rng.random() < 0.3) + [thanks] * (rng.random() < 0.3)
-        said.append(f"{number} {thing} are on their way." if rng.random() < 0.8 else "It is on its way.")
-        said += rng.sample(ADVERTISEMENTS, rng.choices((0, 1, 2), (0.5, 0.35, 0.15))[0])
-        return " ".join(said)
+        reply = [greeting] * (rng.random() < 0.3) + [thanks] * (rng.random() < 0.3)
+        reply.append(f"{number} {thing} are on their way." if rng.random() < 0.8 else "It is on its way.")
+        reply += rng.sample(ADVERTISEMENTS, rng.choices((0, 1, 2), (0.5, 0.35, 0.15))[0])
+        return " ".join(reply)
 
 
 def hidden_rule(completion: str, answer: str, **context: object) -> Verdict:
-    """What each sentence of the ideal answer is worth where it is said, less what any other or repeated one costs."""
-    wanted, said = sentences(answer), sentences(completion)
-    met = [sentence in said for sentence in wanted]
-    surplus = len(said) - sum(met)
+    """What each sentence of the ideal answer is worth where it is spoken, less what any other or repeated one costs."""
+    wanted, spoken = sentences(answer), sentences(completion)
+    met = [sentence in spoken for sentence in wanted]
+    surplus = len(spoken) - sum(met)
     score = round(max(0.0, sum(worth for worth, is_met in zip(WORTH, met, strict=True) if is_met) - COST * surplus), 6)
     detail = f"{sum(met)} of {len(wanted)} sentences that are wanted, {surplus} others"
     return Verdict(score, "correct" if score == 1 else "partial" if score else "wrong", detail=detail)

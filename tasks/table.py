@@ -15,7 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 Row = Mapping[str, Any]
 # A prompt or an answer: plain text, or chat messages.
 Text = str | tuple[Message, ...]
-ROLES = ("system", "developer", "user", "assistant", "tool")
+CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 class FieldError(ValueError):
@@ -119,8 +119,8 @@ def _message(value: Any, field: str) -> Message:
     if not isinstance(value, dict) or "role" not in value or "content" not in value:
         hint = "; rename from/value to role/content" if isinstance(value, dict) and "from" in value else ""
         raise FieldError(field, f'expected {{"role": ..., "content": ...}}, got {_shown(value)}{hint}')
-    if value["role"] not in ROLES:
-        raise FieldError(f"{field}.role", f"got {value['role']!r}, expected one of {', '.join(ROLES)}")
+    if value["role"] not in CHAT_ROLES:
+        raise FieldError(f"{field}.role", f"got {value['role']!r}, expected one of {', '.join(CHAT_ROLES)}")
     if value.get("tool_calls"):
         raise FieldError(f"{field}.tool_calls", "calls beside the text are not read; write them into the content")
     if not isinstance(value["content"], str):

@@ -40,5 +40,7 @@ def in_words(details: Any) -> str:
     if kind in ("value_error", "assertion_error"):  # raised by a validator of ours, whose words are whole
         return str(context.get("error", details["msg"]))
     expected = EXPECTED.get(kind)
-    said = expected.format(**context).replace("'", "") if expected else details["msg"]
-    return f"got {details['input']!r}, expected {said}" if expected else f"got {details['input']!r}: {said}"
+    expectation = expected.format(**context).replace("'", "") if expected else details["msg"]
+    return (
+        f"got {details['input']!r}, expected {expectation}" if expected else f"got {details['input']!r}: {expectation}"
+    )

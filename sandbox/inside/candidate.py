@@ -25,7 +25,7 @@ MAX_PRINTED = 100_000  # characters of standard output that a test may look at, 
 MAX_TEXT = 500  # characters of an exception's message that are worth sending
 
 
-class Source:
+class SourceLoader:
     """A loader as far as `inspect` and tracebacks ask one: for the text of a module that lies in no file."""
 
     def __init__(self, code: str) -> None:
@@ -39,7 +39,7 @@ def load(code: str, name: str) -> types.ModuleType:
     """Run `code` as the module `name`, as an interpreter would run a file of that text."""
     module = types.ModuleType(name)
     module.__file__ = f"{sys.path[0]}/{name}.py"
-    module.__loader__ = Source(code)  # type: ignore[assignment]
+    module.__loader__ = SourceLoader(code)  # type: ignore[assignment]
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)
     return module
@@ -80,12 +80,12 @@ def find(module: types.ModuleType, path: str) -> Any:
     if not rest and not hasattr(module, head) and isinstance(getattr(module, "Solution", None), type):
         return getattr(module.Solution(), head)
     try:
-        found = getattr(module, head)
+        target = getattr(module, head)
     except AttributeError:
         raise NameError(f"name {head!r} is not defined") from None
     for name in rest:
-        found = getattr(found() if isinstance(found, type) else found, name)
-    return found
+        target = getattr(target() if isinstance(target, type) else target, name)
+    return target
 
 
 class Objects:

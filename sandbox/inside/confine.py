@@ -28,7 +28,7 @@ class Confinement(NamedTuple):
     filter: bytes = b""  # the seccomp program
     housekeeping_filter: bytes = b""  # for the roles that clean up, which change modes of files
     ruleset: int = -1  # Landlock's; closed in the job
-    scratch: str = ""  # tier B and C: the jobs' directory
+    workdir: str = ""  # tier B and C: the jobs' directory
     # Tiers B and C as root, where the jobs' user may not search the directories above the interpreter (a home of mode
     # 700): jobs keep the capability to read, in tier B what Landlock grants, and no other one.
     hidden_library: bool = False
@@ -36,20 +36,20 @@ class Confinement(NamedTuple):
     baseline_bytes: int = 0  # what the zygote itself occupies
 
 
-def bequeathing() -> list[linux.Call]:
+def bequeathing() -> list[linux.SystemCall]:
     """What a zygote takes on itself so that all of its jobs have it: each call less is time that each job saves."""
     limits = [linux.limit(what, amount) for what, amount in _COMMON_LIMITS.items()]
     return [*limits, linux.set_no_new_privileges(), linux.umask(0o077), SEAL]
 
 
-def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> list[linux.Call]:
+def confining(confinement: Confinement, bounds: Bounds, housekeeping: bool) -> list[linux.SystemCall]:
     """The calls that make a process a job. Where one fails, nothing untrusted may run in that process."""
     # Or a signal to its process group would reach the zygote, through the namespace.
     calls = [linux.own_process_group()]
     kept = linux.CAP_DAC_READ_SEARCH if confinement.hidden_library else 0
     directory = JOB_DIRECTORY
     if confinement.tier != "A":
-        directory = confinement.scratch
+        directory = confinement.workdir
         if os.geteuid() == 0 and confinement.identity[0] != 0:
             if kept:
                 calls.append(linux.keep_capabilities())

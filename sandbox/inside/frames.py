@@ -16,20 +16,20 @@ class BadFrame(ValueError):
     """What came over the channel is no frame: too long, cut short, or not JSON."""
 
 
-class TooMuch(BadFrame):
+class FrameTooLarge(BadFrame):
     """More bytes came than the reader allows."""
 
 
 def pack(message: object) -> bytes:
-    body = _encode(message).encode()
+    body = _to_json(message).encode()
     if len(body) > MAX_FRAME_BYTES:
-        raise TooMuch(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
+        raise FrameTooLarge(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
 def unpack(body: bytes) -> object:
     if len(body) > _MAX_ITEMS and body.count(b"[") + body.count(b",") > _MAX_ITEMS:
-        raise TooMuch("more items than allowed")
+        raise FrameTooLarge("more items than allowed")
     try:
         text = body.decode()
         message, end = _DECODER.raw_decode(text)
@@ -40,7 +40,7 @@ def unpack(body: bytes) -> object:
     return message
 
 
-def _refuse(constant: str) -> object:
+def _refuse_constant(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")  # floats travel as hexadecimal text, see values.py
 
 
@@ -54,8 +54,8 @@ def _encoder() -> Callable[[object], str]:
     return lambda message: "".join(parts(message, 0))
 
 
-_encode = _encoder()
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_to_json = _encoder()
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 # Written before the program can do anything, and between that and the program.
@@ -108,7 +108,7 @@ class FrameBuffer:
     def feed(self, data: bytes) -> Iterator[object]:
         self._room -= len(data)
         if self._room < 0:
-            raise TooMuch("more bytes than allowed")
+            raise FrameTooLarge("more bytes than allowed")
         self._bytes += data
         while len(self._bytes) >= HEADER_BYTES:
             end = HEADER_BYTES + int.from_bytes(self._bytes[:HEADER_BYTES], "big")

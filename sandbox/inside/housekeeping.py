@@ -22,10 +22,10 @@ def serve_census(channel: int) -> None:
     while waiting and occupied <= most_bytes and inodes <= most_inodes:
         for entry in _entries(waiting.pop()):
             with contextlib.suppress(OSError):
-                found = os.lstat(entry)
-                occupied += found.st_blocks * 512
+                status = os.lstat(entry)
+                occupied += status.st_blocks * 512
                 inodes += 1
-                if stat.S_ISDIR(found.st_mode):
+                if stat.S_ISDIR(status.st_mode):
                     waiting.append(entry)
     write_frame(channel, ["census", occupied, inodes])
 

@@ -17,11 +17,11 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .candidate import Source
+from .candidate import SourceLoader
 
 _FRAMES_BELOW = 12  # of this package, below a program: it shall get as deep as outside
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
-_TO_MEND: list[Callable[[], object]] = []  # what fork hooks would call
+_FORK_HOOKS: list[Callable[[], object]] = []  # what fork hooks would call
 # Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.
 _LAST_WORDS = ("open", "IO", "__del__", "finally")
 
@@ -39,9 +39,9 @@ def dress_interpreter(directory: str) -> None:
         add()
     sys.modules["__main__"] = types.ModuleType("__main__")
     # Usually there is nothing to mend: a program loads these modules itself.
-    _TO_MEND.extend(sys.modules[name].seed for name in ("random", "numpy.random") if name in sys.modules)
+    _FORK_HOOKS.extend(sys.modules[name].seed for name in ("random", "numpy.random") if name in sys.modules)
     if "threading" in sys.modules:
-        _TO_MEND.append(sys.modules["threading"].main_thread()._set_native_id)
+        _FORK_HOOKS.append(sys.modules["threading"].main_thread()._set_native_id)
 
 
 def open_streams() -> None:
@@ -78,10 +78,10 @@ def _stream(descriptor: int, name: str, mode: str, errors: str) -> io.TextIOWrap
     return stream
 
 
-def mend_modules() -> None:
+def run_fork_hooks() -> None:
     """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own."""
-    for mend in _TO_MEND:
-        mend()
+    for hook in _FORK_HOOKS:
+        hook()
 
 
 def play(program: types.CodeType, code: str) -> int:
@@ -109,7 +109,7 @@ def _execute(program: types.CodeType, code: str) -> int:
         __builtins__=builtins,
         __cached__=None,
         __file__=f"{sys.path[0]}/solution.py",
-        __loader__=Source(code),
+        __loader__=SourceLoader(code),
     )
     try:
         exec(program, module.__dict__)

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import candidate, housekeeping, linux, programs
 from .frames import READY, read_frame, write_frame
-from .interpreter import mend_modules
+from .interpreter import run_fork_hooks
 from .values import decode, encode
 
 CHANNEL = 3
@@ -31,7 +31,7 @@ def _run(channel: int) -> None:
 
 
 # The tester's role is not among them: only the zygotes of testers have it, see zygote.py.
-ROLES: dict[str, Role] = {
+JOB_ROLES: dict[str, Role] = {
     "runner": _run,
     "census": housekeeping.serve_census,
     "cleaning": housekeeping.serve_cleaning,
@@ -72,7 +72,7 @@ def _make_room(table: dict[str, types.ModuleType]) -> None:
         del table[name]
 
 
-def run_job(role: Role, calls: Sequence[linux.Call], channel: int, kept: int) -> None:
+def run_job(role: Role, calls: Sequence[linux.SystemCall], channel: int, kept: int) -> None:
     """Confine this process by `calls` and play `role` on the channel; leave with status 0.
 
     The caller ends the process if this raises. Descriptors above `kept` are closed, and by `calls` all but the channel.
@@ -85,7 +85,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], channel: int, kept: int) ->
         write_frame(CHANNEL, ["broken", str(error)])
         return
     gc.enable()
-    mend_modules()
+    run_fork_hooks()
     os.write(CHANNEL, READY)
     role(CHANNEL)
     os._exit(0)

@@ -70,7 +70,7 @@ _syscall.restype = ctypes.c_long
 _pidfd = ctypes.c_int(-1)  # where `clone` has the kernel write one
 
 
-class Call(NamedTuple):
+class SystemCall(NamedTuple):
     """A system call that is ready to be made."""
 
     what: str  # for the error
@@ -81,7 +81,7 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("instructions", ctypes.c_ushort), ("filter", ctypes.c_char_p))  # struct sock_fprog
 
 
-def make(call: Call) -> int:
+def make(call: SystemCall) -> int:
     """Make one call and return its result. Raises OSError."""
     result: int = _syscall(*call.arguments)
     if result < 0:
@@ -89,7 +89,7 @@ def make(call: Call) -> int:
     return result
 
 
-def perform(calls: Iterable[Call]) -> None:
+def perform(calls: Iterable[SystemCall]) -> None:
     """Make `calls` in their order, up to the first that fails."""
     for call in calls:
         if _syscall(*call.arguments) < 0:
@@ -106,9 +106,9 @@ def supported() -> bool:
     return os.uname().sysname == "Linux" and MACHINE in _COLUMN
 
 
-def _call(name: str, *arguments: Any, what: str = "") -> Call:
+def _call(name: str, *arguments: Any, what: str = "") -> SystemCall:
     number = _NUMBERS[name][_COLUMN[MACHINE]]
-    return Call(what or name, tuple(_as_argument(argument) for argument in (number, *arguments)))
+    return SystemCall(what or name, tuple(_as_argument(argument) for argument in (number, *arguments)))
 
 
 def _as_argument(value: Any) -> Any:
@@ -122,7 +122,7 @@ def _number(value: int) -> ctypes.c_long:
     return ctypes.c_long(value)
 
 
-def _prctl(option: int, value: int, what: str, pointer: Any = None) -> Call:
+def _prctl(option: int, value: int, what: str, pointer: Any = None) -> SystemCall:
     return _call("prctl", option, value, pointer, None, None, what=what)
 
 
@@ -130,14 +130,14 @@ def clone(flags: int) -> tuple[int, int]:
     """Fork into new namespaces; returns (pid, pidfd) in the parent and (0, any number) in the child.
 
     None of Python's fork hooks run: they mend what other threads held at that moment, and the caller must have one
-    thread only. What hooks of modules would do is left to `interpreter.mend_modules`.
+    thread only. What hooks of modules would do is left to `interpreter.run_fork_hooks`.
     """
     pid = make(_clone(flags))
     return pid, _pidfd.value
 
 
 @functools.cache
-def _clone(flags: int) -> Call:
+def _clone(flags: int) -> SystemCall:
     return _call("clone", flags | CLONE_PIDFD | _SIGCHLD, 0, ctypes.byref(_pidfd), 0, 0)
 
 
@@ -149,11 +149,11 @@ def fork() -> int:
     return pid
 
 
-def unshare(flags: int) -> Call:
+def unshare(flags: int) -> SystemCall:
     return _call("unshare", flags)
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> Call:
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> SystemCall:
     return _call(
         "mount",
         source.encode(),
@@ -165,44 +165,44 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
     )
 
 
-def unmount(target: str) -> Call:
+def unmount(target: str) -> SystemCall:
     """Take the mount at `target` away; it ends once nobody uses it."""
     return _call("umount2", target.encode(), MNT_DETACH, what=f"umount {target}")
 
 
-def make_read_only(target: str) -> Call:
+def make_read_only(target: str) -> SystemCall:
     """Turn the mount at `target` and all mounts below it read-only and without set-user-id programs."""
     attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0)
     size = ctypes.sizeof(attributes)
     return _call("mount_setattr", _AT_FDCWD, target.encode(), _AT_RECURSIVE, ctypes.byref(attributes), size)
 
 
-def pivot_root(new_root: str) -> tuple[Call, ...]:
+def pivot_root(new_root: str) -> tuple[SystemCall, ...]:
     """Make `new_root` the root directory of this mount namespace and drop the old one out of it."""
     return chdir(new_root), _call("pivot_root", b".", b"."), unmount("."), chdir("/")
 
 
-def chdir(directory: str) -> Call:
+def chdir(directory: str) -> SystemCall:
     return _call("chdir", directory.encode())
 
 
-def chmod(path: str, mode: int) -> Call:
+def chmod(path: str, mode: int) -> SystemCall:
     return _call("fchmodat", _AT_FDCWD, path.encode(), mode)
 
 
-def close(descriptor: int) -> Call:
+def close(descriptor: int) -> SystemCall:
     return _call("close", descriptor)
 
 
-def umask(mask: int) -> Call:
+def umask(mask: int) -> SystemCall:
     return _call("umask", mask)
 
 
-def own_process_group() -> Call:
+def own_process_group() -> SystemCall:
     return _call("setpgid", 0, 0)
 
 
-def limit(what: int, amount: int) -> Call:
+def limit(what: int, amount: int) -> SystemCall:
     """Set the soft and the hard limit `what` (one of RLIMIT_*) of the calling process, as far as it may be raised."""
     amount = min(amount, hard_limit(what))
     limits = (ctypes.c_uint64 * 2)(amount, amount)
@@ -220,43 +220,43 @@ def _name_of_limit(what: int) -> str:
     return next(name for name, value in globals().items() if name.startswith("RLIMIT_") and value == what)
 
 
-def become(user: int, group: int) -> tuple[Call, ...]:
+def become(user: int, group: int) -> tuple[SystemCall, ...]:
     """Give up root for good."""
     return _call("setgroups", 0, None), _call("setresgid", group, group, group), _call("setresuid", user, user, user)
 
 
-def keep_capabilities() -> Call:
+def keep_capabilities() -> SystemCall:
     """Let the next change of user leave the permitted capabilities alone; `drop_capabilities` ends that."""
     return _prctl(_PR_SET_KEEPCAPS, 1, "PR_SET_KEEPCAPS")
 
 
-def drop_capabilities(but: int = 0) -> Call:
+def drop_capabilities(but: int = 0) -> SystemCall:
     """Give up all capabilities for good, except those in the bit mask `but`, where this process has them."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
     sets = (ctypes.c_uint32 * 6)(but, but)  # effective, permitted; inheritable stays empty
     return _call("capset", ctypes.byref(header), ctypes.byref(sets))
 
 
-def set_no_new_privileges() -> Call:
+def set_no_new_privileges() -> SystemCall:
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
 
 
-def set_dumpable(dumpable: bool) -> Call:
+def set_dumpable(dumpable: bool) -> SystemCall:
     """A process that is not dumpable cannot be traced, nor its /proc files opened, by others of the same user."""
     return _prctl(_PR_SET_DUMPABLE, int(dumpable), "PR_SET_DUMPABLE")
 
 
-def die_with_parent() -> Call:
+def die_with_parent() -> SystemCall:
     """Ask for SIGKILL when the *thread* that forked this process ends: safe below a process of one thread only."""
     return _prctl(_PR_SET_PDEATHSIG, _SIGKILL, "PR_SET_PDEATHSIG")
 
 
-def become_subreaper() -> Call:
+def become_subreaper() -> SystemCall:
     """Orphans among this process' descendants become its children instead of being lost to init."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
 
 
-def filter_system_calls(instructions: bytes) -> Call:
+def filter_system_calls(instructions: bytes) -> SystemCall:
     """Install a BPF program, for the caller and all that it will ever start. Needs no_new_privs."""
     program = _FilterProgram(len(instructions) // 8, instructions)
     mode_filter = 2
@@ -271,18 +271,18 @@ def landlock_version() -> int:
         return 0
 
 
-def landlock_create(attributes: bytes) -> Call:
+def landlock_create(attributes: bytes) -> SystemCall:
     """Gives a new ruleset's descriptor. `attributes`: struct landlock_ruleset_attr, as long as the kernel knows it."""
     return _call("landlock_create_ruleset", attributes, len(attributes), 0)
 
 
-def landlock_allow_beneath(ruleset: int, directory: int, access: int) -> Call:
+def landlock_allow_beneath(ruleset: int, directory: int, access: int) -> SystemCall:
     path_beneath = 1
     attribute = access.to_bytes(8, "little") + directory.to_bytes(4, "little")
     return _call("landlock_add_rule", ruleset, path_beneath, attribute, 0)
 
 
-def landlock_restrict(ruleset: int) -> Call:
+def landlock_restrict(ruleset: int) -> SystemCall:
     return _call("landlock_restrict_self", ruleset, 0)
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from . import linux
 from .candidate import describe
 from .frames import LOADED, read_frame, write_bytes, write_frame
-from .interpreter import mend_modules, play
+from .interpreter import play, run_fork_hooks
 
 _POLL = select.POLLIN | select.POLLHUP
 
@@ -50,7 +50,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
-        mend_modules()
+        run_fork_hooks()
         os._exit(play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)

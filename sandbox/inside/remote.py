@@ -76,14 +76,14 @@ class Link:
             raise Gone(self.gone)
         self._number += 1
         try:
-            sent = [
+            encoded = [
                 [encode(item, self._outgoing) for item in arguments],
                 [[key, encode(item, self._outgoing)] for key, item in keywords.items()],
             ]
         except NotPlain as error:
             raise self.refuse(str(error)) from None
         try:
-            write_frame(self._channel, ["do", self._number, operation, target, sent])
+            write_frame(self._channel, ["do", self._number, operation, target, encoded])
         except OSError:
             raise self._leave("the program's process ended") from None
         answer = self._read()

@@ -42,20 +42,20 @@ def enter_private_root(paths: list[str]) -> None:
 
 
 def _outermost(paths: list[str]) -> list[str]:
-    kept: list[str] = []
+    outermost: list[str] = []
     for path in sorted(set(paths)):
-        if not any(path.startswith(parent + "/") for parent in kept):
-            kept.append(path)
-    return kept
+        if not any(path.startswith(parent + "/") for parent in outermost):
+            outermost.append(path)
+    return outermost
 
 
 def _ancestors(paths: list[str]) -> list[str]:
     """Directories above `paths` that were only made to lead there."""
-    above = set()
+    ancestors = set()
     for path in _outermost(paths):
         while (path := os.path.dirname(path)) not in ("/", "/usr", "/usr/share", "/dev", "/etc"):
-            above.add(path)
-    return sorted(above, reverse=True)
+            ancestors.add(path)
+    return sorted(ancestors, reverse=True)
 
 
 def _show(source: int, target: str) -> None:

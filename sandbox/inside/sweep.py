@@ -29,13 +29,13 @@ def sweep(user: int, group: int) -> None:
 
 def _signal_descendants(number: int) -> None:
     """Never by number alone: another process of this machine may have a number that was freed meanwhile."""
-    found = {}
+    pidfds = {}
     for pid in _descendants():
         with contextlib.suppress(ProcessLookupError):
-            found[pid] = os.pidfd_open(pid)
-    still = set(_descendants())
-    for pid, pidfd in found.items():
-        if pid in still:
+            pidfds[pid] = os.pidfd_open(pid)
+    descendants = set(_descendants())
+    for pid, pidfd in pidfds.items():
+        if pid in descendants:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(pidfd, number)
         os.close(pidfd)
@@ -54,7 +54,7 @@ def _kill_all_of(user: int, group: int) -> None:
 
 
 def _descendants() -> list[int]:
-    found: list[int] = []
+    descendants: list[int] = []
     waiting = [os.getpid()]
     while waiting:
         parent = waiting.pop()
@@ -62,6 +62,6 @@ def _descendants() -> list[int]:
             for thread in os.listdir(f"/proc/{parent}/task"):
                 with open(f"/proc/{parent}/task/{thread}/children") as file:
                     children = [int(pid) for pid in file.read().split()]
-                found += children
+                descendants += children
                 waiting += children
-    return found
+    return descendants

@@ -40,7 +40,7 @@ def serve(channel: int) -> None:
     link = Link(candidate)
     try:
         link.load(*material["load"])
-        _KINDS[kind](channel, link, material)
+        _TEST_RUNNERS[kind](channel, link, material)
         failure = link.gone
     except Gone:
         failure = link.gone
@@ -98,16 +98,16 @@ def _foreign_names(trees: list[ast.Module]) -> list[str]:
 
 def _own_names(trees: Iterable[ast.Module]) -> set[str]:
     """What the tests mean something of their own by: names that they bind, built-in ones, and `_MODULES`."""
-    found = {*dir(builtins), *_MODULES}
+    names = {*dir(builtins), *_MODULES}
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                found.add(node.id)
+                names.add(node.id)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found.add(node.name)
+                names.add(node.name)
             elif isinstance(node, ast.Import | ast.ImportFrom):
-                found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-    return found
+                names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    return names
 
 
 def _report(channel: int, number: int, run: Any) -> None:
@@ -187,4 +187,4 @@ class _Recorder:
             self.details[report.nodeid] = f"{outcome}: {report.longreprtext[-_MAX_DETAIL:]}"
 
 
-_KINDS = {"check": _run_check, "assert": _run_asserts, "pytest": _run_pytest}
+_TEST_RUNNERS = {"check": _run_check, "assert": _run_asserts, "pytest": _run_pytest}

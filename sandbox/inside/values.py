@@ -28,7 +28,7 @@ class BadValue(ValueError):
     """The message does not describe a value: forged or broken."""
 
 
-class Array:
+class PlainArray:
     """A numpy array on a side that has no numpy: dtype string, shape, and the items in C order."""
 
     def __init__(self, dtype: str, shape: tuple[int, ...], items: tuple[object, ...]) -> None:
@@ -182,7 +182,7 @@ def _array(dtype: str, shape: list[int], items: list[object]) -> object:
         raise BadValue("not a value: an array whose shape and items disagree")
     numpy: Any = sys.modules.get("numpy")
     if numpy is None or _PLAIN_ARRAYS:
-        return Array(dtype, tuple(shape), tuple(items))
+        return PlainArray(dtype, tuple(shape), tuple(items))
     return numpy.array(items, dtype=dtype).reshape(shape)
 
 

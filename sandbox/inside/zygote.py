@@ -27,7 +27,7 @@ from . import landlock, linux, seccomp, values
 from .bounds import DESCRIPTORS, NEWS, Bounds
 from .confine import Confinement, bequeathing, confining
 from .interpreter import dress_interpreter, open_streams
-from .job import CHANNEL, HOUSEKEEPING, ROLES, Role, run_job, warm_up
+from .job import CHANNEL, HOUSEKEEPING, JOB_ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, JobDirectory, enter_private_root
 from .sweep import sweep
 
@@ -47,10 +47,10 @@ class _Order(NamedTuple):
     role: Role
     bounds: Bounds
     keep_ready: bool
-    calls: list[linux.Call]  # what they do until they meet untrusted code
+    calls: list[linux.SystemCall]  # what they do until they meet untrusted code
 
 
-_Job = tuple[_Order, int, int, socket]  # its pid, its pidfd, the parent's end of its channel
+_RunningJob = tuple[_Order, int, int, socket]  # its pid, its pidfd, the parent's end of its channel
 
 
 class Zygote:
@@ -58,9 +58,9 @@ class Zygote:
 
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
-        self.jobs: dict[int, _Job] = {}  # by pidfd
-        self.ready: _Job | None = None  # forked, about to be confined, and not handed over
-        self.latest: _Job | None = None  # that was handed over
+        self.jobs: dict[int, _RunningJob] = {}  # by pidfd
+        self.ready: _RunningJob | None = None  # forked, about to be confined, and not handed over
+        self.latest: _RunningJob | None = None  # that was handed over
         self.directory = JobDirectory() if confinement.tier == "A" else None
         self.orders = 0  # that were obeyed; jobs of an earlier one have a directory that is no longer mounted
         self.tidy = True  # whether the latest job left its directory empty: so the next one will, probably
@@ -122,7 +122,7 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
 
-    def _fork(self, order: _Order) -> _Job | None:
+    def _fork(self, order: _Order) -> _RunningJob | None:
         """Fork a job; what it will do until it meets untrusted code is laid out before. None: no process is left."""
         ours, theirs = socketpair()
         try:
@@ -146,14 +146,14 @@ class Zygote:
         bounds = Bounds(*amounts)
         return _Order(self.roles[name], bounds, keep_ready, confining(self.confinement, bounds, name in HOUSEKEEPING))
 
-    def _hand_over(self, job: _Job, ended: int, status: int) -> None:
+    def _hand_over(self, job: _RunningJob, ended: int, status: int) -> None:
         _, pid, pidfd, channel = job
         descriptors = DESCRIPTORS.pack(channel.fileno(), pidfd)
         self.control.sendmsg([NEWS.pack(ended, status, self.orders, pid)], [(SOL_SOCKET, SCM_RIGHTS, descriptors)])
         channel.close()
         self.latest = job
 
-    def _forget(self, job: _Job) -> int:
+    def _forget(self, job: _RunningJob) -> int:
         """Wait for the end of a job; its wait status."""
         _, pid, pidfd, channel = job
         del self.jobs[pidfd]
@@ -184,16 +184,16 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     identity = _identity(settings["user"]) if user == 0 else (user, group)
     if tier != "A":
         linux.make(linux.become_subreaper())
-        os.chown(settings["scratch"], *identity)
+        os.chown(settings["workdir"], *identity)
         private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
-        hidden = user == 0 and private and not _readable_for(identity, [settings["scratch"], *settings["read"]])
-        confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
+        hidden = user == 0 and private and not _readable_for(identity, [settings["workdir"], *settings["read"]])
+        confinement = Confinement(tier, identity, workdir=settings["workdir"], hidden_library=hidden)
         if tier == "C":
             return confinement
         masters = os.getpid(), os.getppid()
         program = seccomp.build_filter(own_processes=False, own_files=private, masters=masters)
         cleaners = seccomp.build_filter(own_processes=False, own_files=True)
-        ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
+        ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["workdir"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
     if user == 0:  # what is shown of the machine may lie in directories that are closed to the jobs' user
         linux.make(linux.unshare(linux.CLONE_NEWNS))
@@ -282,7 +282,7 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             importlib.import_module(name)
         if settings["numpy"]:
             values.build_numpy_values()
-        roles = dict(ROLES)
+        roles = dict(JOB_ROLES)
         if settings["tester"]:
             from .tester import serve
 
@@ -294,7 +294,7 @@ def main(control_descriptor: int, parent_pid: int) -> None:
         confinement = _isolate(settings)
         confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
         linux.perform(bequeathing())
-        dress_interpreter(confinement.scratch or JOB_DIRECTORY)
+        dress_interpreter(confinement.workdir or JOB_DIRECTORY)
         warm_up()
     except (OSError, ImportError) as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())

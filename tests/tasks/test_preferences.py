@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.conversations import Conversation, parse_conversation, read_conversations
-from tasks.preferences import Judged, parse_judged, parse_preference, read_judged, read_preferences
+from tasks.preferences import UnpairedPreference, parse_preference, parse_unpaired, read_preferences, read_unpaired
 from tasks.table import FieldError
 
 
@@ -94,11 +94,11 @@ def test_margins_and_scores_become_ratings(more: dict[str, Any], ratings: tuple[
 
 
 def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
-    assert parse_judged({"prompt": "Q:", "completion": " a", "label": False}) == Judged("Q:", " a", False)
+    assert parse_unpaired({"prompt": "Q:", "completion": " a", "label": False}) == UnpairedPreference("Q:", " a", False)
     path = write(tmp_path / "pairs.jsonl", {"prompt": [user("q")], **CHATS})
-    assert list(read_judged(path)) == [
-        Judged((user("q"),), (assistant("a"),), True),
-        Judged((user("q"),), (assistant("b"),), False),
+    assert list(read_unpaired(path)) == [
+        UnpairedPreference((user("q"),), (assistant("a"),), True),
+        UnpairedPreference((user("q"),), (assistant("b"),), False),
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_broken_row_names_file_row_and_field(tmp_path: Path) -> None:
 def test_a_pair_that_is_taken_apart_is_named_by_its_own_row(tmp_path: Path) -> None:
     good = {"prompt": "Q:", "chosen": " a", "rejected": " b"}
     ranking = {"prompt": "Q:", "completions": [" a", " b", " c"]}
-    rows = read_judged(write(tmp_path / "pairs.jsonl", good, good, good, good | {"rejected": None}, "{", ranking))
+    rows = read_unpaired(write(tmp_path / "pairs.jsonl", good, good, good, good | {"rejected": None}, "{", ranking))
     assert [rows.number(index) for index in range(6)] == [1, 1, 2, 2, 3, 3]
     with pytest.raises(ValueError, match=r"pairs.jsonl', row 4, field 'rejected': is missing"):
         rows[7]
@@ -169,7 +169,7 @@ def test_a_pair_that_is_taken_apart_is_named_by_its_own_row(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"pairs.jsonl', row 6, field 'completions': expected a pair, got a ranking"):
         rows[10]
     with pytest.raises(ValueError, match=r"broken.jsonl', row 1, field '\(the whole line\)': not JSON"):
-        read_judged(write(tmp_path / "broken.jsonl", "{", good))
+        read_unpaired(write(tmp_path / "broken.jsonl", "{", good))
 
 
 def test_parquet_and_jsonl_hold_the_same(tmp_path: Path) -> None:

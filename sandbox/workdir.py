@@ -11,43 +11,43 @@ from typing import Any
 
 from .inside.bounds import Bounds
 from .inside.frames import BadFrame, read_frame, write_frame
-from .worker import Zygote
+from .zygote_client import ZygoteClient
 
 _SECONDS = 10.0
 _LEAST_FREE_BYTES = 1 << 30  # or a fiftieth of a small disk
 
 
-def make_scratch() -> str:
+def make_workdir() -> str:
     return tempfile.mkdtemp(prefix="rlvr-sandbox-")
 
 
-def remove_scratch(path: str) -> None:
+def remove_workdir(path: str) -> None:
     """Only ever an empty one: what could not be cleaned stays, and is no one else's."""
     with contextlib.suppress(OSError):
         os.rmdir(path)
 
 
-def over_bounds(zygote: Zygote, bounds: Bounds) -> bool:
+def over_bounds(zygote: ZygoteClient, bounds: Bounds) -> bool:
     """Whether the jobs' directory holds more than one job may write, or the disk below it is about to be full.
 
     Files that were deleted and are still open are found in no directory: the free space is what bounds them.
     """
-    disk = os.statvfs(zygote.scratch)
+    disk = os.statvfs(zygote.workdir)
     if disk.f_bavail * disk.f_frsize < min(_LEAST_FREE_BYTES, disk.f_blocks * disk.f_frsize // 50):
         return True
     answer = _ask(zygote, "census", bounds, [bounds.disk_bytes, bounds.inodes])
     return answer is None or answer[1] > bounds.disk_bytes or answer[2] > bounds.inodes
 
 
-def clean(zygote: Zygote, bounds: Bounds) -> bool:
+def clean(zygote: ZygoteClient, bounds: Bounds) -> bool:
     """Empty the jobs' directory; False where something could not be removed."""
-    with contextlib.suppress(PermissionError), os.scandir(zygote.scratch) as entries:
+    with contextlib.suppress(PermissionError), os.scandir(zygote.workdir) as entries:
         if next(entries, None) is None:
             return True
     return _ask(zygote, "cleaning", bounds, []) == ["cleaned", True]
 
 
-def _ask(zygote: Zygote, role: str, bounds: Bounds, request: object) -> Any:
+def _ask(zygote: ZygoteClient, role: str, bounds: Bounds, request: object) -> Any:
     job = zygote.start(role, bounds)
     try:
         write_frame(job.channel, request)

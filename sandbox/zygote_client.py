@@ -1,6 +1,6 @@
 """The parent's end of one zygote: starting it, starting jobs in it, and being sure that they end.
 
-Left out: what is said on a job's channel (grading.py) and how many zygotes there are (pool.py).
+Left out: what is said on a job's channel (grading.py) and how many zygotes there are (zygote_pool.py).
 """
 
 import array
@@ -78,12 +78,12 @@ class Job:
             self.pidfd = -1
 
 
-class Zygote:
+class ZygoteClient:
     """One running zygote process. Not thread-safe: a worker uses it from one thread at a time."""
 
-    def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
+    def __init__(self, tier: str, packages: tuple[str, ...] = (), workdir: str = "") -> None:
         self.tier = tier
-        self.scratch = scratch  # the directory of its jobs in tiers B and C
+        self.workdir = workdir  # the directory of its jobs in tiers B and C
         self.jobs_started = 0
         self.healthy = True
         try:
@@ -128,7 +128,7 @@ class Zygote:
             "numpy": "numpy" in packages,
             "tester": tester,
             "user": 0x70000000 + self._process.pid,
-            "scratch": scratch,
+            "workdir": workdir,
         }
         try:
             ours.sendall(json.dumps(settings).encode())

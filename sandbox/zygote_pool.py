@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .scratch import make_scratch, remove_scratch
-from .worker import Zygote
+from .workdir import make_workdir, remove_workdir
+from .zygote_client import ZygoteClient
 
 MAX_JOBS_PER_ZYGOTE = 5000  # then it is replaced by a fresh one, whatever its state
 _MOMENT_SECONDS = 0.1
@@ -21,21 +21,21 @@ class Worker:
 
     def __init__(self, tier: str, number: int = 0) -> None:
         self._tier, self._number = tier, number
-        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
         self.crowded = False  # whether a worker is busy on each processor
 
-    def zygote(self, packages: tuple[str, ...] = ()) -> Zygote:
+    def zygote(self, packages: tuple[str, ...] = ()) -> ZygoteClient:
         """A zygote in good order; a worn one is replaced."""
         zygote = self._zygotes.get(packages)
         if zygote is not None and (not zygote.healthy or zygote.jobs_started >= MAX_JOBS_PER_ZYGOTE):
             self._drop(packages)
             zygote = None
         if zygote is None:
-            scratch = "" if self._tier == "A" else make_scratch()
+            workdir = "" if self._tier == "A" else make_workdir()
             try:
-                zygote = self._zygotes[packages] = Zygote(self._tier, packages, scratch)
+                zygote = self._zygotes[packages] = ZygoteClient(self._tier, packages, workdir)
             except BaseException:
-                remove_scratch(scratch)
+                remove_workdir(workdir)
                 raise
         zygote.settle(self._number if self.crowded else None)
         return zygote
@@ -43,14 +43,14 @@ class Worker:
     def _drop(self, packages: tuple[str, ...]) -> None:
         zygote = self._zygotes.pop(packages)
         zygote.close()
-        remove_scratch(zygote.scratch)
+        remove_workdir(zygote.workdir)
 
     def close(self) -> None:
         for packages in list(self._zygotes):
             self._drop(packages)
 
 
-class Pool:
+class ZygotePool:
     """`size` workers, handed to one caller each; more callers wait in line."""
 
     def __init__(self, size: int, tier: str) -> None:
