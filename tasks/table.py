@@ -23,7 +23,6 @@ class FieldError(ValueError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"field {field!r}: {problem}")
-        self.field, self.problem = field, problem
 
 
 class JsonLines(Sequence[Row]):

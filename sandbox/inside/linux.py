@@ -101,11 +101,6 @@ def _error(what: str) -> OSError:
     return OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def supported() -> bool:
-    """Whether the numbers of this machine's system calls are known here."""
-    return os.uname().sysname == "Linux" and MACHINE in _COLUMN
-
-
 def _call(name: str, *arguments: Any, what: str = "") -> SystemCall:
     number = _NUMBERS[name][_COLUMN[MACHINE]]
     return SystemCall(what or name, tuple(_as_argument(argument) for argument in (number, *arguments)))
