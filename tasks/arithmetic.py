@@ -11,13 +11,13 @@ calculation (not of its wording), so that no calculation that is evaluated was e
 Left out: fractions, units, sentences that carry no number. Those are what GSM8K is for.
 """
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.problem import Problem
+from tasks.splits import is_in_share
 
 Operator = Literal["+", "-", "*"]
 Step = tuple[Operator, int]
@@ -149,8 +149,7 @@ def apply(value: int, operator: Operator, n: int) -> int:
 
 def is_held_out(start: int, steps: list[Step]) -> bool:
     calculation = f"{start}{''.join(f'{operator}{n}' for operator, n in steps)}"
-    digest = hashlib.sha256(calculation.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return is_in_share(calculation, HELD_OUT_SHARE)
 
 
 def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> Problem:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.code import code_problem
+from tasks.code import INSTRUCTION, code_problem
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 
@@ -46,7 +46,7 @@ class CodeJsonl(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
+            instruction=self.instruction or INSTRUCTION,
             solution=_first_solution(row.get(self.solution_column)) if self.solution_column else None,
             cohort=str(row[self.cohort_column]) if self.cohort_column else "",
         )

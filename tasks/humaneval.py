@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.code import code_problem
+from tasks.code import INSTRUCTION, code_problem
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 
@@ -32,7 +32,7 @@ class HumanEval(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
+            instruction=self.instruction or INSTRUCTION,
             # Its imports and helper functions; the function itself is a stub there, which the completion replaces.
             preamble=row["prompt"],
             solution=row["prompt"] + row["canonical_solution"],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.code import code_problem, tested_function
+from tasks.code import INSTRUCTION, code_problem, tested_function
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 from tasks.rows import load_rows, require_columns
@@ -50,6 +50,6 @@ class MBPP(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
+            instruction=self.instruction or INSTRUCTION,
             solution=row["code"].replace("\r\n", "\n"),
         )

@@ -13,13 +13,13 @@ drawn with the problem, and no constant answer passes them all.
 Left out: loops, text, data structures. Those are what MBPP is for.
 """
 
-import hashlib
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from tasks.code import code_problem
 from tasks.problem import Problem
+from tasks.splits import is_in_share
 
 HELD_OUT_SHARE = 1 / 8
 TESTS_PER_PROBLEM = 4
@@ -145,5 +145,4 @@ def write_out(steps: list[tuple[str, int]], slips: Collection[int] = ()) -> str:
 
 
 def is_held_out(expression: str) -> bool:
-    digest = hashlib.sha256(expression.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return is_in_share(expression, HELD_OUT_SHARE)

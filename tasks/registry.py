@@ -1,7 +1,7 @@
 """From `{name: ..., knob: ...}` to a task: the visible table, or `module:Class` of the user's own."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -53,17 +53,22 @@ def task_class(name: str) -> type:
     """The dataclass called `name`; raises `ValueError` with the nearest name that is known."""
     path = TASKS.get(name, name)
     if ":" not in path:
-        nearest = get_close_matches(name, TASKS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(TASKS)}, or write module:Class"
+        hint = _nearest(name, TASKS) or f"known: {', '.join(TASKS)}, or write module:Class"
         raise ValueError(f"no task is called {name!r}: {hint}")
     module, _, attribute = path.partition(":")
     try:
-        found = getattr(import_module(module), attribute)
+        kind = getattr(import_module(module), attribute)
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         raise ValueError(f"the task {name!r} cannot be loaded from {path}: {type(error).__name__}: {error}") from error
-    if not (inspect.isclass(found) and is_dataclass(found)):
-        raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {found!r}")
-    return found
+    if not (inspect.isclass(kind) and is_dataclass(kind)):
+        raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {kind!r}")
+    return kind
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A question that suggests the nearest of the `known` names; empty where none is near."""
+    names = get_close_matches(name, known, n=1)
+    return f"did you mean {names[0]!r}?" if names else ""
 
 
 def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
@@ -75,18 +80,17 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
     known = {field.name: field for field in fields(kind)}
     for knob in knobs:
         if knob not in known:
-            nearest = get_close_matches(knob, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(known)}"
+            hint = _nearest(knob, known) or f"it has: {', '.join(known)}"
             raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
     # `test:` with nothing behind it is how YAML leaves a text empty.
     values = {knob: "" if value is None and known[knob].default == "" else value for knob, value in knobs.items()}
     if "seed" in known:
         values.setdefault("seed", seed)
     try:
-        made: Task = TypeAdapter(kind).validate_python(values)
+        task: Task = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         # Where a knob may be of several types, pydantic puts the type in question behind the knob.
         knob = f"{first['loc'][0]}: " if first["loc"] else ""
         raise ValueError(f"the task {name!r}: {knob}{in_words(first)}") from None
-    return made
+    return task

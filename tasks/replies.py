@@ -10,16 +10,15 @@ the rule can be asked of any answer at any time, a reward model and whatever was
 the truth.
 """
 
-import hashlib
 import random
 import re
 from dataclasses import dataclass
 
+from tasks.arithmetic import NAMES, THINGS
 from tasks.problem import Problem
+from tasks.splits import is_in_share
 from verifiers.verdict import Verdict
 
-NAMES = ("Mia", "Tom", "Ana", "Ben", "Lea", "Sam", "Zoe", "Max")
-THINGS = ("apples", "books", "coins", "cards", "shells", "stamps")
 COUNTS = range(2, 40)
 ADVERTISEMENTS = ("Buy more soon.", "Tell your friends.", "We are the best.")
 # What each sentence of the ideal answer is worth (greeting, thanks, what was ordered), and what any other one costs.
@@ -95,5 +94,4 @@ def order_problem(order: tuple[str, int, str], id: str, solution: str | None = N
 
 
 def is_held_out(order: tuple[str, int, str]) -> bool:
-    digest = hashlib.sha256(" ".join(map(str, order)).encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return is_in_share(" ".join(map(str, order)), HELD_OUT_SHARE)
