@@ -1,4 +1,4 @@
-"""Whether what a program gave is what was expected. Runs in the judge's process only, on plain values only.
+"""Compares a program's answer with the expected one. Runs in the parent process only, on plain values only.
 
 Types are strict: True is not 1, '20' is not 20, a list is not a tuple unless the test says so. An int and a float of
 the same value are equal, as in Python. NaN equals an expected NaN and nothing else.
@@ -13,8 +13,11 @@ from .inside.values import PlainArray
 
 @dataclass(frozen=True)
 class Rule:
-    """How values are compared: `tol` bounds the absolute or the relative difference of floats (None: exact),
-    `sequences_alike` lets a tuple pass for a list of the same items, and the other way round."""
+    """How values are compared.
+
+    `tol` is the largest absolute or relative difference of two equal floats (None: exact). `sequences_alike` accepts a
+    tuple in place of a list of the same items, and the other way round.
+    """
 
     tol: float | None = None
     sequences_alike: bool = False
@@ -24,7 +27,7 @@ _STRICT = Rule()
 
 
 def same_value(expected: Any, actual: Any, rule: Rule = _STRICT) -> bool:
-    """Both as `values.decode` gives them."""
+    """Whether two values are equal under `rule`; both come from `values.decode`."""
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     if isinstance(expected, int | float | complex) and isinstance(actual, int | float | complex):
@@ -105,7 +108,7 @@ _MOST_UNEQUAL = 1000  # members that differ in the last digits are paired one by
 
 
 def _token(value: Any) -> Any:
-    """A hashable that is equal for equal values only, types included."""
+    """A hashable that is equal only for equal values of the same type."""
     if isinstance(value, float) and value != value:
         return ("nan",)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -120,8 +123,8 @@ def _token(value: Any) -> Any:
 def same_output(expected: str, actual: str, rule: str = "lines", tol: float | None = None) -> bool:
     """Whether a program's standard output is accepted.
 
-    exact: every character. lines: ends of lines and blank lines at the end do not count. tokens: the words between
-    white space. A `tol` compares words that both read as finite decimal numbers by value, under lines and tokens.
+    exact: every character counts. lines: trailing white space and trailing blank lines do not. tokens: only the words
+    between white space count. `tol` compares words that are both finite decimal numbers by value (lines and tokens).
     """
     if rule == "exact":
         return expected == actual

@@ -1,6 +1,6 @@
-"""Tests that need their own code to run: assert statements, HumanEval's check(candidate), and pytest files.
+"""Grades with tests whose own code must run: assert statements, HumanEval's check(candidate), and pytest files.
 
-That code runs in a job of its own, the tester; the program runs in another one, and they talk by values.
+That code runs in a job of its own, the tester. The program runs in another job, and the two exchange values.
 """
 
 import os
@@ -25,7 +25,7 @@ _MAX_REPORT_BYTES = 16 << 20
 def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budget: Budget) -> Findings:
     """{"type": "assert", "fn_name", "tests": [source, ...], "setup"?: source}
 
-    Statements that are a call and a literal are run as calls; the others run in a tester.
+    Statements that compare a call with a literal are run as calls; the others run in a tester.
     """
     sources: list[str] = list(test["tests"])
     calls = [asserts.as_call(source, test["fn_name"]) for source in sources]
@@ -45,8 +45,8 @@ def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bud
             "tests": [sources[i].strip() for i in rest],
             "numbers": rest,
         }
-        left = Budget(budget.limits, max(0.001, deadline - time.monotonic()), budget.memory_mb)
-        report = _run_tester(zygote_for, code, "assert", material, left)
+        remaining = Budget(budget.limits, max(0.001, deadline - time.monotonic()), budget.memory_mb)
+        report = _run_tester(zygote_for, code, "assert", material, remaining)
         unsafe = report.unsafe
         cases.update({i: report.outcomes.get(i, report.missing) for i in rest})
     return Findings([cases[i] for i in range(len(sources))], unsafe)
@@ -87,7 +87,7 @@ def _belongs(identity: object, name: str) -> bool:
 
 @dataclass(frozen=True)
 class _TesterReport:
-    """What a tester reported, and what to say of a test that it did not report."""
+    """What a tester reported, and the result for a test that it did not report."""
 
     outcomes: dict[Any, Case]
     missing: Case
@@ -97,7 +97,7 @@ class _TesterReport:
 def _run_tester(
     zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[str, Any], budget: Budget
 ) -> _TesterReport:
-    """The tests in one job and the program in another one, joined by a socket."""
+    """Run the tests in one job and the program in another, connected by a socket."""
     packages = ("pytest",) if kind == "pytest" else ()
     module = material.get("module", "solution")
     program_zygote = zygote_for(packages_for(code))
@@ -111,7 +111,7 @@ def _run_tester(
         Started(tests_zygote, TESTER, budget) as tester,
     ):
         tester.send_descriptor(program.channel)
-        program.close_channel()  # the tester alone speaks to the program
+        program.close_channel()  # from now on only the tester talks to the program
         main, others = budget.watch(tests_zygote, tester), (budget.watch(program_zygote, program),)
         talk = converse(main, pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others)
         for frame in after_ready(tester, talk):

@@ -1,6 +1,7 @@
-"""The directory of a zygote's jobs where they cannot have a tmpfs of their own (tiers B and C).
+"""The working directory of a zygote's jobs in tiers B and C, where they cannot have a tmpfs.
 
-It is made and removed here, empty. What jobs made in it is counted and removed by jobs (inside/housekeeping.py).
+Only the empty directory is made and removed here. Jobs count and remove what other jobs left in it, see
+inside/housekeeping.py.
 """
 
 import contextlib
@@ -22,15 +23,15 @@ def make_workdir() -> str:
 
 
 def remove_workdir(path: str) -> None:
-    """Only ever an empty one: what could not be cleaned stays, and is no one else's."""
+    """Remove an empty directory; one that could not be emptied stays, and is not used again."""
     with contextlib.suppress(OSError):
         os.rmdir(path)
 
 
 def over_bounds(zygote: ZygoteClient, bounds: Bounds) -> bool:
-    """Whether the jobs' directory holds more than one job may write, or the disk below it is about to be full.
+    """Whether the directory holds more than one job may write, or its disk is nearly full.
 
-    Files that were deleted and are still open are found in no directory: the free space is what bounds them.
+    Files that were deleted and are still open appear in no directory: only the check of the free space limits them.
     """
     disk = os.statvfs(zygote.workdir)
     if disk.f_bavail * disk.f_frsize < min(_LEAST_FREE_BYTES, disk.f_blocks * disk.f_frsize // 50):
@@ -40,7 +41,7 @@ def over_bounds(zygote: ZygoteClient, bounds: Bounds) -> bool:
 
 
 def clean(zygote: ZygoteClient, bounds: Bounds) -> bool:
-    """Empty the jobs' directory; False where something could not be removed."""
+    """Empty the directory; False if something could not be removed."""
     with contextlib.suppress(PermissionError), os.scandir(zygote.workdir) as entries:
         if next(entries, None) is None:
             return True
@@ -53,7 +54,7 @@ def _ask(zygote: ZygoteClient, role: str, bounds: Bounds, request: object) -> An
         write_frame(job.channel, request)
         if not select.select([job.channel], [], [], _SECONDS)[0]:
             return None
-        return read_frame(job.channel) and read_frame(job.channel)  # the first one is ["ready"]
+        return read_frame(job.channel) and read_frame(job.channel)  # the first frame is ["ready"]
     except (OSError, BadFrame):
         return None
     finally:

@@ -146,7 +146,7 @@ def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: Z
     assert not zygote.healthy
 
 
-def test_descriptors_that_a_job_sends_to_the_judge_leave_room_for_the_next_job(sandbox: Sandbox) -> None:
+def test_descriptors_that_a_job_sends_to_the_parent_leave_room_for_the_next_job(sandbox: Sandbox) -> None:
     if sandbox.tier != "A":
         pytest.skip("only tier A forks ahead")
     code = (
