@@ -1,4 +1,4 @@
-"""Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program, or of a function."""
+"""Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program or a function."""
 
 import json
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from tasks.problem import Problem
 class CodeJsonl(DatasetTask):
     """A table with a question, and tests as `{"inputs": [...], "outputs": [...], "fn_name"?: name}`.
 
-    The tests lie in `answer_column` as an object or as JSON text; where the row has no such column, its own columns
-    `inputs`, `outputs` and `fn_name` are read. Without a name the tests are standard input and output. `compare` is
-    the rule for outputs (exact, lines, tokens), `tol` the tolerance for floats. `solution_column` may hold text, or a
-    list (or JSON text of one) whose first entry is taken.
+    `answer_column` holds the tests as an object or as JSON text; without that column, the columns `inputs`, `outputs`
+    and `fn_name` are read. Without `fn_name` the tests are standard input and output. `compare` is the rule for outputs
+    (exact, lines, tokens), `tol` the tolerance for floats. `solution_column` may hold text, or a list (or JSON text of
+    a list) whose first entry is used.
     """
 
     answer_column: str = "input_output"
@@ -53,13 +53,13 @@ class CodeJsonl(DatasetTask):
 
 
 def as_test(tests: dict[str, Any], compare: str = "lines", tol: float | None = None) -> dict[str, Any]:
-    """One test of `Sandbox.grade`. JSON has no tuples, so a tuple passes for a list. Raises ValueError."""
+    """The tests as one test for `Sandbox.grade`. A list also matches a tuple, which JSON lacks. Raises `ValueError`."""
     inputs, outputs, fn_name = tests["inputs"], tests["outputs"], tests.get("fn_name")
     if len(inputs) != len(outputs) or not inputs:
         raise ValueError(f"expected as many outputs as inputs, and at least one: got {len(inputs)} and {len(outputs)}")
     limit: dict[str, Any] = {} if tol is None else {"tol": tol}
     if fn_name:
-        # LiveCodeBench writes one JSON value a line; APPS wraps each output in a list of one.
+        # LiveCodeBench writes one JSON value per line; APPS wraps each output in a list of length one.
         arguments = [_json_lines(item) if isinstance(item, str) else item for item in inputs]
         results = [
             json.loads(item) if isinstance(item, str) and isinstance(inputs[0], str) else item for item in outputs

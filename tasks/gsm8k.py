@@ -14,8 +14,8 @@ CALCULATOR_MARK = re.compile(r"<<[^<>]*>>")
 class GSM8K(DatasetTask):
     """`openai/gsm8k` from the hub, or local files with its two columns (`train=...jsonl`, `test=...jsonl`).
 
-    The ground truth is the number behind `####`. The worked solution is the text before it, without the calculator
-    marks (`<<48/2=24>>`), and the answer in the form that `instruction` asks for.
+    The ground truth is the number after `####`. The worked solution is the text before it without the calculator marks
+    (`<<48/2=24>>`), followed by the answer in the form that `instruction` asks for.
     """
 
     train: str = "openai/gsm8k"

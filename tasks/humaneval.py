@@ -14,7 +14,7 @@ QUESTION = "Complete this Python function. Write out the whole function.\n\n```p
 class HumanEval(DatasetTask):
     """`openai/openai_humaneval` from the hub, or a local file with its columns (`train=....jsonl.gz`).
 
-    It has one split only, made for evaluation: problems to train on and held-out ones are the same.
+    It has a single split, meant for evaluation: training problems and held-out problems are the same.
     """
 
     train: str = "openai/openai_humaneval"
@@ -33,7 +33,7 @@ class HumanEval(DatasetTask):
             source=source,
             system=self.system,
             instruction=self.instruction or INSTRUCTION,
-            # Its imports and helper functions; the function itself is a stub there, which the completion replaces.
+            # Its imports and helper functions. The function itself is only a stub there; the completion replaces it.
             preamble=row["prompt"],
             solution=row["prompt"] + row["canonical_solution"],
         )

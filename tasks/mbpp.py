@@ -14,8 +14,8 @@ from tasks.rows import load_rows, require_columns
 class MBPP(DatasetTask):
     """`google-research-datasets/mbpp` from the hub (subset `full` or `sanitized`), or a local file with its columns.
 
-    `shown_tests` says how many of the tests the question shows, to tell the function's name and arguments. The paper
-    shows all three; a test that was shown can be passed by answering it alone, so fewer are shown here.
+    The question shows the first `shown_tests` tests, which give the function's name and arguments. The paper shows all
+    three; but a program can pass a shown test by hard-coding its answer, so only one is shown by default.
     """
 
     train: str = "google-research-datasets/mbpp"
@@ -28,7 +28,7 @@ class MBPP(DatasetTask):
 
     def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
         rows = load_rows(source, split, self.subset)
-        # The sanitized version calls its question a prompt.
+        # The sanitized version has the question in the column `prompt`.
         question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
         require_columns(rows, [question, self.answer_column, "test_list", "task_id"], source)
         return rows

@@ -71,7 +71,7 @@ def test_a_table_without_rows_is_said_to_have_none(tmp_path: Path, name: str, te
 def test_an_unknown_ending_is_said(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("hello")
-    with pytest.raises(ValueError, match=r"notes.txt' has an unknown ending: expected .jsonl, .json"):
+    with pytest.raises(ValueError, match=r"notes.txt' has an unknown extension: expected .jsonl, .json"):
         make_task("dataset", {"train": str(notes)}, seed=0).problem(0)
 
 
