@@ -1,7 +1,7 @@
 """The private root directory of a zygote and its jobs: read-only views of a few paths of the machine, nothing else.
 
-A zygote makes it once, in its own mount namespace. /proc and /etc in it are empty. A small tmpfs for one job at a time
-is mounted on /box/job; /tmp is a link to it.
+A zygote makes it once, in its own mount namespace. /proc is empty, and /etc but for the cache of the loader. A small
+tmpfs for one job at a time is mounted on /box/job; /tmp is a link to it.
 """
 
 import errno
