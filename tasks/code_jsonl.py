@@ -1,7 +1,7 @@
 """Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program or a function."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.code import INSTRUCTION, code_problem
@@ -20,7 +20,7 @@ class CodeJsonl(DatasetTask):
     """
 
     answer_column: str = "input_output"
-    verifier: str = "code"
+    verifier: str = field(default="code", init=False)  # the tests need it
     compare: str = "lines"
     tol: float | None = None
 
@@ -48,7 +48,7 @@ class CodeJsonl(DatasetTask):
             system=self.system,
             instruction=self.instruction or INSTRUCTION,
             solution=_first_solution(row.get(self.solution_column)) if self.solution_column else None,
-            cohort=str(row[self.cohort_column]) if self.cohort_column else "",
+            cohort=self._cohort(row),
         )
 
 

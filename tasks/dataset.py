@@ -102,7 +102,7 @@ class DatasetTask:
             answer=self.ground_truth(self._text(row, self.answer_column, id, source), id, source),
             verifier=self.verifier,
             source=source,
-            cohort=str(row[self.cohort_column]) if self.cohort_column else "",
+            cohort=self._cohort(row),
             solution=self.worked_solution(row),
         )
 
@@ -113,6 +113,9 @@ class DatasetTask:
     def worked_solution(self, row: dict[str, Any]) -> str | None:
         solution = row[self.solution_column] if self.solution_column else None
         return None if solution is None or not str(solution).strip() else str(solution)
+
+    def _cohort(self, row: dict[str, Any]) -> str:
+        return str(row[self.cohort_column]) if self.cohort_column else ""
 
     def _text(self, row: dict[str, Any], column: str, id: str, source: str) -> str:
         value = row[column]

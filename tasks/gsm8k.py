@@ -1,7 +1,7 @@
 """GSM8K (Cobbe et al., 2021, arXiv:2110.14168): 7,473 + 1,319 grade-school word problems with worked solutions."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.dataset import DatasetTask
@@ -22,6 +22,7 @@ class GSM8K(DatasetTask):
     test: str = "openai/gsm8k"
     subset: str | None = "main"
     instruction: str = INSTRUCTION
+    solution_column: str = field(default="", init=False)  # the solution is part of the answer
 
     def ground_truth(self, answer: str, id: str, source: str) -> str:
         _, mark, number = answer.rpartition("####")

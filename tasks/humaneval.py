@@ -1,6 +1,6 @@
 """HumanEval (Chen et al., 2021, arXiv:2107.03374): 164 functions to complete, each with hidden tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.code import INSTRUCTION, code_problem
@@ -20,9 +20,11 @@ class HumanEval(DatasetTask):
     train: str = "openai/openai_humaneval"
     test: str = "openai/openai_humaneval"
     train_split: str = "test"
-    question_column: str = "prompt"
-    answer_column: str = "test"
-    verifier: str = "code"
+    # The columns are those of the dataset, and the tests need the `code` verifier: none of these can be set.
+    question_column: str = field(default="prompt", init=False)
+    answer_column: str = field(default="test", init=False)
+    solution_column: str = field(default="", init=False)
+    verifier: str = field(default="code", init=False)
 
     def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
         test = {"type": "check", "fn_name": row["entry_point"], "prelude": row["prompt"], "test": row["test"]}
@@ -36,4 +38,5 @@ class HumanEval(DatasetTask):
             # Its imports and helper functions. The function itself is only a stub there; the completion replaces it.
             preamble=row["prompt"],
             solution=row["prompt"] + row["canonical_solution"],
+            cohort=self._cohort(row),
         )

@@ -1,7 +1,7 @@
 """MBPP (Austin et al., 2021, arXiv:2108.07732): 974 short functions, each with three assert statements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.code import INSTRUCTION, code_problem, tested_function
@@ -21,16 +21,19 @@ class MBPP(DatasetTask):
     train: str = "google-research-datasets/mbpp"
     test: str = "google-research-datasets/mbpp"
     subset: str | None = "full"
-    question_column: str = "text"
-    answer_column: str = "code"
-    verifier: str = "code"
+    # The columns are those of the dataset, and the tests need the `code` verifier: none of these can be set.
+    question_column: str = field(default="text", init=False)
+    answer_column: str = field(default="code", init=False)
+    solution_column: str = field(default="", init=False)
+    verifier: str = field(default="code", init=False)
     shown_tests: int = 1
 
     def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
         rows = load_rows(source, split, self.subset)
         # The sanitized version has the question in the column `prompt`.
         question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
-        require_columns(rows, [question, self.answer_column, "test_list", "task_id"], source)
+        columns = [question, self.answer_column, "test_list", "task_id", self.cohort_column]
+        require_columns(rows, [column for column in columns if column], source)
         return rows
 
     def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
@@ -52,4 +55,5 @@ class MBPP(DatasetTask):
             system=self.system,
             instruction=self.instruction or INSTRUCTION,
             solution=row["code"].replace("\r\n", "\n"),
+            cohort=self._cohort(row),
         )

@@ -77,7 +77,7 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
     Raises `ValueError` for a knob that the task does not have, and for a value that does not fit.
     """
     kind = task_class(name)
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(kind) if field.init}
     for knob in knobs:
         if knob not in known:
             hint = _nearest(knob, known) or f"it has: {', '.join(known)}"
