@@ -36,9 +36,9 @@ def test_the_first_answer_begins_the_completion_whatever_follows() -> None:
     tool = {"role": "tool", "content": "4"}
     system = {"role": "system", "content": ""}
     row = {"messages": [system, user("2+2?"), assistant("let me ask"), tool, assistant("4")]}
-    found = parse_conversation(row)
-    assert found.prompt == (system, user("2+2?"))
-    assert found.completion == (assistant("let me ask"), tool, assistant("4"))
+    conversation = parse_conversation(row)
+    assert conversation.prompt == (system, user("2+2?"))
+    assert conversation.completion == (assistant("let me ask"), tool, assistant("4"))
 
 
 def test_explicit_and_implicit_prompts_are_the_same_pair() -> None:
@@ -58,9 +58,9 @@ def test_explicit_and_implicit_prompts_are_the_same_pair() -> None:
     ],
 )
 def test_an_implicit_prompt_in_plain_text_ends_between_words(chosen: str, rejected: str, prompt: str) -> None:
-    found = parse_preference({"chosen": chosen, "rejected": rejected})
-    assert found.prompt == prompt
-    assert [prompt + answer for answer in found.answers] == [chosen, rejected]  # type: ignore[operator]
+    preference = parse_preference({"chosen": chosen, "rejected": rejected})
+    assert preference.prompt == prompt
+    assert [prompt + answer for answer in preference.answers] == [chosen, rejected]  # type: ignore[operator]
 
 
 def test_an_implicit_prompt_of_a_chat_ends_with_the_last_question_that_both_were_asked() -> None:
@@ -103,7 +103,7 @@ def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"prompt": "Q:", "chosen": " a"}, "field 'rejected': is missing"),
         ({"prompt": "Q:", "chosen": "", "rejected": " b"}, "field 'chosen': is empty"),
@@ -125,13 +125,13 @@ def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
         ({"prompt": "Q:", "completion": " a", "label": True}, "unpaired, which only loss: kto reads"),
     ],
 )  # fmt: skip
-def test_a_broken_preference_names_its_field(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(FieldError, match=said):
+def test_a_broken_preference_names_its_field(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=message):
         parse_preference(row)
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"text": "once upon a time"}, "field 'messages': is missing; expected messages, or prompt and completion"),
         ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
@@ -140,8 +140,8 @@ def test_a_broken_preference_names_its_field(row: dict[str, Any], said: str) -> 
         ({"prompt": "Q:", "completion": " "}, "field 'completion': is empty"),
     ],
 )
-def test_a_broken_conversation_names_its_field(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(FieldError, match=said):
+def test_a_broken_conversation_names_its_field(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=message):
         parse_conversation(row)
 
 
