@@ -38,7 +38,7 @@ from rlvr.models.policy import Policy, TokenScores
 from rlvr.trainers.dpo import AnswerLoss, PairLoss, log_ratio
 from rlvr.trainers.reward_model import ComparisonLoss
 from rlvr.types import Batch
-from tasks.preferences import parse_judged, parse_preference
+from tasks.preferences import parse_preference, parse_unpaired
 
 LIMIT = 1e-5
 SIZE = ScratchConfig(hidden_size=64, layers=2, heads=4, kv_heads=2, intermediate_size=96, max_length=256)
@@ -228,7 +228,7 @@ def our_dpo(folder: Path, chat: Chat, loss: str, label_smoothing: float, packing
 
 
 def our_kto(folder: Path, chat: Chat) -> Found:
-    examples = [encode(parse_judged(row), number, chat, "rows") for number, row in enumerate(judged())]
+    examples = [encode(parse_unpaired(row), number, chat, "rows") for number, row in enumerate(judged())]
     batch, others = (
         with_reference(folder, chat, examples),
         with_reference(folder, chat, mismatched(examples, chat.context)),

@@ -1,6 +1,6 @@
-"""Running code that nobody vouches for, and grading it. Stands on the standard library alone; Linux only.
+"""Runs untrusted code and grades it. Needs nothing but the standard library; Linux only.
 
-The process that knows what is expected never runs that code; the process that runs it never learns what is expected.
+The process that knows the expected values never runs that code; the process that runs it never learns them.
 """
 
 from .box import AsyncSandbox, Sandbox

@@ -1,4 +1,4 @@
-"""Assert statements as calls and expected values, by reading them and never by running them."""
+"""Turns assert statements into calls and expected values. They are parsed and never run."""
 
 import ast
 import os
@@ -12,17 +12,17 @@ from .errors import BadTests
 
 @dataclass(frozen=True)
 class Call:
-    """`fn_name(*args)` must give `expected`."""
+    """`fn_name(*args)` must return `expected`."""
 
     args: tuple[Any, ...]
     expected: Any
-    number_for_bool: bool = False  # whether 1 and 0 will do for an expected True and False, as they do for `==`
+    number_for_bool: bool = False  # accept 1 and 0 for an expected True and False, as `==` does
 
 
 def as_call(source: str, fn_name: str) -> Call | None:
-    """The call in `assert f(1, 2) == 3` (or `3 == f(1, 2)`, or `f(1) is True`), None for any other statement.
+    """The call in `assert f(1, 2) == 3` (or `3 == f(1, 2)`, or `f(1) is True`); None for any other statement.
 
-    Arguments and expected value must be literals. Whatever is None here needs the tests' own code to run.
+    Arguments and expected value must be literals. Any other statement has to run as part of the tests' own code.
     """
     try:
         body = ast.parse(source.strip()).body
@@ -58,49 +58,51 @@ def _is_call(node: ast.expr, fn_name: str) -> bool:
 
 
 def check_sources(test: Mapping[str, Any]) -> None:
-    """Raise BadTests unless the sources of a test of type assert or check are Python, can fail, and define `check`.
+    """Raise BadTests unless the sources of an assert or check test are Python, can fail, and define `check`.
 
-    A tester could tell too, but only as a failure of the program, which has done nothing wrong. What asserts nothing
-    would reward every program.
+    A tester would notice as well, but could only report it as a failure of the program, which is not at fault. A test
+    that asserts nothing would reward every program.
     """
     if test["type"] == "assert":
         for number, source in enumerate(test["tests"]):
             if not isinstance(source, str):
                 raise BadTests(f"test {number} must be text: got {type(source).__name__}")
             if not _read(source.strip(), f"test {number}").can_fail:
-                raise BadTests(f"test {number} asserts nothing: every program passes it ('setup' is for preparations)")
+                raise BadTests(
+                    f"test {number} asserts nothing, so every program would pass it; put preparations into 'setup'"
+                )
         _read(test.get("setup", ""), "'setup'")
         return
     sources = _read(test["test"], "'test'"), _read(test.get("prelude", ""), "'prelude'")
     if not any("check" in source.names for source in sources):
         raise BadTests("'test' of a test of type check must define check(candidate)")
     if any(source.idle_check for source in sources):
-        raise BadTests("the check(candidate) of a test asserts nothing: every program passes it")
+        raise BadTests("check(candidate) asserts nothing, so every program would pass it")
 
 
-class _Source(NamedTuple):
-    names: frozenset[str]  # that it binds anywhere
+class _ParsedSource(NamedTuple):
+    names: frozenset[str]  # every name that it binds
     can_fail: bool  # whether it asserts, raises or calls anything
-    idle_check: bool  # whether it defines a function `check` that does nothing of that
+    idle_check: bool  # whether it defines a function `check` that does none of these
 
 
 @lru_cache(maxsize=1024)  # a group's completions are graded against the same tests
-def _read(source: str, what: str) -> _Source:
-    """Raises BadTests where `source` is not Python."""
+def _read(source: str, what: str) -> _ParsedSource:
+    """Parse `source`. Raises BadTests if it is not Python."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadTests(f"{what} is not Python: {type(error).__name__}: {error}") from None
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
+            names.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
+            names.add(node.id)
         elif isinstance(node, ast.alias):
-            found.add((node.asname or node.name).split(".")[0])
+            names.add((node.asname or node.name).split(".")[0])
     checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
-    return _Source(frozenset(found), _can_fail(tree.body), bool(checks) and not _can_fail(checks[-1].body))
+    return _ParsedSource(frozenset(names), _can_fail(tree.body), bool(checks) and not _can_fail(checks[-1].body))
 
 
 def _can_fail(statements: Sequence[ast.stmt]) -> bool:
@@ -109,21 +111,21 @@ def _can_fail(statements: Sequence[ast.stmt]) -> bool:
 
 
 def tests_in(files: dict[str, str]) -> list[str]:
-    """The tests that pytest must find in `files`, as far as they can be read off: `file.py::Class::name`, sorted.
+    """The tests that pytest must collect from `files`, as far as the source shows them: `file.py::Class::name`, sorted.
 
-    Raises SyntaxError where a file is not Python. Left out: the parameters of parametrized tests.
+    Raises SyntaxError if a file is not Python. Left out: the parameters of parametrized tests.
     """
-    found = []
+    tests = []
     for name, source in files.items():
         base = os.path.basename(name)
         if not _is_test_file(base):
             continue
         for node in ast.parse(source, name).body:
             if isinstance(node, ast.ClassDef) and _is_test_class(node):
-                found += [f"{base}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
+                tests += [f"{base}::{node.name}::{inner.name}" for inner in node.body if _is_test_function(inner)]
             elif _is_test_function(node):
-                found.append(f"{base}::{node.name}")
-    return sorted(set(found))
+                tests.append(f"{base}::{node.name}")
+    return sorted(set(tests))
 
 
 def _is_test_file(name: str) -> bool:

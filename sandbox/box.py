@@ -1,4 +1,4 @@
-"""The public face: `Sandbox`, and `AsyncSandbox` beside it."""
+"""The public interface: `Sandbox` and `AsyncSandbox`."""
 
 import asyncio
 import difflib
@@ -14,16 +14,16 @@ from typing import Any, Self
 
 from . import asserts, grading, testing
 from .errors import BadTests, SandboxError
-from .inside.frames import TooMuch
+from .inside.frames import FrameTooLarge
 from .jobs import Budget, Findings, ZygoteFor, as_text, packages_for
 from .limits import Limits
-from .pool import Pool
 from .probe import TIERS, choose_tier
 from .results import Case, Execution, Grade, Status, Tier
+from .zygote_pool import ZygotePool
 
 _log = logging.getLogger(__name__)
 
-_KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
+_GRADERS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings]] = {
     "function": grading.grade_function,
     "stdio": grading.grade_stdio,
     "assert": testing.grade_asserts,
@@ -33,16 +33,16 @@ _KINDS: dict[str, Callable[[ZygoteFor, str, Mapping[str, Any], Budget], Findings
 
 
 class Sandbox:
-    """Runs programs that nobody vouches for, and grades them against tests that they never see.
+    """Runs untrusted programs and grades them against tests that they never see.
 
         with Sandbox(workers=2) as sandbox:
             sandbox.run("print(input())", "hello").stdout
             sandbox.grade("def f(x): return x + 1", {"type": "function", "fn_name": "f",
                                                      "cases": [{"args": [1], "expected": 2}]}).passed
 
-    Safe to use from many threads: `workers` calls run at a time, the others wait. The best tier that works here is
-    probed for once a process, unless `tier` asks for one; tier C, which contains nothing, only with `allow_unsafe`.
-    Raises SandboxUnavailable where no allowed tier works.
+    Thread-safe: `workers` calls run at a time, the others wait. `tier` asks for one tier; by default it is the best one
+    that works on this machine, which is probed once per process. Tier C contains nothing and needs `allow_unsafe`.
+    Raises SandboxUnavailable if no allowed tier works.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Sandbox:
         self.workers = workers
         self.limits = limits or Limits()
         self.tier: Tier = choose_tier(tier, allow_unsafe)
-        self._pool: Pool | None = None
+        self._pool: ZygotePool | None = None
         self._starting = threading.Lock()
         self._owner = os.getpid()
-        self.unsafe_grades = 0  # how many grades could not be given without trusting the program
+        self.unsafe_grades = 0  # grades withheld because a test would have had to trust the program
         _log.info("sandbox: tier %s, %s; %d workers", self.tier, TIERS[self.tier], workers)
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End all helper processes, after the calls that are under way. A later call starts new ones."""
+        """Wait for the running calls and end all helper processes. A later call starts new ones."""
         with self._starting:
             pool, self._pool = self._pool, None
         if pool is not None and self._owner == os.getpid():
@@ -105,50 +105,52 @@ class Sandbox:
         timeout_seconds: float | None = None,
         memory_mb: int | None = None,
     ) -> Grade:
-        """Grade `code` against one test, or several of them in order. See docs/sandbox.md for the kinds of tests.
+        """Grade `code` against one test, or several in order. docs/sandbox.md describes the kinds of tests.
 
-        `timeout_seconds` bounds the wall clock of the whole call, waiting for a free worker not included. A program can
-        fail, never raise; malformed tests raise BadTests, a failed sandbox gives status "error".
+        `timeout_seconds` limits the wall-clock time of the whole call, without the wait for a free worker. Whatever the
+        program does, nothing is raised; malformed tests raise BadTests, and a failed sandbox gives status "error".
         """
         budget = self._budget(timeout_seconds, memory_mb)
         _require_text(code)
         if not isinstance(tests, Mapping | Sequence) or isinstance(tests, str):
             raise BadTests(f"tests must be a test or a list of tests: got {type(tests).__name__}")
-        several = [tests] if isinstance(tests, Mapping) else list(tests)
-        for test in several:
+        all_tests = [tests] if isinstance(tests, Mapping) else list(tests)
+        for test in all_tests:
             check_test(test)
         cases: list[Case] = []
         unsafe = False
         with self._workers().worker() as worker:
             started = time.monotonic()
             try:
-                for test in several:
-                    left = budget.timeout_seconds - (time.monotonic() - started)
-                    if left <= 0 or any(case.status == "timeout" for case in cases):
+                for test in all_tests:
+                    seconds_left = budget.timeout_seconds - (time.monotonic() - started)
+                    if seconds_left <= 0 or any(case.status == "timeout" for case in cases):
                         cases += [Case(False, "timeout", "not run after a timeout")] * _count(test)
                         continue
-                    findings = _KINDS[test["type"]](
-                        worker.zygote, code, test, Budget(budget.limits, left, budget.memory_mb)
+                    findings = _GRADERS[test["type"]](
+                        worker.zygote, code, test, Budget(budget.limits, seconds_left, budget.memory_mb)
                     )
                     cases += findings.cases
                     unsafe = unsafe or findings.unsafe
-            except TooMuch as error:
+            except FrameTooLarge as error:
                 raise BadTests(f"a test cannot be sent to a job: {error}") from None
             except SandboxError as error:
-                total = sum(_count(test) for test in several)
+                total = sum(_count(test) for test in all_tests)
                 seconds = time.monotonic() - started
                 return Grade(0, total, "error", (), self.tier, False, seconds, str(error))
         if unsafe:
             self.unsafe_grades += 1
-            _log.warning("sandbox: a test would need to trust the program; not run (%d so far)", self.unsafe_grades)
+            _log.warning(
+                "sandbox: a test was not run because it would have to trust the program (%d so far)", self.unsafe_grades
+            )
         return _grade(cases, self.tier, unsafe, time.monotonic() - started)
 
-    def _workers(self) -> Pool:
+    def _workers(self) -> ZygotePool:
         with self._starting:
-            if self._owner != os.getpid():  # a fork of the process that made this sandbox: its helpers are not ours
+            if self._owner != os.getpid():  # this is a fork of the process that owns the helper processes
                 self._owner, self._pool = os.getpid(), None
             if self._pool is None:
-                self._pool = Pool(self.workers, self.tier)
+                self._pool = ZygotePool(self.workers, self.tier)
             return self._pool
 
     def _budget(self, timeout_seconds: float | None, memory_mb: int | None) -> Budget:
@@ -166,7 +168,11 @@ def _grade(cases: list[Case], tier: Tier, unsafe: bool, seconds: float) -> Grade
     failed = [case for case in cases if not case.passed]
     status: Status = "error" if unsafe else failed[0].status if failed else "correct"
     detail = (
-        "a test needs to trust the program it judges, and was not run" if unsafe else failed[0].detail if failed else ""
+        "a test was not run because it would have to trust the program"
+        if unsafe
+        else failed[0].detail
+        if failed
+        else ""
     )
     return Grade(passed, len(cases), status, tuple(cases), tier, unsafe, seconds, detail)
 
@@ -184,10 +190,10 @@ _TEXTS = ("fn_name", "setup", "prelude", "test", "solution")
 
 
 def check_test(test: Mapping[str, Any]) -> None:
-    """Raise BadTests, with one sentence of why, unless `test` is a complete test of a known kind.
+    """Raise BadTests with a reason in one sentence, unless `test` is a complete test of a known kind.
 
-    Rows of datasets may carry fields of their own, but one that looks like a misspelt field is refused: read over,
-    `tolerance` for `tol` would fail right programs.
+    Dataset rows may carry extra fields, but one that looks like a misspelt field is refused: ignoring `tolerance` where
+    `tol` was meant would fail correct programs.
     """
     if not isinstance(test, Mapping) or test.get("type") not in _FIELDS:
         kind = test.get("type") if isinstance(test, Mapping) else test
@@ -206,9 +212,9 @@ def check_test(test: Mapping[str, Any]) -> None:
             raise BadTests(f"{name!r} of {what} must be a list: got {type(test[name]).__name__}")
     files = test.get("files", {})
     if not isinstance(files, Mapping) or not all(isinstance(source, str) for source in files.values()):
-        raise BadTests(f"'files' of {what} must map names of files to their text")
+        raise BadTests(f"'files' of {what} must map file names to their text")
     if _count(test) == 0:
-        raise BadTests(f"{what} has no case: a program cannot pass nothing")
+        raise BadTests(f"{what} has no case; expected at least one")
     for number, case in enumerate(test.get("cases", ())):
         _check_case(case, f"case {number} of {what}", _CASE_FIELDS[test["type"]])
     if test["type"] in ("assert", "check"):
@@ -220,7 +226,7 @@ def _check_case(case: Any, what: str, fields: tuple[str, ...]) -> None:
         raise BadTests(f"{what} needs {fields[0]!r} and {fields[1]!r}: got {type(case).__name__}")
     _require_fields(case, fields, (), what)
     if "args" in case and not _is_list(case["args"]):
-        raise BadTests(f"'args' of {what} must be a list, one item an argument: got {type(case['args']).__name__}")
+        raise BadTests(f"'args' of {what} must be a list with one item per argument: got {type(case['args']).__name__}")
     for name in ("stdin", "stdout"):
         if not isinstance(case.get(name, ""), str | bytes):
             raise BadTests(f"{name!r} of {what} must be text: got {type(case[name]).__name__}")
@@ -236,9 +242,9 @@ def _require_fields(fields: Mapping[str, Any], needed: tuple[str, ...], optional
             raise BadTests(f"{what} has no field {name!r}: did you mean {meant!r}?")
 
 
-@functools.lru_cache(maxsize=256)  # rows of a dataset carry the same fields of their own
+@functools.lru_cache(maxsize=256)  # the rows of a dataset carry the same extra fields
 def _misspelt(name: str, known: tuple[str, ...]) -> str:
-    """The field that `name` is nearly, or an empty text."""
+    """The field that `name` probably stands for; empty if none is near."""
     longer = [field for field in known if name.startswith(field) or (len(name) > 2 and field.startswith(name))]
     return next(iter(longer or difflib.get_close_matches(name, known, n=1, cutoff=0.8)), "")
 
@@ -258,7 +264,7 @@ def _require_text(code: object) -> None:
 
 
 class AsyncSandbox:
-    """`Sandbox` for asyncio: the same calls, awaited. The event loop is never blocked."""
+    """`Sandbox` for asyncio: the same methods as coroutines. They never block the event loop."""
 
     def __init__(
         self, workers: int = 1, limits: Limits | None = None, *, tier: Tier | None = None, allow_unsafe: bool = False

@@ -1,4 +1,4 @@
-"""Whether what a program gave is what was expected. Runs in the judge's process only, on plain values only.
+"""Compares a program's answer with the expected one. Runs in the parent process only, on plain values only.
 
 Types are strict: True is not 1, '20' is not 20, a list is not a tuple unless the test says so. An int and a float of
 the same value are equal, as in Python. NaN equals an expected NaN and nothing else.
@@ -8,13 +8,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .inside.values import Array
+from .inside.values import PlainArray
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How values are compared: `tol` bounds the absolute or the relative difference of floats (None: exact),
-    `sequences_alike` lets a tuple pass for a list of the same items, and the other way round."""
+    """How values are compared.
+
+    `tol` is the largest absolute or relative difference of two equal floats (None: exact). `sequences_alike` accepts a
+    tuple in place of a list of the same items, and the other way round.
+    """
 
     tol: float | None = None
     sequences_alike: bool = False
@@ -24,7 +27,7 @@ _STRICT = Rule()
 
 
 def same_value(expected: Any, actual: Any, rule: Rule = _STRICT) -> bool:
-    """Both as `values.decode` gives them."""
+    """Whether two values are equal under `rule`; both come from `values.decode`."""
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     if isinstance(expected, int | float | complex) and isinstance(actual, int | float | complex):
@@ -38,7 +41,7 @@ def same_value(expected: Any, actual: Any, rule: Rule = _STRICT) -> bool:
         return keys is not None and all(same_value(expected[ours], actual[theirs], rule) for ours, theirs in keys)
     if isinstance(expected, set | frozenset):
         return _matched(list(expected), list(actual), rule) is not None
-    if isinstance(expected, Array):
+    if isinstance(expected, PlainArray):
         alike = expected.shape == actual.shape and _kind(expected) == _kind(actual)
         return alike and _same_items(expected.items, actual.items, rule)
     try:
@@ -71,7 +74,7 @@ def _same_number(expected: Any, actual: Any, tol: float | None) -> bool:
         return False
 
 
-def _kind(array: Array) -> str:
+def _kind(array: PlainArray) -> str:
     return array.dtype.lstrip("<>|=")[:1]
 
 
@@ -88,15 +91,15 @@ def _matched(expected: list[Any], actual: list[Any], rule: Rule) -> list[tuple[A
             rest.append(item)
         else:
             pairs.append((item, partner))
-    left = list(by_value.values())
+    unpaired = list(by_value.values())
     exact = rule.tol is None and not rule.sequences_alike
     if rest and (exact or len(rest) > _MOST_UNEQUAL):
         return None
     for item in rest:
-        found = next((i for i, other in enumerate(left) if same_value(item, other, rule)), None)
-        if found is None:
+        position = next((i for i, other in enumerate(unpaired) if same_value(item, other, rule)), None)
+        if position is None:
             return None
-        pairs.append((item, left.pop(found)))
+        pairs.append((item, unpaired.pop(position)))
     return pairs
 
 
@@ -105,7 +108,7 @@ _MOST_UNEQUAL = 1000  # members that differ in the last digits are paired one by
 
 
 def _token(value: Any) -> Any:
-    """A hashable that is equal for equal values only, types included."""
+    """A hashable that is equal only for equal values of the same type."""
     if isinstance(value, float) and value != value:
         return ("nan",)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -120,8 +123,8 @@ def _token(value: Any) -> Any:
 def same_output(expected: str, actual: str, rule: str = "lines", tol: float | None = None) -> bool:
     """Whether a program's standard output is accepted.
 
-    exact: every character. lines: ends of lines and blank lines at the end do not count. tokens: the words between
-    white space. A `tol` compares words that both read as finite decimal numbers by value, under lines and tokens.
+    exact: every character counts. lines: trailing white space and trailing blank lines do not. tokens: only the words
+    between white space count. `tol` compares words that are both finite decimal numbers by value (lines and tokens).
     """
     if rule == "exact":
         return expected == actual

@@ -1,4 +1,4 @@
-"""What this machine offers the sandbox: each primitive tried in a process of its own, the tier, and a measured rate."""
+"""What this machine offers the sandbox: each kernel feature (tried in its own process), the tiers, a measured rate."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from .results import Tier
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _AS_ROOT_OR_NOT = "0 if os.geteuid() == 0 else linux.CLONE_NEWUSER"
-# What is tried -> the statement that fails where it is missing, and what is lost then.
+# Feature -> a statement that fails where it is missing, and what is lost without it.
 _PRIMITIVES = {
     "user namespaces": ("linux.make(linux.unshare(linux.CLONE_NEWUSER))", "tier A"),
     "process, mount and ipc namespaces": (
@@ -36,7 +36,7 @@ _TRY = "import os, sys; sys.path.insert(0, sys.argv[1]); from inside import linu
 
 
 def report(jobs: int = 200) -> Iterator[str]:
-    """The lines of the report, each as soon as it is known."""
+    """Yield the lines of the report as they become known."""
     for name, (statement, loss) in _PRIMITIVES.items():
         why = _try(statement)
         yield f"{name:38}{'yes' if not why else f'no, which costs {loss}: {why}'}"
@@ -55,13 +55,13 @@ def report(jobs: int = 200) -> Iterator[str]:
 
 
 def _try(statement: str) -> str:
-    """Why `statement` fails in a fresh process; empty where it does not."""
+    """Why `statement` fails in a fresh process; empty if it succeeds."""
     command = [layout.executable(), "-I", "-S", "-B", "-c", _TRY + statement, _PACKAGE]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    process = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+    if process.returncode == 0:
         return ""
-    lines = done.stderr.strip().splitlines()
-    return lines[-1].partition(": ")[2] if lines else f"it ended with {done.returncode}"
+    lines = process.stderr.strip().splitlines()
+    return lines[-1].partition(": ")[2] if lines else f"the process ended with exit code {process.returncode}"
 
 
 def _rate(sandbox: Sandbox, jobs: int) -> float:

@@ -1,13 +1,13 @@
 """What this package raises.
 
-SandboxError         the sandbox itself failed: says nothing about the program
-  SandboxUnavailable this machine offers no tier that was allowed
-BadTests             the tests are malformed: says nothing about the program either
+SandboxError         the sandbox itself failed; this says nothing about the program
+  SandboxUnavailable no allowed tier works on this machine
+BadTests             the tests are malformed; this says nothing about the program either
 """
 
 
 class SandboxError(RuntimeError):
-    """The sandbox failed; the program that was to run is neither right nor wrong."""
+    """The sandbox failed; nothing is known about the program."""
 
 
 class SandboxUnavailable(SandboxError):
@@ -15,4 +15,4 @@ class SandboxUnavailable(SandboxError):
 
 
 class BadTests(ValueError):
-    """The tests cannot be understood, or cannot be sent; one sentence says which and why."""
+    """The tests are malformed or cannot be sent; the message names the test and the reason."""

@@ -1,6 +1,6 @@
-"""Function calls, and programs with standard input: what is sent to a job, and what its answers are worth.
+"""Grades function calls and whole programs: sends requests to a job and checks its answers.
 
-Runs in the judge's process. Nothing that is sent to a job that runs the program says what is expected of it.
+Runs in the parent process. A job that runs the program is never sent an expected value.
 """
 
 import time
@@ -15,9 +15,9 @@ from .inside.values import BadValue, NotPlain, decode, encode
 from .jobs import Budget, Findings, Started, ZygoteFor, after_ready, as_text, brief, end_of, exit_text, packages_for
 from .results import Case, Execution
 from .session import converse
-from .worker import RUNNER, Zygote
+from .zygote_client import RUNNER, ZygoteClient
 
-# Beyond the deadline that a job keeps itself for its children, so that partial output of a slow program comes back.
+# A job enforces the deadline on its children itself; with this much more time it can return their partial output.
 _GRACE_SECONDS = 1.0
 _END = pack(["end"])
 
@@ -29,8 +29,10 @@ def grade_function(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bu
     return Findings(run_calls(zygote_for(packages_for(code)), code, test["fn_name"], calls, rule, budget))
 
 
-def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], rule: Rule, budget: Budget) -> list[Case]:
-    """All calls in one job, each with fresh copies of its arguments."""
+def run_calls(
+    zygote: ZygoteClient, code: str, fn_name: str, calls: Sequence[Call], rule: Rule, budget: Budget
+) -> list[Case]:
+    """Make all calls in one job, each with fresh copies of its arguments."""
     try:
         expected = [decode(encode(call.expected)) for call in calls]
         requests = [pack(["call", i, fn_name, [encode(arg) for arg in call.args]]) for i, call in enumerate(calls)]
@@ -50,10 +52,10 @@ def run_calls(zygote: Zygote, code: str, fn_name: str, calls: Sequence[Call], ru
             elif not loaded and not failure and _is_failure(frame):
                 failure = f"{frame[1]}: {frame[2]}"
             elif loaded and number < len(calls) and _answers(frame, number):
-                cases.append(_judge(frame, calls[number], expected[number], rule))
+                cases.append(_grade_answer(frame, calls[number], expected[number], rule))
             else:
-                forged = "the program wrote into the judge's channel"
-                job.kill("protocol")  # it may go on until the deadline
+                forged = "the program wrote to the channel of the sandbox"
+                job.kill("protocol")  # or it could go on until the deadline
     if forged:
         return [Case(False, "wrong", forged)] * len(calls)
     if failure:
@@ -72,7 +74,7 @@ def _answers(frame: Any, number: int) -> bool:
     return len(frame) == 3 and (frame[0] == "value" or (frame[0] == "opaque" and type(frame[2]) is str))
 
 
-def _judge(frame: list[Any], call: Call, expected: Any, rule: Rule) -> Case:
+def _grade_answer(frame: list[Any], call: Call, expected: Any, rule: Rule) -> Case:
     if frame[0] == "opaque":
         return Case(False, "wrong", frame[2])
     if frame[0] == "raised":
@@ -84,7 +86,7 @@ def _judge(frame: list[Any], call: Call, expected: Any, rule: Rule) -> Case:
         if same_value(expected, actual, rule):
             return Case(True, "correct")
     except (BadValue, RecursionError):
-        return Case(False, "wrong", "the answer is no plain value")
+        return Case(False, "wrong", "the answer is not a plain value")
     return Case(False, "wrong", f"expected {brief(expected)}, got {brief(actual)}")
 
 
@@ -98,18 +100,18 @@ def grade_stdio(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budge
     rule, tol = test.get("compare", "lines"), test.get("tol")
     cases = []
     zygote = zygote_for(packages_for(code))
-    for case, ran in zip(test["cases"], run_programs(zygote, code, stdins, budget), strict=True):
-        if ran.status != "ok":
-            cases.append(Case(False, ran.status, ran.detail))
-        elif same_output(as_text(case["stdout"]), ran.stdout, rule, tol):
+    for case, execution in zip(test["cases"], run_programs(zygote, code, stdins, budget), strict=True):
+        if execution.status != "ok":
+            cases.append(Case(False, execution.status, execution.detail))
+        elif same_output(as_text(case["stdout"]), execution.stdout, rule, tol):
             cases.append(Case(True, "correct"))
         else:
-            cases.append(Case(False, "wrong", f"expected {brief(case['stdout'])}, got {brief(ran.stdout)}"))
+            cases.append(Case(False, "wrong", f"expected {brief(case['stdout'])}, got {brief(execution.stdout)}"))
     return Findings(cases)
 
 
-def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budget) -> list[Execution]:
-    """One run for each standard input, in one job; after a timeout the others are not run."""
+def run_programs(zygote: ZygoteClient, code: str, stdins: Sequence[str], budget: Budget) -> list[Execution]:
+    """Run the program once per standard input, in one job; after a timeout the remaining runs are skipped."""
     started = time.monotonic()
     outgoing = [pack(["run", code, budget.timeout_seconds, budget.limits.output_bytes])]
     outgoing += [pack(["stdin", i, text]) for i, text in enumerate(stdins)] + [_END]
@@ -121,15 +123,17 @@ def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budge
         return Execution(status, out, err, code, zygote.tier, time.monotonic() - last, detail)  # type: ignore[arg-type]
 
     with Started(zygote, RUNNER, budget) as job:
-        max_bytes = (2 * budget.limits.output_bytes + 4096) * 6 * max(1, len(stdins))  # JSON may need six for one
+        max_bytes = (2 * budget.limits.output_bytes + 4096) * 6 * max(1, len(stdins))  # JSON may need six bytes for one
         deadline = started + budget.timeout_seconds + _GRACE_SECONDS
         for frame in after_ready(job, converse(budget.watch(zygote, job), b"".join(outgoing), deadline, max_bytes)):
-            # The program itself cannot write here: frames come from the job's first process, which never runs it.
+            # The program cannot write here: frames come from the job's first process, which never runs it.
             if _is_failure(frame):
                 failure = f"{frame[1]}: {frame[2]}"
             elif type(frame) is list and frame[0] == "ran" and len(runs) < len(stdins):
                 _, _, end, exit_code, out, err = frame
-                runs.append(execution(*_judge_run(end, exit_code, err), out, err, exit_code if end == "exit" else None))
+                runs.append(
+                    execution(*_classify_run(end, exit_code, err), out, err, exit_code if end == "exit" else None)
+                )
                 last = time.monotonic()
     if failure:
         return [execution("crash", failure, "", failure, 1)] * len(stdins)
@@ -141,11 +145,11 @@ def run_programs(zygote: Zygote, code: str, stdins: Sequence[str], budget: Budge
     return runs
 
 
-def _judge_run(end: str, exit_code: int, stderr: str) -> tuple[str, str]:
+def _classify_run(end: str, exit_code: int, stderr: str) -> tuple[str, str]:
     if end == "timeout":
         return "timeout", "still running at the deadline"
     if end == "output":
-        return "output", "wrote more than it may"
+        return "output", "wrote more output than allowed"
     if exit_code == 0:
         return "ok", ""
     last = stderr.rstrip().rsplit("\n", 1)[-1][-300:]

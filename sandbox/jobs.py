@@ -1,4 +1,4 @@
-"""One call's budget, and a job from its start to the reason of its end. Shared by the files that grade."""
+"""The budget of one call, and the life of a job from its start to the reason of its end. Shared by the graders."""
 
 import functools
 import math
@@ -13,26 +13,26 @@ from .errors import BadTests, SandboxError
 from .inside.bounds import Bounds
 from .limits import Limits
 from .results import Case, Status
-from .scratch import clean
 from .session import Watched
-from .worker import Job, Zygote
+from .workdir import clean
+from .zygote_client import Job, ZygoteClient
 
-ZygoteFor = Callable[[tuple[str, ...]], Zygote]
+ZygoteFor = Callable[[tuple[str, ...]], ZygoteClient]
 
-# Why the parent killed a job -> what that says of the program, and in words.
+# Why the parent killed a job -> the status of the program, and the reason in words.
 _ENDS: dict[str, tuple[Status, str]] = {
     "timeout": ("timeout", "still running at the deadline"),
     "memory": ("memory", "its processes used more memory than allowed"),
     "processes": ("memory", "it started more processes than allowed"),
     "disk": ("output", "it wrote more files than allowed"),
     "output": ("output", "its answers are longer than allowed"),
-    "protocol": ("wrong", "the program wrote into the judge's channel"),
+    "protocol": ("wrong", "the program wrote to the channel of the sandbox"),
 }
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of one call, resolved."""
+    """The resolved limits of one call."""
 
     limits: Limits
     timeout_seconds: float
@@ -42,7 +42,7 @@ class Budget:
     def bounds(self) -> Bounds:
         return _bounds(self.limits, self.memory_mb, math.ceil(self.timeout_seconds) + 1)
 
-    def watch(self, zygote: Zygote, job: Job) -> Watched:
+    def watch(self, zygote: ZygoteClient, job: Job) -> Watched:
         return Watched(zygote, job, self.bounds)
 
 
@@ -66,15 +66,15 @@ class Findings:
 
 
 def packages_for(*texts: str) -> tuple[str, ...]:
-    """The installed packages that a program asks for by name."""
-    asked = any("numpy" in text for text in texts)
-    return ("numpy",) if asked and layout.is_installed("numpy") else ()
+    """The installed packages that a program mentions by name."""
+    needs_numpy = any("numpy" in text for text in texts)
+    return ("numpy",) if needs_numpy and layout.is_installed("numpy") else ()
 
 
 class Started:
-    """A job for the length of a block. Left early, the job is killed; in any case it has ended afterwards."""
+    """Runs a job for the length of a `with` block. When the block is left, the job is killed unless it has ended."""
 
-    def __init__(self, zygote: Zygote, role: str, budget: Budget) -> None:
+    def __init__(self, zygote: ZygoteClient, role: str, budget: Budget) -> None:
         self._zygote = zygote
         self._bounds = budget.bounds
         self._job = zygote.start(role, self._bounds)
@@ -88,14 +88,14 @@ class Started:
                 self._job.kill("over")
                 if self._zygote.healthy:
                     self._zygote.wait(self._job)
-            if self._zygote.scratch and self._zygote.healthy:
+            if self._zygote.workdir and self._zygote.healthy:
                 self._zygote.healthy = clean(self._zygote, self._bounds)
         finally:
             self._job.close()
 
 
 def after_ready(job: Job, frames: Iterator[object]) -> Iterator[Any]:
-    """The frames after the first one, which the job writes before it has seen anything untrusted."""
+    """The frames after the first one, which the job writes before it has received anything untrusted."""
     first = next(frames, None)
     if first == ["ready"]:
         yield from frames
@@ -109,7 +109,7 @@ def after_ready(job: Job, frames: Iterator[object]) -> Iterator[Any]:
 
 
 def end_of(job: Job) -> Case:
-    """Why a job gave no (further) answer."""
+    """The result for a test case that a job did not answer."""
     if job.killed in _ENDS:
         return Case(False, *_ENDS[job.killed])
     exit_code = os.waitstatus_to_exitcode(job.status) if job.status is not None else 0
@@ -121,7 +121,7 @@ def exit_text(exit_code: int) -> str:
 
 
 def as_text(data: str | bytes) -> str:
-    """Bytes as the text that stands for them, one to one. Raises BadTests for a text that stands for no bytes."""
+    """Decode bytes losslessly, and check that text can be encoded again. Raises BadTests if it cannot."""
     if isinstance(data, bytes):
         return data.decode("utf-8", "surrogateescape")
     try:
@@ -132,9 +132,9 @@ def as_text(data: str | bytes) -> str:
 
 
 def brief(value: object) -> str:
-    """A value for a sentence; cheap for large ones."""
+    """A short `repr` for messages; cheap for large values."""
     try:
         text = reprlib.repr(value)
-    except ValueError:  # an integer of more digits than Python writes out
+    except ValueError:  # an integer with more digits than Python prints
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 200 else text[:197] + "..."

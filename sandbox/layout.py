@@ -1,6 +1,6 @@
-"""What of this machine a job may read: the interpreter, its standard library, the system's libraries and programs.
+"""The files of this machine that a job may read: the interpreter, its standard library, system libraries and programs.
 
-Not the home directory, not the project, not /etc, and of the installed packages only those that were asked for.
+Not the home directory, not the project, not /etc, and only those installed packages that were requested.
 """
 
 import functools
@@ -11,13 +11,13 @@ import sysconfig
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/dev/random")
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/bin", "/lib", "/lib64", "/bin", "/usr/share/zoneinfo")
-_LOADER_CACHE = "/etc/ld.so.cache"  # where the loader finds libraries outside of its default places
+_LOADER_CACHE = "/etc/ld.so.cache"  # where the loader finds libraries outside its default directories
 _PACKAGES = {
     "numpy": ("numpy", "numpy.libs"),
     "pytest": ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"),
 }
-# What programs commonly import. Every module more makes the fork of each job slower (asyncio alone by a tenth), so the
-# rarer ones are left for the job to load from the disk; so is `random`, which draws its seed when it is loaded.
+# Modules that programs commonly import. Each additional module slows down every fork (asyncio alone by a tenth), so the
+# jobs load the rarer ones from disk; also `random`, which draws its seed on import.
 _COMMON = """
     abc bisect collections contextlib enum functools heapq io itertools json math operator re struct time types typing
 """
@@ -27,45 +27,45 @@ PRELOAD = tuple(_COMMON.split())
 def executable() -> str:
     """The interpreter's binary itself, not the link in a virtual environment.
 
-    Where that one is closed to this user, the one that runs this process: it found its way to another.
+    If this user may not execute that path, the binary that runs this process.
     """
-    known = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    return known if os.access(known, os.X_OK) else os.path.realpath("/proc/self/exe")
+    binary = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    return binary if os.access(binary, os.X_OK) else os.path.realpath("/proc/self/exe")
 
 
 def standard_library() -> list[str]:
-    """Where the standard library lies, as entries of `sys.path`."""
+    """The standard library as entries of `sys.path`."""
     library = os.path.realpath(sysconfig.get_path("stdlib"))
     return [library, os.path.join(library, "lib-dynload")]
 
 
 @functools.cache
 def is_installed(package: str) -> bool:
-    """Whether this interpreter finds `package`; looked up once a process, and not imported."""
+    """Whether this interpreter finds `package`; looked up once per process without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def package_paths(package: str) -> list[str]:
-    """The files of an installed package and of what it stands on; empty where it is not installed.
+    """The directories and files of an installed package and its dependencies; empty if it is not installed.
 
-    Found without importing it: the judge's process has no use for numpy.
+    Nothing is imported: the parent process has no use for numpy.
     """
     if not is_installed(package):
         return []
-    found: list[str] = []
+    paths: list[str] = []
     for name in _PACKAGES[package]:
         spec = importlib.util.find_spec(name) if "." not in name else None
         if spec is not None and spec.submodule_search_locations:
-            found.extend(os.path.realpath(path) for path in spec.submodule_search_locations)
+            paths.extend(os.path.realpath(path) for path in spec.submodule_search_locations)
         elif spec is not None and spec.origin:
-            found.append(os.path.realpath(spec.origin))
-        elif "." in name and found:
-            found.append(os.path.join(os.path.dirname(found[0]), name))
-    return [path for path in found if os.path.exists(path)]
+            paths.append(os.path.realpath(spec.origin))
+        elif "." in name and paths:
+            paths.append(os.path.join(os.path.dirname(paths[0]), name))
+    return [path for path in paths if os.path.exists(path)]
 
 
 def readable_paths(packages: tuple[str, ...]) -> list[str]:
-    """All paths that jobs of a zygote with these packages may read and execute, without symbolic links in them."""
+    """All paths that jobs of a zygote with these packages may read and execute, with symbolic links resolved."""
     names = (sysconfig.get_config_var("LDLIBRARY"), sysconfig.get_config_var("INSTSONAME"))
     library_directory = sysconfig.get_config_var("LIBDIR") or ""
     paths = [executable(), *standard_library()[:1], *_SYSTEM, _LOADER_CACHE]

@@ -1,4 +1,4 @@
-"""Which tier this machine offers: found by running it, not by looking at version numbers."""
+"""Finds the tier that works on this machine by running a job in it, not by looking at version numbers."""
 
 import functools
 import sys
@@ -8,13 +8,13 @@ from .results import Tier
 
 TIERS: dict[Tier, str] = {
     "A": "contained by namespaces, Landlock and seccomp",
-    "B": "no namespaces here: Landlock, seccomp, limits and a sweep after each job",
+    "B": "no namespaces: Landlock, seccomp, limits and a sweep after each job",
     "C": "NOT CONTAINED: limits only",
 }
 
 
 def choose_tier(wanted: Tier | None, allow_unsafe: bool) -> Tier:
-    """The best tier that works, or `wanted` if that one works. Raises SandboxUnavailable with the reason."""
+    """The best tier that works, or `wanted` if it works. Raises SandboxUnavailable with the reason."""
     if sys.platform == "win32":
         raise SandboxUnavailable("the sandbox needs Linux: on Windows, run this in WSL 2 or in a container")
     if not sys.platform.startswith("linux"):
@@ -32,11 +32,11 @@ def choose_tier(wanted: Tier | None, allow_unsafe: bool) -> Tier:
 
 @functools.cache
 def failure(tier: Tier) -> str:
-    """Why a whole trivial job does not run in this tier; empty where it does."""
+    """Why a trivial job does not run in this tier; empty if it does."""
     from .grading import grade_function
     from .jobs import Budget
     from .limits import Limits
-    from .pool import Worker
+    from .zygote_pool import Worker
 
     test = {"type": "function", "fn_name": "double", "cases": [{"args": [21], "expected": 42}]}
     worker = Worker(tier)

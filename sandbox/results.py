@@ -1,4 +1,4 @@
-"""What comes back from the sandbox."""
+"""The results that the sandbox returns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,19 +6,19 @@ from typing import Literal
 Tier = Literal["A", "B", "C"]
 
 # correct: every case passed. wrong: at least one did not, or the program raised or left early. timeout, memory, output:
-# a bound was hit. crash: the process died or ended with a non-zero code. error: the sandbox or the tests failed, and
-# nothing can be said of the program.
+# a limit was hit. crash: the process died or ended with a non-zero exit code. error: the sandbox or the tests failed,
+# and nothing is known about the program.
 Status = Literal["correct", "wrong", "timeout", "memory", "output", "crash", "error"]
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One run of a program. Output is text; bytes that are not UTF-8 come as surrogate escapes."""
+    """One run of a program. Output is text; bytes that are not UTF-8 appear as surrogate escapes."""
 
     status: Literal["ok", "timeout", "memory", "output", "crash", "error"]
     stdout: str
     stderr: str
-    exit_code: int | None  # minus the signal's number where one killed it; None where the sandbox did
+    exit_code: int | None  # negative: the number of the signal that killed it; None: the sandbox killed it
     tier: Tier
     seconds: float
     detail: str = ""
@@ -26,7 +26,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Case:
-    """The finding for one test case; `detail` is one sentence of why it did not pass."""
+    """The result of one test case; `detail` is one sentence on why it did not pass."""
 
     passed: bool
     status: Status
@@ -35,10 +35,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Grade:
-    """The finding for a program and its tests.
+    """The result of a program and its tests.
 
-    `unsafe` says that some test could not be run apart from the program it judges: it was not run, counts as not
-    passed, and `status` is error. `seconds` is wall clock.
+    `unsafe` means that a test would have had to trust the program: it was not run, counts as not passed, and `status`
+    is error. `seconds` is wall-clock time.
     """
 
     passed: int

@@ -1,6 +1,6 @@
-"""A conversation with running jobs: write requests, read frames, keep the deadline, watch the memory, learn the end.
+"""A conversation with running jobs: sends requests, reads frames, and enforces the deadline and the limits.
 
-One thread, one poll loop. What the frames mean is for grading.py to say.
+One thread, one poll loop. The meaning of the frames is left to grading.py and testing.py.
 """
 
 import math
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from .errors import SandboxError
 from .inside.bounds import Bounds
-from .inside.frames import BadFrame, FrameBuffer, TooMuch
-from .scratch import over_bounds
-from .watchdog import looks
-from .worker import Job, Zygote
+from .inside.frames import BadFrame, FrameBuffer, FrameTooLarge
+from .watchdog import look_intervals
+from .workdir import over_bounds
+from .zygote_client import Job, ZygoteClient
 
-_FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", exceptions' texts
+_FRAME_ROOM = 1 << 16  # bytes of frames besides the values: headers, "ready", messages of exceptions
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A job together with the zygote that runs it and the bounds of its tree."""
+    """A job, its zygote, and the bounds of its process tree."""
 
-    zygote: Zygote
+    zygote: ZygoteClient
     job: Job
     bounds: Bounds
 
@@ -32,10 +32,10 @@ class Watched:
 def converse(
     main: Watched, outgoing: bytes, deadline: float, max_bytes: int, others: tuple[Watched, ...] = ()
 ) -> Iterator[object]:
-    """Yield the frames that `main` writes, until it and `others` have ended; then each `job.status` is known.
+    """Yield the frames that `main` writes, until it and `others` have ended and each `job.status` is set.
 
-    `deadline` is a time of `time.monotonic`; whoever is left then is killed. The end of `main` ends the others. A job
-    that is killed says why in `job.killed`: timeout, memory, processes, disk, output, protocol, or over.
+    `deadline` is a time of `time.monotonic`; jobs that still run then are killed. When `main` ends, the others are
+    killed. `job.killed` is the reason: timeout, memory, processes, disk, output, protocol, or over.
     """
     channel = main.job.channel
     os.set_blocking(channel, False)
@@ -43,11 +43,11 @@ def converse(
     buffer = FrameBuffer(max_bytes + _FRAME_ROOM)
     unsent = _send(channel, memoryview(outgoing))
     poll = select.poll()
-    attend = time.monotonic() + (0.0 if unsent else _QUIET_SECONDS)  # from then on, poll the channel too
+    attend = time.monotonic() + (0.0 if unsent else _QUIET_SECONDS)  # the time from which the channel is polled as well
     zygotes = {watched.zygote.fileno(): watched.zygote for watched in everyone}
     for descriptor in zygotes:
         poll.register(descriptor, select.POLLIN)
-    first_look, interval = looks(main.zygote.tier)
+    first_look, interval = look_intervals(main.zygote.tier)
     next_look = time.monotonic() + first_look
     listening = True
     while any(watched.job.status is None for watched in everyone):
@@ -56,9 +56,9 @@ def converse(
             for watched in everyone:
                 _look_after(watched)
             next_look = time.monotonic() + interval
-            continue  # looking may have heard the end of a job
+            continue  # this may have received the end of a job
         if now >= deadline + _PATIENCE_SECONDS:
-            raise SandboxError("a killed job does not end")
+            raise SandboxError("a killed job has not ended")
         if now >= deadline:
             _kill(everyone, "timeout")
         elif main.job.status is not None:
@@ -83,25 +83,25 @@ def converse(
                     listening = False
                 if not listening:
                     poll.unregister(channel)
-    while listening and (data := _receive(channel)):  # what was said and not yet read
+    while listening and (data := _receive(channel)):  # what is written but not yet read
         listening = yield from _frames(buffer, data, everyone)
     if buffer.pending:
         main.job.killed = main.job.killed or "protocol"
 
 
 _PATIENCE_SECONDS = 20.0
-# Most jobs end within milliseconds, and the end must be waited for anyway: then one wake-up finds all that was said.
+# Most jobs end within milliseconds, and their end must be awaited anyway: one wake-up then reads everything.
 _QUIET_SECONDS = 0.005
 
 
 def _frames(buffer: FrameBuffer, data: bytes, everyone: tuple[Watched, ...]) -> Generator[object, None, bool]:
-    """Yield the frames that `data` completes; False where it is none, or too much, which ends the conversation."""
+    """Yield the frames that `data` completes. Returns False, and kills the jobs, if it is malformed or too long."""
     try:
         yield from buffer.feed(data)
     except BadFrame as error:
-        why = "output" if isinstance(error, TooMuch) else "protocol"
+        why = "output" if isinstance(error, FrameTooLarge) else "protocol"
         _kill(everyone, why)
-        everyone[0].job.killed = everyone[0].job.killed or why  # also where it has ended
+        everyone[0].job.killed = everyone[0].job.killed or why  # even if it has ended already
         return False
     return True
 
@@ -122,7 +122,7 @@ def _look_after(watched: Watched) -> None:
         job.kill("memory")
     elif tree.processes > bounds.processes:
         job.kill("processes")
-    elif zygote.scratch and over_bounds(zygote, bounds):
+    elif zygote.workdir and over_bounds(zygote, bounds):
         job.kill("disk")
 
 
@@ -131,12 +131,12 @@ def _send(descriptor: int, unsent: memoryview) -> memoryview:
         return unsent[os.write(descriptor, unsent[: 1 << 20]) :]
     except BlockingIOError:
         return unsent
-    except OSError:  # the job ended, or closed its channel: what it wrote before still counts
+    except OSError:  # the job ended or closed its channel; what it wrote before still counts
         return unsent[:0]
 
 
 def _receive(descriptor: int) -> bytes | None:
-    """Bytes, b"" at the end, None where there is nothing yet."""
+    """The next bytes; b"" at the end of the stream, None if there is nothing yet."""
     try:
         return os.read(descriptor, 1 << 18)
     except BlockingIOError:

@@ -1,6 +1,6 @@
-"""Tests that need their own code to run: assert statements, HumanEval's check(candidate), and pytest files.
+"""Grades with tests whose own code must run: assert statements, HumanEval's check(candidate), and pytest files.
 
-That code runs in a job of its own, the tester; the program runs in another one, and they talk by values.
+That code runs in a job of its own, the tester. The program runs in another job, and the two exchange values.
 """
 
 import os
@@ -17,7 +17,7 @@ from .inside.frames import pack
 from .jobs import Budget, Findings, Started, ZygoteFor, after_ready, end_of, packages_for
 from .results import Case
 from .session import converse
-from .worker import RUNNER, TESTER
+from .zygote_client import RUNNER, TESTER
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -25,7 +25,7 @@ _MAX_REPORT_BYTES = 16 << 20
 def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budget: Budget) -> Findings:
     """{"type": "assert", "fn_name", "tests": [source, ...], "setup"?: source}
 
-    Statements that are a call and a literal are run as calls; the others run in a tester.
+    Statements that compare a call with a literal are run as calls; the others run in a tester.
     """
     sources: list[str] = list(test["tests"])
     calls = [asserts.as_call(source, test["fn_name"]) for source in sources]
@@ -35,9 +35,9 @@ def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bud
     unsafe = False
     deadline = time.monotonic() + budget.timeout_seconds
     if plain:
-        known = [call for call in calls if call is not None]
+        plain_calls = [call for call in calls if call is not None]
         zygote = zygote_for(packages_for(code))
-        cases.update(zip(plain, run_calls(zygote, code, test["fn_name"], known, Rule(), budget), strict=True))
+        cases.update(zip(plain, run_calls(zygote, code, test["fn_name"], plain_calls, Rule(), budget), strict=True))
     if rest:
         material = {
             "setup": test.get("setup", ""),
@@ -45,18 +45,18 @@ def grade_asserts(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], bud
             "tests": [sources[i].strip() for i in rest],
             "numbers": rest,
         }
-        left = Budget(budget.limits, max(0.001, deadline - time.monotonic()), budget.memory_mb)
-        told = _run_tester(zygote_for, code, "assert", material, left)
-        unsafe = told.unsafe
-        cases.update({i: told.outcomes.get(i, told.missing) for i in rest})
+        remaining = Budget(budget.limits, max(0.001, deadline - time.monotonic()), budget.memory_mb)
+        report = _run_tester(zygote_for, code, "assert", material, remaining)
+        unsafe = report.unsafe
+        cases.update({i: report.outcomes.get(i, report.missing) for i in rest})
     return Findings([cases[i] for i in range(len(sources))], unsafe)
 
 
 def grade_check(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budget: Budget) -> Findings:
     """{"type": "check", "fn_name", "test": source that defines check(candidate), "prelude"?: helpers of the task}"""
     material = {"prelude": test.get("prelude", ""), "test": test["test"], "fn_name": test["fn_name"]}
-    told = _run_tester(zygote_for, code, "check", material, budget)
-    return Findings([told.outcomes.get(0, told.missing)], told.unsafe)
+    report = _run_tester(zygote_for, code, "check", material, budget)
+    return Findings([report.outcomes.get(0, report.missing)], report.unsafe)
 
 
 def grade_pytest(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budget: Budget) -> Findings:
@@ -71,14 +71,14 @@ def grade_pytest(zygote_for: ZygoteFor, code: str, test: Mapping[str, Any], budg
         raise BadTests("no test function was found in the test files")
     module = os.path.basename(test["solution"]).removesuffix(".py")
     material = {"module": module, "files": test["files"]}
-    told = _run_tester(zygote_for, code, "pytest", material, budget)
-    cases = list(told.outcomes.values())
+    report = _run_tester(zygote_for, code, "pytest", material, budget)
+    cases = list(report.outcomes.values())
     for name in required:
-        if not any(_belongs(identity, name) for identity in told.outcomes):
+        if not any(_belongs(identity, name) for identity in report.outcomes):
             cases.append(
-                told.missing if told.missing.status != "correct" else Case(False, "wrong", f"{name} was not run")
+                report.missing if report.missing.status != "correct" else Case(False, "wrong", f"{name} was not run")
             )
-    return Findings(cases, told.unsafe)
+    return Findings(cases, report.unsafe)
 
 
 def _belongs(identity: object, name: str) -> bool:
@@ -86,16 +86,18 @@ def _belongs(identity: object, name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a tester reported, and what to say of a test that it did not report."""
+class _TesterReport:
+    """What a tester reported, and the result for a test that it did not report."""
 
     outcomes: dict[Any, Case]
     missing: Case
     unsafe: bool
 
 
-def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[str, Any], budget: Budget) -> _Told:
-    """The tests in one job and the program in another one, joined by a socket."""
+def _run_tester(
+    zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[str, Any], budget: Budget
+) -> _TesterReport:
+    """Run the tests in one job and the program in another, connected by a socket."""
     packages = ("pytest",) if kind == "pytest" else ()
     module = material.get("module", "solution")
     program_zygote = zygote_for(packages_for(code))
@@ -109,7 +111,7 @@ def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[s
         Started(tests_zygote, TESTER, budget) as tester,
     ):
         tester.send_descriptor(program.channel)
-        program.close_channel()  # the tester alone speaks to the program
+        program.close_channel()  # from now on only the tester talks to the program
         main, others = budget.watch(tests_zygote, tester), (budget.watch(program_zygote, program),)
         talk = converse(main, pack(["tests", kind, request]), deadline, _MAX_REPORT_BYTES, others)
         for frame in after_ready(tester, talk):
@@ -126,4 +128,4 @@ def _run_tester(zygote_for: ZygoteFor, code: str, kind: str, material: Mapping[s
         raise SandboxError(f"the tests' process ended early, with wait status {tester.status}")
     else:
         missing = Case(False, "crash" if "ended" in done[1] else "wrong", done[1] or "not run")
-    return _Told(outcomes, missing, bool(done and done[0]))
+    return _TesterReport(outcomes, missing, bool(done and done[0]))

@@ -1,23 +1,23 @@
-"""The memory and the number of processes of a job's whole tree, which no limit of a single process bounds.
+"""Measures the memory and the number of processes of a job's whole tree, which no per-process limit covers.
 
-Read from /proc of the machine, from outside; a job cannot hide a process, because all descendants of the first process
-of a process namespace end up below it (tier A), or below the zygote as their subreaper (tier B).
+Both are read from /proc outside the job. A job cannot hide a process: all its descendants stay below the first process
+of its process namespace (tier A), or below the zygote, which is their subreaper (tier B).
 """
 
 import contextlib
 import os
 from dataclasses import dataclass
 
-_FIRST_LOOK_SECONDS = 0.03  # most jobs are over by then
+_FIRST_LOOK_SECONDS = 0.03  # most jobs have ended by then
 _INTERVAL_SECONDS = 0.02
-# Where processes are counted by user and not by job, the watchdog is all that bounds them.
+# Where RLIMIT_NPROC counts per user and not per job, only the watchdog limits the processes of a job.
 _SHORT_INTERVAL_SECONDS = 0.01
 _FREE_SOCKETS = 64
-_SOCKET_BYTES = 212_992  # net.core.wmem_default and wmem_max, as kernels come
+_SOCKET_BYTES = 212_992  # the kernel defaults of net.core.wmem_default and wmem_max
 
 
-def looks(tier: str) -> tuple[float, float]:
-    """Seconds until the first look at a job, and from one look to the next."""
+def look_intervals(tier: str) -> tuple[float, float]:
+    """Seconds until the first look at a job, and between looks."""
     return (_FIRST_LOOK_SECONDS, _INTERVAL_SECONDS) if tier == "A" else (_SHORT_INTERVAL_SECONDS,) * 2
 
 
@@ -28,7 +28,7 @@ class Tree:
 
 
 def measure(root: int, baseline_bytes: int, include_root: bool) -> Tree:
-    """The processes below `root`. Each one counts with the memory that it does not share with the zygote."""
+    """Measure the processes below `root`. Each counts with the memory that it does not share with the zygote."""
     waiting = [root]
     processes = memory_bytes = 0
     shared_bytes = 0
@@ -45,9 +45,9 @@ def measure(root: int, baseline_bytes: int, include_root: bool) -> Tree:
 
 
 def buffer_bytes(pid: int) -> int:
-    """What the unix sockets in the network namespace of `pid` can hold, in the kernel, at no process' expense.
+    """Kernel memory that the unix sockets in the network namespace of `pid` can hold; it is charged to no process.
 
-    Few programs have more than a handful: the first ones are free.
+    The first `_FREE_SOCKETS` do not count: few programs have more than a handful.
     """
     try:
         with open(f"/proc/{pid}/net/unix") as file:
@@ -58,12 +58,12 @@ def buffer_bytes(pid: int) -> int:
 
 
 def private_bytes(pid: int) -> int:
-    """What a process occupies for itself."""
+    """The private memory of a process."""
     return _occupied(pid)[0]
 
 
 def release(root: int) -> None:
-    """Let all threads of `root` and the processes below it run on every processor that this process may use."""
+    """Let all threads of `root` and its descendants run on every processor that this process may use."""
     usable = os.sched_getaffinity(os.getpid())  # not the calling thread's
     waiting = [root]
     while waiting:
@@ -75,14 +75,14 @@ def release(root: int) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    children: list[int] = []
     try:
         for thread in _threads(pid):
             with open(f"/proc/{pid}/task/{thread}/children") as file:
-                found += [int(child) for child in file.read().split()]
+                children += [int(child) for child in file.read().split()]
     except OSError:  # it ended meanwhile
         pass
-    return found
+    return children
 
 
 def _threads(pid: int) -> list[int]:

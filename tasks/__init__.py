@@ -1,4 +1,4 @@
-"""Datasets as problems: what the policy is asked and what the verifier is told. Knows neither torch nor rlvr."""
+"""Turns datasets into problems: prompts for the policy and ground truths for the verifier. Needs no torch, no rlvr."""
 
 from tasks.environment import Environment, SingleTurn
 from tasks.problem import Message, Messages, Problem

@@ -5,19 +5,19 @@
     19-5=14
     #### 14
 
-Problem `i` of a seed is always the same problem. Whether a problem is held out is decided by a hash of its
-calculation (not of its wording), so that no calculation that is evaluated was ever trained on, under any seed.
+A seed and a number always give the same problem. A hash of the calculation (not of the wording) decides whether a
+problem is held out, so no evaluated calculation is ever trained on, under any seed.
 
-Left out: fractions, units, sentences that carry no number. Those are what GSM8K is for.
+Left out: fractions, units, sentences without a number. GSM8K has those.
 """
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks.problem import Problem
+from tasks.splits import is_in_share
 
 Operator = Literal["+", "-", "*"]
 Step = tuple[Operator, int]
@@ -36,20 +36,21 @@ HELD_OUT_SHARE = 1 / 16
 class Arithmetic:
     """The difficulty knobs, and the endless list of problems that they describe.
 
-    `min_steps` and `max_steps` bound the operations of a problem, `max_number` the numbers that it names, `max_value`
-    every intermediate result; `operators` are chosen evenly. Each problem's cohort is its number of steps.
+    `min_steps` and `max_steps` limit the number of operations, `max_number` the numbers in the text, `max_factor` those
+    in multiplications, and `max_value` every intermediate result. `operators` are drawn uniformly. The cohort of a
+    problem is its number of steps.
 
-    Demonstrations can be made to hold a common mistake: in a share `slip_share` of its multiplications a solution takes
-    "3 times as many" for "3 more", and goes on from there. The ground truth stays right. A model that imitates such
-    solutions imitates the mistake; that another reading earns more is left to reinforcement learning to find out.
+    Worked solutions can contain a common mistake: in a share `slip_share` of the multiplications the solution reads
+    "3 times as many" as "3 more" and continues from there. The ground truth stays correct. A model that imitates such
+    solutions imitates the mistake; reinforcement learning has to discover the reading that earns more.
 
-    Such solutions can be made to ramble: a share `ramble_share` of those that hold a mistake goes on for 1 to
-    `ramble_steps` lines that change nothing (`14+0=14`) before it answers. Wrong answers of many lengths are then
-    possible, and nothing rewards or forbids any of them.
+    Wrong solutions can also ramble: a share `ramble_share` of those with a mistake continues for 1 to `ramble_steps`
+    lines that change nothing (`14+0=14`) before it answers. Wrong answers then have many lengths, and no length is
+    rewarded or forbidden.
 
-    `step_shares` mixes the training problems otherwise than evenly: the share of each number of steps from `min_steps`
-    to `max_steps`. Held-out problems then take the numbers of steps that have a share in turn, so that a rare cohort is
-    evaluated as well as a common one.
+    `step_shares` weights the training problems by their number of steps, from `min_steps` to `max_steps`. Held-out
+    problems cycle through the numbers of steps with a share above 0, so rare cohorts are evaluated as well as common
+    ones.
     """
 
     min_steps: int = 2
@@ -115,14 +116,14 @@ class Arithmetic:
             steps = self._draw_steps(rng, start, count)
             if steps is not None and is_held_out(start, steps) == held_out:
                 problem = word_problem(rng, start, steps, id=f"{split}-{seed}-{index}")
-                told = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
-                rambling = told != steps and self.ramble_share > 0 and rng.random() < self.ramble_share
-                told += [("+", 0)] * (rng.randint(1, self.ramble_steps) if rambling else 0)
-                return replace(problem, solution=worked_solution(start, told))
-        raise ValueError(f"arithmetic: no {split} problem was found in 10,000 draws; raise max_number or max_value")
+                shown_steps = [("+" if o == "*" and rng.random() < self.slip_share else o, n) for o, n in steps]
+                rambling = shown_steps != steps and self.ramble_share > 0 and rng.random() < self.ramble_share
+                shown_steps += [("+", 0)] * (rng.randint(1, self.ramble_steps) if rambling else 0)
+                return replace(problem, solution=worked_solution(start, shown_steps))
+        raise ValueError(f"arithmetic: found no {split} problem in 10,000 draws; raise max_number or max_value")
 
     def _draw_count(self, rng: random.Random, index: int, held_out: bool) -> int | None:
-        """The number of steps, where `step_shares` speaks of it: drawn once, so that long problems keep their share."""
+        """The number of steps if `step_shares` is set. It is drawn once, so that long problems keep their share."""
         if not self.step_shares:
             return None
         counts = range(self.min_steps, self.max_steps + 1)
@@ -149,12 +150,11 @@ def apply(value: int, operator: Operator, n: int) -> int:
 
 def is_held_out(start: int, steps: list[Step]) -> bool:
     calculation = f"{start}{''.join(f'{operator}{n}' for operator, n in steps)}"
-    digest = hashlib.sha256(calculation.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return is_in_share(calculation, HELD_OUT_SHARE)
 
 
 def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> Problem:
-    """Tell the calculation as a story."""
+    """The calculation as a word problem."""
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     sentences = [f"{name} has {start} {thing}."]
     value = start
@@ -172,7 +172,7 @@ def word_problem(rng: random.Random, start: int, steps: list[Step], id: str) -> 
 
 
 def worked_solution(value: int, steps: Sequence[Step]) -> str:
-    """Each step on a line, and the answer behind `####`."""
+    """One step per line, and the answer after `####`."""
     lines = []
     for operator, n in steps:
         result = apply(value, operator, n)

@@ -1,4 +1,4 @@
-"""What the code tasks have in common: a question, tests as JSON, and a solution in a fence become a Problem."""
+"""Shared by the code tasks: builds a Problem from a question, its tests, and a worked solution."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ def code_problem(
     solution: str | None = None,
     cohort: str = "",
 ) -> Problem:
-    """A problem for the `code` verifier. `preamble` is run before the completion's code."""
+    """A problem for the `code` verifier. `preamble` runs before the completion's code."""
     prompt: list[Message] = [{"role": "system", "content": system}] if system else []
     prompt.append({"role": "user", "content": f"{question.rstrip()}\n\n{instruction}" if instruction else question})
     answer: dict[str, Any] = {"tests": list(tests)}
@@ -40,7 +40,7 @@ def code_problem(
 
 
 def tested_function(tests: Sequence[str], solution: str) -> str | None:
-    """The function that assert statements are about: called in them, defined by the solution, the outermost first."""
+    """The function under test: the outermost call in the assert statements of a name that the solution defines."""
     defined = {
         node.name
         for node in ast.parse(solution).body

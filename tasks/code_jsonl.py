@@ -1,10 +1,10 @@
-"""Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program, or of a function."""
+"""Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program or a function."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.code import code_problem
+from tasks.code import INSTRUCTION, code_problem
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 
@@ -13,14 +13,14 @@ from tasks.problem import Problem
 class CodeJsonl(DatasetTask):
     """A table with a question, and tests as `{"inputs": [...], "outputs": [...], "fn_name"?: name}`.
 
-    The tests lie in `answer_column` as an object or as JSON text; where the row has no such column, its own columns
-    `inputs`, `outputs` and `fn_name` are read. Without a name the tests are standard input and output. `compare` is
-    the rule for outputs (exact, lines, tokens), `tol` the tolerance for floats. `solution_column` may hold text, or a
-    list (or JSON text of one) whose first entry is taken.
+    `answer_column` holds the tests as an object or as JSON text; without that column, the columns `inputs`, `outputs`
+    and `fn_name` are read. Without `fn_name` the tests are standard input and output. `compare` is the rule for outputs
+    (exact, lines, tokens), `tol` the tolerance for floats. `solution_column` may hold text, or a list (or JSON text of
+    a list) whose first entry is used.
     """
 
     answer_column: str = "input_output"
-    verifier: str = "code"
+    verifier: str = field(default="code", init=False)  # the tests need it
     compare: str = "lines"
     tol: float | None = None
 
@@ -46,27 +46,27 @@ class CodeJsonl(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
+            instruction=self.instruction or INSTRUCTION,
             solution=_first_solution(row.get(self.solution_column)) if self.solution_column else None,
-            cohort=str(row[self.cohort_column]) if self.cohort_column else "",
+            cohort=self._cohort(row),
         )
 
 
 def as_test(tests: dict[str, Any], compare: str = "lines", tol: float | None = None) -> dict[str, Any]:
-    """One test of `Sandbox.grade`. JSON has no tuples, so a tuple passes for a list. Raises ValueError."""
+    """The tests as one test for `Sandbox.grade`. A list also matches a tuple, which JSON lacks. Raises `ValueError`."""
     inputs, outputs, fn_name = tests["inputs"], tests["outputs"], tests.get("fn_name")
     if len(inputs) != len(outputs) or not inputs:
         raise ValueError(f"expected as many outputs as inputs, and at least one: got {len(inputs)} and {len(outputs)}")
     limit: dict[str, Any] = {} if tol is None else {"tol": tol}
     if fn_name:
-        # LiveCodeBench writes one JSON value a line; APPS wraps each output in a list of one.
+        # LiveCodeBench writes one JSON value per line; APPS wraps each output in a list of length one.
         arguments = [_json_lines(item) if isinstance(item, str) else item for item in inputs]
-        wanted = [
+        results = [
             json.loads(item) if isinstance(item, str) and isinstance(inputs[0], str) else item for item in outputs
         ]
-        if not isinstance(inputs[0], str) and all(isinstance(item, list) and len(item) == 1 for item in wanted):
-            wanted = [item[0] for item in wanted]
-        cases = [{"args": args, "expected": want} for args, want in zip(arguments, wanted, strict=True)]
+        if not isinstance(inputs[0], str) and all(isinstance(item, list) and len(item) == 1 for item in results):
+            results = [item[0] for item in results]
+        cases = [{"args": args, "expected": result} for args, result in zip(arguments, results, strict=True)]
         return {"type": "function", "fn_name": fn_name, "cases": cases, "sequences": "alike", **limit}
     texts = [
         {"stdin": _as_lines(stdin), "stdout": _as_lines(stdout)} for stdin, stdout in zip(inputs, outputs, strict=True)

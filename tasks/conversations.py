@@ -1,10 +1,10 @@
-"""Demonstrations: what a model was asked and what it should have answered, in the row formats of the hub.
+"""Demonstrations: prompts with the completions to imitate, in the row formats of the hub.
 
-    {"messages": [{"role": ..., "content": ...}, ...]}     what follows the first prompt is answered
+    {"messages": [{"role": ..., "content": ...}, ...]}     the completion starts with the first assistant message
     {"prompt": [messages], "completion": [messages]}       conversational
-    {"prompt": "text", "completion": "text"}               plain: no chat template is put around it
+    {"prompt": "text", "completion": "text"}               plain text, without a chat template
 
-Left out: bare text without a prompt, tool calls beside the content, images.
+Left out: text without a prompt, tool calls outside the content, images.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ from tasks.table import (
 
 @dataclass(frozen=True)
 class Conversation:
-    """A prompt and its completion. In a chat, the completion's assistant turns are what is learned, its others not."""
+    """A prompt and its completion. Of a chat completion only the assistant's turns are trained on."""
 
     prompt: Text
     completion: Text
 
 
 def read_conversations(source: str, split: str = "train", subset: str | None = None) -> Rows[Conversation]:
-    """The conversations of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
+    """The conversations of a hub dataset or a local file. Raises `ValueError`, for a broken row when it is read."""
     return Table(source, open_rows(source, split, subset), parse_conversation)
 
 

@@ -1,4 +1,4 @@
-"""Any table with a question column and an answer column, as a task."""
+"""A task from any table with a question column and an answer column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from pydantic import Field
 from tasks.problem import Message, Problem
 from tasks.rows import load_rows, require_columns, shuffled
 
-MOST_HELD_OUT = 512  # rows, where nobody said how many: the interval of an accuracy is then at most 0.09 wide
+MOST_HELD_OUT = 512  # rows by default: the confidence interval of an accuracy is then at most 0.09 wide
 
 
 @dataclass(frozen=True)
 class DatasetTask:
-    """Problems out of rows.
+    """One problem per row.
 
-    `train` and `test` are hub ids or paths of files (.jsonl, .json, .parquet, .csv). Where `test` is empty, the last
-    `held_out_rows` rows of `train` are held out; left empty too, it is a fifth of the rows, and 512 at most.
-    `instruction` is appended to each question, `system` opens the chat. `cohort_column` and `solution_column` may be
-    left empty. Every question and ground truth is read once when the rows are loaded: a bad row is a `ValueError` then.
+    `train` and `test` are hub ids or paths of files (.jsonl, .json, .parquet, .csv). If `test` is empty, the last
+    `held_out_rows` rows of `train` are held out; by default a fifth of the rows, at most 512. `instruction` is appended
+    to each question, `system` is the system message. `cohort_column` and `solution_column` may be left empty. Every
+    question and ground truth is checked when the rows are loaded, which raises `ValueError` for a bad row.
 
-    A data set of another form is a subclass that says what differs: `load` (which columns there must be), and either
-    `make_problem` (a row as a problem) or only `ground_truth` and `worked_solution` of a row of question and answer.
+    A subclass adapts another data format. It overrides `load` (which columns must exist), and either `make_problem`
+    (from a row to a problem) or just `ground_truth` and `worked_solution`.
     """
 
     train: str
@@ -77,7 +77,7 @@ class DatasetTask:
 
     def _checked(self, rows: Sequence[dict[str, Any]], source: str, split: str) -> Sequence[dict[str, Any]]:
         for number, row in enumerate(rows):
-            if self.question_column in row:  # the tables of some benchmarks have other columns
+            if self.question_column in row:  # some benchmarks have other columns
                 self._text(row, self.question_column, f"{split}-{number}", source)
             if self.answer_column in row:
                 answer = self._text(row, self.answer_column, f"{split}-{number}", source)
@@ -85,14 +85,14 @@ class DatasetTask:
         return rows
 
     def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
-        """The rows of a hub id or file, its columns checked; raises ValueError where one is missing."""
+        """The rows of a hub id or file. Raises `ValueError` if a column is missing."""
         rows = load_rows(source, split, self.subset)
         columns = (self.question_column, self.answer_column, self.solution_column, self.cohort_column)
         require_columns(rows, [column for column in columns if column], source)
         return rows
 
     def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
-        """A row as a problem. `id` and `source` tell where it lies, for error messages and as the problem's own."""
+        """The problem of a row. `id` and `source` become those of the problem and appear in error messages."""
         question = self._text(row, self.question_column, id, source)
         prompt: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         prompt.append({"role": "user", "content": f"{question}\n{self.instruction}" if self.instruction else question})
@@ -102,17 +102,20 @@ class DatasetTask:
             answer=self.ground_truth(self._text(row, self.answer_column, id, source), id, source),
             verifier=self.verifier,
             source=source,
-            cohort=str(row[self.cohort_column]) if self.cohort_column else "",
+            cohort=self._cohort(row),
             solution=self.worked_solution(row),
         )
 
     def ground_truth(self, answer: str, id: str, source: str) -> str:
-        """What the verifier is given, out of the answer column."""
+        """What the verifier receives, made from the answer column. Raises `ValueError`."""
         return answer
 
     def worked_solution(self, row: dict[str, Any]) -> str | None:
         solution = row[self.solution_column] if self.solution_column else None
         return None if solution is None or not str(solution).strip() else str(solution)
+
+    def _cohort(self, row: dict[str, Any]) -> str:
+        return str(row[self.cohort_column]) if self.cohort_column else ""
 
     def _text(self, row: dict[str, Any], column: str, id: str, source: str) -> str:
         value = row[column]
@@ -120,7 +123,7 @@ class DatasetTask:
             raise ValueError(
                 f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or fill it in"
             )
-        if isinstance(value, list | dict):  # as text it would be Python's spelling, which no completion can match
+        if isinstance(value, list | dict):  # its text would be Python syntax, which no completion matches
             raise ValueError(
                 f"dataset {source!r}, row {id}: column {column!r} holds a {type(value).__name__}; expected text"
             )

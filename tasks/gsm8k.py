@@ -1,7 +1,7 @@
 """GSM8K (Cobbe et al., 2021, arXiv:2110.14168): 7,473 + 1,319 grade-school word problems with worked solutions."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.dataset import DatasetTask
@@ -14,14 +14,15 @@ CALCULATOR_MARK = re.compile(r"<<[^<>]*>>")
 class GSM8K(DatasetTask):
     """`openai/gsm8k` from the hub, or local files with its two columns (`train=...jsonl`, `test=...jsonl`).
 
-    The ground truth is the number behind `####`. The worked solution is the text before it, without the calculator
-    marks (`<<48/2=24>>`), and the answer in the form that `instruction` asks for.
+    The ground truth is the number after `####`. The worked solution is the text before it without the calculator marks
+    (`<<48/2=24>>`), followed by the answer in the form that `instruction` asks for.
     """
 
     train: str = "openai/gsm8k"
     test: str = "openai/gsm8k"
     subset: str | None = "main"
     instruction: str = INSTRUCTION
+    solution_column: str = field(default="", init=False)  # the solution is part of the answer
 
     def ground_truth(self, answer: str, id: str, source: str) -> str:
         _, mark, number = answer.rpartition("####")

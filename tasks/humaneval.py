@@ -1,9 +1,9 @@
 """HumanEval (Chen et al., 2021, arXiv:2107.03374): 164 functions to complete, each with hidden tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.code import code_problem
+from tasks.code import INSTRUCTION, code_problem
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 
@@ -14,15 +14,17 @@ QUESTION = "Complete this Python function. Write out the whole function.\n\n```p
 class HumanEval(DatasetTask):
     """`openai/openai_humaneval` from the hub, or a local file with its columns (`train=....jsonl.gz`).
 
-    It has one split only, made for evaluation: problems to train on and held-out ones are the same.
+    It has a single split, meant for evaluation: training problems and held-out problems are the same.
     """
 
     train: str = "openai/openai_humaneval"
     test: str = "openai/openai_humaneval"
     train_split: str = "test"
-    question_column: str = "prompt"
-    answer_column: str = "test"
-    verifier: str = "code"
+    # The columns are those of the dataset, and the tests need the `code` verifier: none of these can be set.
+    question_column: str = field(default="prompt", init=False)
+    answer_column: str = field(default="test", init=False)
+    solution_column: str = field(default="", init=False)
+    verifier: str = field(default="code", init=False)
 
     def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
         test = {"type": "check", "fn_name": row["entry_point"], "prelude": row["prompt"], "test": row["test"]}
@@ -32,8 +34,9 @@ class HumanEval(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
-            # Its imports and helper functions; the function itself is a stub there, which the completion replaces.
+            instruction=self.instruction or INSTRUCTION,
+            # Its imports and helper functions. The function itself is only a stub there; the completion replaces it.
             preamble=row["prompt"],
             solution=row["prompt"] + row["canonical_solution"],
+            cohort=self._cohort(row),
         )

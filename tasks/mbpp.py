@@ -1,10 +1,10 @@
 """MBPP (Austin et al., 2021, arXiv:2108.07732): 974 short functions, each with three assert statements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.code import code_problem, tested_function
+from tasks.code import INSTRUCTION, code_problem, tested_function
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
 from tasks.rows import load_rows, require_columns
@@ -14,23 +14,26 @@ from tasks.rows import load_rows, require_columns
 class MBPP(DatasetTask):
     """`google-research-datasets/mbpp` from the hub (subset `full` or `sanitized`), or a local file with its columns.
 
-    `shown_tests` says how many of the tests the question shows, to tell the function's name and arguments. The paper
-    shows all three; a test that was shown can be passed by answering it alone, so fewer are shown here.
+    The question shows the first `shown_tests` tests, which give the function's name and arguments. The paper shows all
+    three; but a program can pass a shown test by hard-coding its answer, so only one is shown by default.
     """
 
     train: str = "google-research-datasets/mbpp"
     test: str = "google-research-datasets/mbpp"
     subset: str | None = "full"
-    question_column: str = "text"
-    answer_column: str = "code"
-    verifier: str = "code"
+    # The columns are those of the dataset, and the tests need the `code` verifier: none of these can be set.
+    question_column: str = field(default="text", init=False)
+    answer_column: str = field(default="code", init=False)
+    solution_column: str = field(default="", init=False)
+    verifier: str = field(default="code", init=False)
     shown_tests: int = 1
 
     def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
         rows = load_rows(source, split, self.subset)
-        # The sanitized version calls its question a prompt.
+        # The sanitized version has the question in the column `prompt`.
         question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
-        require_columns(rows, [question, self.answer_column, "test_list", "task_id"], source)
+        columns = [question, self.answer_column, "test_list", "task_id", self.cohort_column]
+        require_columns(rows, [column for column in columns if column], source)
         return rows
 
     def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
@@ -50,6 +53,7 @@ class MBPP(DatasetTask):
             [test],
             source=source,
             system=self.system,
-            **({"instruction": self.instruction} if self.instruction else {}),
+            instruction=self.instruction or INSTRUCTION,
             solution=row["code"].replace("\r\n", "\n"),
+            cohort=self._cohort(row),
         )

@@ -6,35 +6,36 @@
     def f(x): return (x + 3) * 2 - x
     ```
 
-Problem `i` of a seed is always the same problem. Whether a problem is held out is decided by a hash of its expression,
-so that no function that is evaluated was ever trained on, under any seed. The tests are calls; their arguments are
-drawn with the problem, and no constant answer passes them all.
+A seed and a number always give the same problem. A hash of the expression decides whether a problem is held out, so no
+evaluated function is ever trained on, under any seed. The tests are calls with arguments drawn together with the
+problem; no constant function passes them all.
 
-Left out: loops, text, data structures. Those are what MBPP is for.
+Left out: loops, text, data structures. MBPP has those.
 """
 
-import hashlib
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from tasks.code import code_problem
 from tasks.problem import Problem
+from tasks.splits import is_in_share
 
 HELD_OUT_SHARE = 1 / 8
-TESTS = 4
+TESTS_PER_PROBLEM = 4
 
 
 @dataclass(frozen=True)
 class OneLiners:
     """The difficulty knobs, and the endless list of problems that they describe.
 
-    `min_steps` and `max_steps` bound the operations of a function, `max_number` the numbers in it, `max_argument` the
-    arguments that it is tested with; `operations` are chosen evenly. Each problem's cohort is its number of steps.
+    `min_steps` and `max_steps` limit the number of operations of a function, `max_number` the numbers in it, and
+    `max_argument` the arguments of its tests. `operations` are drawn uniformly. The cohort of a problem is its number
+    of steps.
 
-    Demonstrations can be made to hold a common mistake: a share `slip_share` of the brackets that a solution needs is
-    left out ("add 3, then multiply by 2" becomes `x + 3 * 2`). The tests stay right. A model that imitates such
-    solutions imitates the mistake; that brackets earn more is left to reinforcement learning to find out.
+    Worked solutions can contain a common mistake: a share `slip_share` of the necessary brackets is left out ("add 3,
+    then multiply by 2" becomes `x + 3 * 2`). The tests stay correct. A model that imitates such solutions imitates the
+    mistake; reinforcement learning has to discover that brackets earn more.
     """
 
     min_steps: int = 1
@@ -52,20 +53,20 @@ class OneLiners:
                 f"one_liners: got min_steps={self.min_steps}, max_steps={self.max_steps}; "
                 "expected 1 <= min_steps <= max_steps"
             )
-        if self.max_number < 2 or self.max_argument < TESTS:
+        if self.max_number < 2 or self.max_argument < TESTS_PER_PROBLEM:
             raise ValueError(
                 f"one_liners: got max_number={self.max_number}, max_argument={self.max_argument}; "
-                f"expected at least 2 and {TESTS}"
+                f"expected at least 2 and {TESTS_PER_PROBLEM}"
             )
-        if unknown := set(self.operations) - set(WORDS):
-            raise ValueError(f"one_liners: unknown operations {sorted(unknown)}; known: {', '.join(WORDS)}")
+        if unknown := set(self.operations) - set(PHRASES):
+            raise ValueError(f"one_liners: unknown operations {sorted(unknown)}; known: {', '.join(PHRASES)}")
 
     def problem(self, index: int) -> Problem:
         """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
         return self._draw("train", index, self.seed, held_out=False)
 
     def held_out(self, count: int) -> list[Problem]:
-        """The first `count` problems of the evaluation split, all of different functions."""
+        """The first `count` problems of the evaluation split, each with another function."""
         problems: dict[str, Problem] = {}
         for index in range(100 * count + 1000):
             if len(problems) == count:
@@ -87,23 +88,23 @@ class OneLiners:
                 for _ in range(rng.randint(self.min_steps, self.max_steps))
             ]
             expression = write_out(steps)
-            arguments = rng.sample(range(-self.max_argument, self.max_argument + 1), TESTS)
+            arguments = rng.sample(range(-self.max_argument, self.max_argument + 1), TESTS_PER_PROBLEM)
             cases = [{"args": [x], "expected": calculate(steps, x)} for x in arguments]
             if is_held_out(expression) == held_out and len({case["expected"] for case in cases}) > 1:
                 slips = {i for i in range(len(steps)) if rng.random() < self.slip_share}
                 return code_problem(
                     f"{split}-{seed}-{index}",
-                    f"Write f(x): {', then '.join(WORDS[name].format(n=n) for name, n in steps)}.",
+                    f"Write f(x): {', then '.join(PHRASES[name].format(n=n) for name, n in steps)}.",
                     [{"type": "function", "fn_name": "f", "cases": cases}],
                     source="one_liners",
                     instruction=self.instruction,
                     solution=f"def f(x): return {write_out(steps, slips)}",
                     cohort=f"{len(steps)} step{'s' if len(steps) > 1 else ''}",
                 )
-        raise ValueError(f"one_liners: no {split} problem was found in 10,000 draws; allow more operations or steps")
+        raise ValueError(f"one_liners: found no {split} problem in 10,000 draws; allow more operations or steps")
 
 
-WORDS = {
+PHRASES = {
     "add": "add {n}",
     "subtract": "subtract {n}",
     "times": "multiply by {n}",
@@ -130,7 +131,7 @@ def calculate(steps: list[tuple[str, int]], x: int) -> int:
 
 
 def write_out(steps: list[tuple[str, int]], slips: Collection[int] = ()) -> str:
-    """The expression in Python, with brackets only where they are needed, and none at the steps in `slips`."""
+    """The expression in Python with the necessary brackets, except those of the steps in `slips`."""
     text, is_sum = "x", False
     for i, (name, n) in enumerate(steps):
         if name in ("times", "square", "negate"):
@@ -145,5 +146,4 @@ def write_out(steps: list[tuple[str, int]], slips: Collection[int] = ()) -> str:
 
 
 def is_held_out(expression: str) -> bool:
-    digest = hashlib.sha256(expression.encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
+    return is_in_share(expression, HELD_OUT_SHARE)

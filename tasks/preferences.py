@@ -1,12 +1,12 @@
-"""Comparisons: a prompt and answers of which one is better, in the row formats of the hub. Text may be plain or a chat.
+"""Preferences: a prompt and answers to it, some better than others, in the row formats of the hub. Plain text or chats.
 
-    {"prompt", "chosen", "rejected"}                      explicit prompt
-    {"chosen", "rejected"}                                implicit: what both begin with is the prompt
+    {"prompt", "chosen", "rejected"}                      a pair with an explicit prompt
+    {"chosen", "rejected"}                                a pair with an implicit prompt: their common beginning
     {"prompt", "completions": [best, ..., worst]}         a ranking of k answers
-    {"prompt", "completions": [...], "ratings": [...]}    the same in any order; equal ratings are a tie
-    {"prompt", "completion", "label": true}               unpaired: an answer that is wanted, or (false) is not
+    {"prompt", "completions": [...], "ratings": [...]}    a ranking in any order; equal ratings are a tie
+    {"prompt", "completion", "label": true}               unpaired: a wanted answer, or an unwanted one (false)
 
-How much better: `margin`, `score_chosen` and `score_rejected`, or `ratings`, where a row has them.
+A row may also say how much better an answer is: `margin`, `score_chosen` and `score_rejected`, or `ratings`.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ from tasks.table import (
 class Preference:
     """A prompt and its answers, best first.
 
-    `ranks` are 0 for the best and equal for a tie. `ratings` are the data's own numbers, `None` where it has none; only
-    their differences mean something.
+    Ranks start at 0 for the best answer and are equal for a tie. `ratings` are the numbers of the data, or `None`; only
+    their differences are meaningful.
     """
 
     prompt: Text
@@ -42,8 +42,8 @@ class Preference:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One answer on its own, and whether it is wanted."""
+class UnpairedPreference:
+    """A single answer, and whether it is wanted."""
 
     prompt: Text
     answer: Text
@@ -51,25 +51,25 @@ class Judged:
 
 
 def read_preferences(source: str, split: str = "train", subset: str | None = None) -> Rows[Preference]:
-    """The comparisons of a hub dataset or a local file. Raises `ValueError`; for a broken row, when it is reached."""
+    """The preferences of a hub dataset or a local file. Raises `ValueError`, for a broken row when it is read."""
     return Table(source, open_rows(source, split, subset), parse_preference)
 
 
-def read_judged(source: str, split: str = "train", subset: str | None = None) -> Rows[Judged]:
-    """Unpaired answers, like `read_preferences`. Pairs are two of them; each row of a file is read as one kind."""
+def read_unpaired(source: str, split: str = "train", subset: str | None = None) -> Rows[UnpairedPreference]:
+    """Like `read_preferences`, for unpaired answers. A pair counts as two; the first row decides the kind of all."""
     rows = open_rows(source, split, subset)
     first = Table(source, rows, lambda row: row)[0]
-    return Table(source, rows, parse_judged) if "label" in first else Halves(Table(source, rows, parse_pair))
+    return Table(source, rows, parse_unpaired) if "label" in first else SplitPairs(Table(source, rows, parse_pair))
 
 
 def parse_preference(row: Row) -> Preference:
-    """One row of a pair or a ranking. Raises `FieldError`."""
+    """Parse a pair or a ranking. Raises `FieldError`."""
     if row.get("completions") is not None:
         return _ranking(row)
     if row.get("chosen") is None:
-        wanted = "'chosen' and 'rejected', or 'completions'"
+        expected = "'chosen' and 'rejected', or 'completions'"
         hint = "; this row is unpaired, which only loss: kto reads" if "label" in row else ""
-        raise FieldError("chosen", f"is missing; expected {wanted}; the row has: {', '.join(row)}{hint}")
+        raise FieldError("chosen", f"is missing; expected {expected}; the row has: {', '.join(row)}{hint}")
     chosen, rejected = text_field(row, "chosen"), text_field(row, "rejected")
     check_same_kind(chosen, rejected, "rejected")
     if row.get("prompt") is None:
@@ -85,19 +85,19 @@ def parse_preference(row: Row) -> Preference:
     return Preference(prompt, (chosen, rejected), (0, 1), _pair_ratings(row))
 
 
-def parse_judged(row: Row) -> Judged:
-    """One unpaired row. Raises `FieldError`."""
+def parse_unpaired(row: Row) -> UnpairedPreference:
+    """Parse an unpaired row. Raises `FieldError`."""
     prompt, answer = text_field(row, "prompt"), text_field(row, "completion")
     check_same_kind(prompt, answer, "completion")
     check_prompt(prompt, "prompt")
     check_answer(answer, "completion")
     if not isinstance(row.get("label"), bool):
         raise FieldError("label", f"expected true or false, got {row.get('label')!r}")
-    return Judged(prompt, answer, row["label"])
+    return UnpairedPreference(prompt, answer, row["label"])
 
 
 def parse_pair(row: Row) -> Preference:
-    """One row of a pair. Raises `FieldError`, for a longer ranking too."""
+    """Parse a pair. Raises `FieldError`, also for a longer ranking."""
     pair = parse_preference(row)
     if len(pair.answers) != 2:
         raise FieldError("completions", f"expected a pair, got a ranking of {len(pair.answers)}")
@@ -105,8 +105,8 @@ def parse_pair(row: Row) -> Preference:
 
 
 @dataclass(frozen=True)
-class Halves(Sequence[Judged]):
-    """Pairs as single answers: the better and the worse in turn, each with its pair's number in the source."""
+class SplitPairs(Sequence[UnpairedPreference]):
+    """Pairs as single answers: the better and the worse one in turn, both with the row number of their pair."""
 
     pairs: Rows[Preference]
 
@@ -115,7 +115,7 @@ class Halves(Sequence[Judged]):
 
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index // 2]
-        return Judged(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
+        return UnpairedPreference(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
 
     def number(self, index: int) -> int:
         return self.pairs.number(index // 2)
@@ -124,13 +124,13 @@ class Halves(Sequence[Judged]):
 def _ranking(row: Row) -> Preference:
     prompt = text_field(row, "prompt")
     check_prompt(prompt, "prompt")
-    given = row["completions"]
-    if not isinstance(given, list) or len(given) < 2:
+    completions = row["completions"]
+    if not isinstance(completions, list) or len(completions) < 2:
         raise FieldError("completions", "expected a list of at least two answers")
-    named = {f"completions[{index}]": answer for index, answer in enumerate(given)}
+    fields = {f"completions[{index}]": answer for index, answer in enumerate(completions)}
     answers = []
-    for field in named:
-        answer = text_field(named, field)
+    for field in fields:
+        answer = text_field(fields, field)
         check_same_kind(prompt, answer, field)
         check_answer(answer, field)
         answers.append(answer)
@@ -165,7 +165,7 @@ def _number(value: Any, field: str) -> float:
 
 
 def _split_prompt(chosen: Text, rejected: Text) -> tuple[Text, Text, Text]:
-    """What both texts begin with, and what is left of each. Raises `FieldError` where one of the three is empty."""
+    """The common beginning of both texts, and the rest of each. Raises `FieldError` if one of the three is empty."""
     common = 0
     while common < min(len(chosen), len(rejected)) and chosen[common] == rejected[common]:
         common += 1
@@ -177,10 +177,10 @@ def _split_prompt(chosen: Text, rejected: Text) -> tuple[Text, Text, Text]:
             common -= 1
     else:
         while common and chosen[common - 1]["role"] not in ("user", "tool"):
-            common -= 1  # both answer with the same words first: these are part of the answers
+            common -= 1  # answers that begin alike: the common words belong to the answers
     if not common:
-        raise FieldError("prompt", "is missing, and chosen and rejected have no beginning in common to take its place")
+        raise FieldError("prompt", "is missing, and chosen and rejected have no common beginning to use instead")
     if common == len(chosen) or common == len(rejected):
         field = "chosen" if common == len(chosen) else "rejected"
-        raise FieldError(field, "says nothing after the prompt that it shares with the other")
+        raise FieldError(field, "is empty after the beginning that it shares with the other")
     return chosen[:common], chosen[common:], rejected[common:]

@@ -1,4 +1,4 @@
-"""The first of the four nouns: one dataset item."""
+"""A problem: one dataset item as a prompt and a ground truth."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -19,9 +19,9 @@ Messages = tuple[Message, ...]
 class Problem:
     """A prompt and its ground truth.
 
-    `answer` is read by the verifier and by nobody else; for code it is the tests, as JSON. `solution` is a worked
-    solution for supervised fine-tuning, where the dataset has one. `cohort` names the part of the data that a problem
-    belongs to (domain, difficulty, user segment): rewards are reported by cohort.
+    Only the verifier reads `answer`; for code it holds the tests, as JSON. `solution` is a worked solution for
+    supervised fine-tuning, if the dataset has one. `cohort` names the part of the data that the problem belongs to
+    (domain, difficulty, user segment); rewards are reported by cohort.
     """
 
     id: str
@@ -34,10 +34,10 @@ class Problem:
 
     @property
     def context(self) -> dict[str, object]:
-        """What a verifier is told besides the completion and the answer."""
+        """What a verifier receives besides the completion and the answer."""
         return {"prompt": self.prompt, "problem_id": self.id}
 
 
-def asked(id: str, question: str, answer: str) -> Problem:
-    """The problem of one question without further ado."""
+def question_problem(id: str, question: str, answer: str) -> Problem:
+    """A problem whose prompt is one question of the user."""
     return Problem(id, ({"role": "user", "content": question},), answer)

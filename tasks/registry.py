@@ -1,7 +1,7 @@
-"""From `{name: ..., knob: ...}` to a task: the visible table, or `module:Class` of the user's own."""
+"""Makes a task from `{name: ..., knob: ...}`: the table of built-in tasks, or a `module:Class` of the user."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -25,68 +25,72 @@ TASKS = {
 
 
 class Task(Protocol):
-    """Problems to train on, by number, and problems to evaluate on, which training never sees."""
+    """Training problems by number, and evaluation problems that are never trained on."""
 
     def problem(self, index: int) -> Problem:
-        """The training problem at `index` 0, 1, 2, ...: the same number is always the same problem.
+        """The training problem number `index` (0, 1, 2, ...); the same number always gives the same problem.
 
-        Finite datasets start over, in another order, when they are through.
+        A finite dataset starts over in another order after its last problem.
         """
         ...
 
     def held_out(self, count: int) -> list[Problem]:
-        """The first `count` evaluation problems (fewer where there are no more)."""
+        """The first `count` evaluation problems, or all if there are fewer."""
         ...
 
 
 class NoTask:
-    """In place of a task, for a run that learns from rows of data alone."""
+    """Stands for the task in a run that trains on a dataset only."""
 
     def problem(self, index: int) -> Problem:
-        raise ValueError("this run has no task, only data; expected one in the configuration under task:")
+        raise ValueError("this run has data but no task; expected a task: in the configuration")
 
     def held_out(self, count: int) -> list[Problem]:
         return []
 
 
 def task_class(name: str) -> type:
-    """The dataclass called `name`; raises `ValueError` with the nearest name that is known."""
+    """The dataclass of the task `name`. Raises `ValueError`, with the nearest known name if there is one."""
     path = TASKS.get(name, name)
     if ":" not in path:
-        nearest = get_close_matches(name, TASKS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(TASKS)}, or write module:Class"
+        hint = _nearest(name, TASKS) or f"known: {', '.join(TASKS)}, or write module:Class"
         raise ValueError(f"no task is called {name!r}: {hint}")
     module, _, attribute = path.partition(":")
     try:
-        found = getattr(import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        kind = getattr(import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
         raise ValueError(f"the task {name!r} cannot be loaded from {path}: {type(error).__name__}: {error}") from error
-    if not (inspect.isclass(found) and is_dataclass(found)):
-        raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {found!r}")
-    return found
+    if not (inspect.isclass(kind) and is_dataclass(kind)):
+        raise ValueError(f"the task {name!r} must be a dataclass with problem() and held_out(): got {kind!r}")
+    return kind
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the nearest of the `known` names; empty if none is near."""
+    names = get_close_matches(name, known, n=1)
+    return f"did you mean {names[0]!r}?" if names else ""
 
 
 def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
-    """The task with its knobs set. `seed` is passed on where the task has such a knob and none was given.
+    """The task with its knobs set. `seed` is used if the task has a knob `seed` that `knobs` does not set.
 
-    Raises `ValueError` for a knob that the task does not have.
+    Raises `ValueError` for a knob that the task does not have, and for a value that does not fit.
     """
     kind = task_class(name)
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(kind) if field.init}
     for knob in knobs:
         if knob not in known:
-            nearest = get_close_matches(knob, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(known)}"
+            hint = _nearest(knob, known) or f"it has: {', '.join(known)}"
             raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
-    # `test:` with nothing behind it is how YAML leaves a text empty.
+    # In YAML, `test:` without a value is null; here it means an empty text.
     values = {knob: "" if value is None and known[knob].default == "" else value for knob, value in knobs.items()}
     if "seed" in known:
         values.setdefault("seed", seed)
     try:
-        made: Task = TypeAdapter(kind).validate_python(values)
+        task: Task = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        # Where a knob may be of several types, pydantic puts the type in question behind the knob.
+        # If a knob may have several types, pydantic puts the type after the name of the knob.
         knob = f"{first['loc'][0]}: " if first["loc"] else ""
         raise ValueError(f"the task {name!r}: {knob}{in_words(first)}") from None
-    return made
+    return task

@@ -1,4 +1,4 @@
-"""Tables of rows, from the hub or from a file, read with `datasets`."""
+"""Reads tables of rows from the hub or a file, with `datasets`."""
 
 import gzip
 import json
@@ -14,9 +14,9 @@ FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "cs
 def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[dict[str, Any]]:
     """The rows of a hub dataset (`openai/gsm8k`), of a local file, or of the `split` of a local folder.
 
-    Raises `ValueError` where there is no such file, its ending is not known, or the hub does not answer.
+    Raises `ValueError` if the file does not exist, its extension is unknown, or the hub does not answer.
     """
-    from datasets import load_dataset  # one second of imports, which `--help` must not pay
+    from datasets import load_dataset  # the import takes a second, which `--help` must not wait for
     from datasets.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -31,13 +31,15 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
             )
         try:
             return load_dataset(kind, data_files=str(path), split="train")
-        except Exception as error:  # datasets wraps its parsers' errors in kinds of its own
+        except Exception as error:  # datasets wraps the errors of its parsers in its own types
             if not path.stat().st_size or "corresponds to no data" in str(error):
                 raise ValueError(f"dataset {source!r} has no rows; expected at least one, as {kind}") from error
             why = (suffix.startswith(".jsonl") and _broken_line(path)) or error.__cause__ or error
             raise ValueError(f"dataset {source!r} cannot be read as {kind}: {why}") from error
     if path.is_file():
-        raise ValueError(f"dataset {source!r} has an unknown ending: expected {', '.join(FORMATS)} (or these and .gz)")
+        raise ValueError(
+            f"dataset {source!r} has an unknown extension: expected {', '.join(FORMATS)} (or one of these and .gz)"
+        )
     try:
         return load_dataset(source, subset, split=split)
     except Exception as error:  # hub errors come from five libraries
@@ -49,10 +51,10 @@ def load_rows(source: str, split: str, subset: str | None = None) -> Sequence[di
 
 
 def _broken_line(path: Path) -> str:
-    """What is wrong with which line, where one is no JSON object; the parser counts in blocks of many lines."""
-    opened = gzip.open if path.suffix == ".gz" else open
+    """Describe the first line that is not a JSON object. The parser itself only reports a block of many lines."""
+    open_text = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with open_text(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip() and not isinstance(json.loads(line), dict):
                     return f"line {number}: got {line.strip()[:80]!r}, expected a JSON object"
@@ -64,7 +66,7 @@ def _broken_line(path: Path) -> str:
 
 
 def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], source: str) -> None:
-    """Raise `ValueError` naming the first of `columns` that the rows do not have, and those that they have."""
+    """Raise `ValueError` if the rows lack one of `columns`; the message lists those that exist."""
     if not len(rows):
         raise ValueError(f"dataset {source!r} has no rows; expected at least one with {', '.join(columns)}")
     for column in columns:
@@ -76,7 +78,7 @@ def require_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str], sour
 
 
 def shuffled(index: int, count: int, seed: int) -> int:
-    """Which of `count` rows comes at `index` of an endless run over them: each pass has an order of its own."""
+    """The row to use at step `index` of endless passes over `count` rows; each pass has its own order."""
     epoch, place = divmod(index, count)
     return _order(count, seed, epoch)[place]
 

@@ -1,4 +1,4 @@
-"""Rows read one by one and turned into something better: the row that cannot be is named by file, number and field."""
+"""Reads and parses rows one by one. Errors name the file, the row number and the field."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 Row = Mapping[str, Any]
 # A prompt or an answer: plain text, or chat messages.
 Text = str | tuple[Message, ...]
-ROLES = ("system", "developer", "user", "assistant", "tool")
+CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 class FieldError(ValueError):
@@ -23,11 +23,10 @@ class FieldError(ValueError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"field {field!r}: {problem}")
-        self.field, self.problem = field, problem
 
 
 class JsonLines(Sequence[Row]):
-    """The rows of a .jsonl file (or .jsonl.gz), parsed when they are asked for: columns may differ between rows."""
+    """The rows of a .jsonl file (or .jsonl.gz), parsed on access. Rows may have different columns."""
 
     def __init__(self, path: Path) -> None:
         raw = path.read_bytes()
@@ -48,7 +47,7 @@ class JsonLines(Sequence[Row]):
 
 
 class Rows(Protocol[T_co]):
-    """What a reader gives: the rows of a source in order. `number` is a row's there; in a .jsonl file, its line."""
+    """The parsed rows of a source in order. `number` is the number of a row there; in a .jsonl file, of its line."""
 
     def __len__(self) -> int: ...
 
@@ -59,10 +58,10 @@ class Rows(Protocol[T_co]):
 
 @dataclass(frozen=True)
 class Table(Sequence[T], Generic[T]):
-    """The rows of a source as what `parse` makes of them, each time they are asked for.
+    """The rows of a source, parsed by `parse` on each access.
 
-    Raises `ValueError` for a row that cannot be parsed: source, row (counted from 1, in a .jsonl file its line), field,
-    what was expected and what came.
+    A row that cannot be parsed raises `ValueError` with the source, the row (counted from 1; in a .jsonl file its
+    line), the field, what was expected and what was found.
     """
 
     source: str
@@ -86,7 +85,7 @@ class Table(Sequence[T], Generic[T]):
 
 
 def open_rows(source: str, split: str = "train", subset: str | None = None) -> Sequence[Row]:
-    """The rows of a hub dataset or a local file (.jsonl, .parquet, ...). Raises `ValueError` where there are none."""
+    """The rows of a hub dataset or a local file (.jsonl, .parquet, ...). Raises `ValueError` if there are none."""
     path = Path(source).expanduser()
     is_jsonl = path.name.endswith((".jsonl", ".jsonl.gz")) and path.is_file()
     rows: Sequence[Row] = JsonLines(path) if is_jsonl else load_rows(source, split, subset)
@@ -108,7 +107,7 @@ def text_field(row: Row, field: str) -> Text:
 
 
 def messages_field(row: Row, field: str) -> tuple[Message, ...]:
-    """The field as chat messages with their roles in order. Raises `FieldError`."""
+    """The field as chat messages. Raises `FieldError`."""
     value = row.get(field)
     if not isinstance(value, list) or not value:
         raise FieldError(field, f"expected a list of messages, got {_shown(value)}")
@@ -119,10 +118,10 @@ def _message(value: Any, field: str) -> Message:
     if not isinstance(value, dict) or "role" not in value or "content" not in value:
         hint = "; rename from/value to role/content" if isinstance(value, dict) and "from" in value else ""
         raise FieldError(field, f'expected {{"role": ..., "content": ...}}, got {_shown(value)}{hint}')
-    if value["role"] not in ROLES:
-        raise FieldError(f"{field}.role", f"got {value['role']!r}, expected one of {', '.join(ROLES)}")
+    if value["role"] not in CHAT_ROLES:
+        raise FieldError(f"{field}.role", f"got {value['role']!r}, expected one of {', '.join(CHAT_ROLES)}")
     if value.get("tool_calls"):
-        raise FieldError(f"{field}.tool_calls", "calls beside the text are not read; write them into the content")
+        raise FieldError(f"{field}.tool_calls", "tool calls are not read; write them into the content")
     if not isinstance(value["content"], str):
         raise FieldError(f"{field}.content", f"expected text, got {_shown(value['content'])}")
     if not value["content"].strip() and value["role"] != "system":
@@ -131,7 +130,7 @@ def _message(value: Any, field: str) -> Message:
 
 
 def check_prompt(prompt: Text, field: str) -> None:
-    """Refuse a prompt in which the system message is not first, or after which no answer is due."""
+    """Raise `FieldError` if the system message is not first, or the last message needs no answer."""
     if isinstance(prompt, str):
         return
     for index, message in enumerate(prompt):
@@ -146,7 +145,7 @@ def check_prompt(prompt: Text, field: str) -> None:
 
 
 def check_answer(answer: Text, field: str) -> None:
-    """Refuse an answer that does not begin and end with the assistant."""
+    """Raise `FieldError` if the answer does not begin and end with the assistant, or has a system message."""
     if isinstance(answer, str):
         return
     for index in (0, len(answer) - 1):
@@ -154,7 +153,7 @@ def check_answer(answer: Text, field: str) -> None:
             raise FieldError(f"{field}[{index}].role", f"got {answer[index]['role']!r}, expected assistant")
     for index, message in enumerate(answer):
         if message["role"] in ("system", "developer"):
-            raise FieldError(f"{field}[{index}].role", f"got {message['role']!r} inside of an answer")
+            raise FieldError(f"{field}[{index}].role", f"got {message['role']!r} inside an answer")
 
 
 def check_same_kind(prompt: Text, answer: Text, field: str) -> None:

@@ -1,8 +1,8 @@
-"""What pydantic finds wrong with a value, in the words of the one who wrote it: what was expected instead."""
+"""Rewords pydantic's errors for users: what was given and what was expected."""
 
 from typing import Any
 
-# pydantic's kind of error, and what it means to somebody who has never heard of pydantic. `{...}` are its own details.
+# pydantic's type of error -> what was expected, in words. `{...}` are details of the error.
 EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
@@ -17,7 +17,7 @@ EXPECTED = {
     "int_parsing": "a whole number",
     "int_parsing_size": "a smaller whole number",
     "int_type": "a whole number",
-    "is_instance_of": "a {class}",
+    "is_instance_of": "an instance of {class}",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "list_type": "a list",
@@ -33,12 +33,14 @@ EXPECTED = {
 
 
 def in_words(details: Any) -> str:
-    """One of `ValidationError.errors()` as `got 'two', expected a whole number`; without the place."""
+    """One of `ValidationError.errors()` as `got 'two', expected a whole number`, without the name of the field."""
     kind, context = details["type"], details.get("ctx", {})
     if kind == "missing":
         return "is missing"
-    if kind in ("value_error", "assertion_error"):  # raised by a validator of ours, whose words are whole
+    if kind in ("value_error", "assertion_error"):  # raised by our own validators, whose messages are complete
         return str(context.get("error", details["msg"]))
     expected = EXPECTED.get(kind)
-    said = expected.format(**context).replace("'", "") if expected else details["msg"]
-    return f"got {details['input']!r}, expected {said}" if expected else f"got {details['input']!r}: {said}"
+    expectation = expected.format(**context).replace("'", "") if expected else details["msg"]
+    return (
+        f"got {details['input']!r}, expected {expectation}" if expected else f"got {details['input']!r}: {expectation}"
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from rlvr.audit.mutations import Mutation, equivalent_forms, hedges, near_misses
 from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import DataError
-from tasks.problem import asked
+from tasks.problem import question_problem
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 from verifiers.math.judge import number_of, tree_of, words_of
 from verifiers.math.text import undress
@@ -37,7 +37,7 @@ class Item:
     @property
     def context(self) -> dict[str, object]:
         """What training would tell the verifier besides completion and answer."""
-        return asked(f"row-{self.row}", self.question, self.answer).context
+        return question_problem(f"row-{self.row}", self.question, self.answer).context
 
 
 @dataclass(frozen=True)

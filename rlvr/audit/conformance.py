@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlvr.errors import ConfigError
-from tasks.problem import asked
+from tasks.problem import question_problem
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 from verifiers.registry import BUILT_IN
 
@@ -131,7 +131,7 @@ def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) 
     `answer` is a ground truth of the kind that it reads. Raises `ValueError` if there is no such verifier.
     """
     verifier = get_verifier(name)
-    context = asked("conformance", "What is the answer?", answer).context
+    context = question_problem("conformance", "What is the answer?", answer).context
     pairs = [(completion, answer, context) for completion in AWKWARD.values()]
     started = time.monotonic()
     first = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)

@@ -89,6 +89,7 @@ def field_rows(kind: Any) -> list[tuple[str, ...]]:
             REQUIRED if field.default is dataclasses.MISSING else shown(field.default),
         )
         for field in dataclasses.fields(kind)
+        if field.init
     ]
 
 

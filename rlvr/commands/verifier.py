@@ -9,7 +9,7 @@ import typer
 
 from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import ConfigError, DataError
-from tasks.problem import Problem, asked
+from tasks.problem import Problem, question_problem
 
 verifier_app = typer.Typer(help="Write and test verifiers of your own.", no_args_is_help=True, rich_markup_mode=None)
 VerifierOption = Annotated[str, typer.Option(help="A verifier's name, or module:name.")]
@@ -42,7 +42,7 @@ def verify(
     if input is not None:
         checks = read_checks(input)
     elif completion is not None and answer is not None:
-        checks = [(completion, asked("command-line", prompt, answer))]
+        checks = [(completion, question_problem("command-line", prompt, answer))]
     else:
         raise ConfigError("expected a completion and an answer, or --input FILE: see rlvr verify --help")
     try:
@@ -73,7 +73,9 @@ def read_checks(path: Path) -> list[tuple[str, Problem]]:
                 f"{path}, line {number}: the key {missing[0]!r} is missing; expected "
                 f'{{"completion": ..., "answer": ...}}, got {", ".join(row)}'
             )
-        checks.append((str(row["completion"]), asked(f"line-{number}", str(row.get("prompt", "")), str(row["answer"]))))
+        checks.append(
+            (str(row["completion"]), question_problem(f"line-{number}", str(row.get("prompt", "")), str(row["answer"])))
+        )
     if not checks:
         raise DataError(f'{path} has no lines; expected {{"completion": ..., "answer": ...}} in each')
     return checks

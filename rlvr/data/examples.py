@@ -14,7 +14,7 @@ from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.types import Batch
 from tasks.conversations import Conversation, read_conversations
-from tasks.preferences import Judged, Preference, read_judged, read_preferences
+from tasks.preferences import Preference, UnpairedPreference, read_preferences, read_unpaired
 from tasks.table import Rows, Text
 
 
@@ -56,7 +56,7 @@ def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[...
     """Which kind of rows a trainer learns from."""
     if isinstance(config, SFTConfig):
         return read_conversations
-    return read_judged if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
+    return read_unpaired if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
 
 
 def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat) -> Examples:
@@ -162,18 +162,18 @@ def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
         array("i", encoded[0][0]),
         tuple(array("i", ids) for _, ids, _ in encoded),
         tuple(array("b", learned) for _, _, learned in encoded),
-        row.ranks if isinstance(row, Preference) else (int(isinstance(row, Judged) and not row.wanted),),
+        row.ranks if isinstance(row, Preference) else (int(isinstance(row, UnpairedPreference) and not row.wanted),),
         row.ratings if isinstance(row, Preference) else None,
     )
 
 
-def answers_of(row: Conversation | Preference | Judged) -> tuple[Text, ...]:
+def answers_of(row: Conversation | Preference | UnpairedPreference) -> tuple[Text, ...]:
     if isinstance(row, Conversation):
         return (row.completion,)
     return row.answers if isinstance(row, Preference) else (row.answer,)
 
 
-def texts_of(row: Conversation | Preference | Judged) -> list[str]:
+def texts_of(row: Conversation | Preference | UnpairedPreference) -> list[str]:
     """Everything that is said in a row, for a tokenizer to learn from."""
     parts = [row.prompt, *answers_of(row)]
     return [text for part in parts for text in ([part] if isinstance(part, str) else [m["content"] for m in part])]

@@ -1,10 +1,10 @@
-"""Everything that is loaded beside untrusted code: the zygote, the confinement of a job, and the three kinds of job.
+"""All code that shares a process with untrusted code: the zygote, the confinement of jobs, and the roles of jobs.
 
-Nothing in this folder compares an answer with an expected one, and nothing here imports from outside the folder, so
-that the process that runs untrusted code does not even hold the code of the judge. The parent's side imports from
-here only what both ends must agree on (`values`, `frames`, `bounds`).
+Nothing in this folder compares an answer with an expected value, and nothing here imports from outside the folder, so
+the process that runs untrusted code does not even load the grading code. The parent imports from here only what both
+ends must agree on (`values`, `frames`, `bounds`).
 
-Modules are imported with care: every megabyte that a zygote occupies makes the fork and the end of each job slower by
-about a tenth of a millisecond. So there are named tuples instead of dataclasses, `_socket` instead of `socket`, and
-whatever only some jobs need is imported by them.
+Imports are kept to a minimum: every megabyte that a zygote occupies slows down the fork and the exit of each job by
+about a tenth of a millisecond. Hence named tuples instead of dataclasses, `_socket` instead of `socket`, and imports
+inside of functions for what only some jobs need.
 """

@@ -1,10 +1,10 @@
-"""The role of a job that runs untrusted code and is asked for values.
+"""The role of a job that loads untrusted code as a module and returns values of it.
 
-It receives ["load", code, module name] once, and then requests, which it answers in their order. It is told functions
-and arguments, never what is expected of them; the other end is the judge, or the tester in a job of its own.
+It receives ["load", code, module name] once and then requests, which it answers in order. It is sent functions and
+arguments, never expected values. The other end is the parent, or a tester, which is a job of its own.
 
     ["call", number, path, arguments]             call a function of the module with fresh copies of the arguments
-    ["do", number, operation, target, arguments]  for the tester: objects that cannot travel stay here, under a number
+    ["do", number, operation, target, arguments]  for testers: objects that cannot be sent stay here, under a number
 
     answers: ["value", number, value] (and for "do": arguments changed in place, what was printed),
              ["raised", number, type, text, built-in bases], ["opaque", number, why]
@@ -21,12 +21,12 @@ from typing import Any
 from .frames import LOADED, BadFrame, pack, read_frame, write_bytes, write_frame
 from .values import BadValue, NotPlain, decode, encode
 
-MAX_PRINTED = 100_000  # characters of standard output that a test may look at, for each call
-MAX_TEXT = 500  # characters of an exception's message that are worth sending
+MAX_PRINTED = 100_000  # characters of standard output that a test may inspect, per call
+MAX_TEXT = 500  # characters of an exception's message that are sent
 
 
-class Source:
-    """A loader as far as `inspect` and tracebacks ask one: for the text of a module that lies in no file."""
+class SourceLoader:
+    """The part of a loader that `inspect` and tracebacks use: it returns the source of a module without a file."""
 
     def __init__(self, code: str) -> None:
         self._code = code
@@ -36,21 +36,21 @@ class Source:
 
 
 def load(code: str, name: str) -> types.ModuleType:
-    """Run `code` as the module `name`, as an interpreter would run a file of that text."""
+    """Run `code` as the module `name`, as an interpreter would run a file with that content."""
     module = types.ModuleType(name)
     module.__file__ = f"{sys.path[0]}/{name}.py"
-    module.__loader__ = Source(code)  # type: ignore[assignment]
+    module.__loader__ = SourceLoader(code)  # type: ignore[assignment]
     sys.modules[name] = module
     exec(compile(code.removeprefix("\ufeff"), module.__file__, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
 def serve(channel: int, request: Any) -> None:
-    """`request` is the one that says ["load", ...]."""
+    """Play the role; `request` is the first one, ["load", ...]."""
     _, code, name = request
     try:
         module = load(code, name)
-    except BaseException as error:  # SystemExit included: leaving before the tests is a finding, not an end
+    except BaseException as error:  # SystemExit too: leaving before the tests is a failure of the program
         write_frame(channel, ["failed", *describe(error)])
         return
     write_bytes(channel, LOADED)
@@ -75,21 +75,21 @@ def _answer(module: types.ModuleType, objects: "Objects", request: Any) -> bytes
 
 
 def find(module: types.ModuleType, path: str) -> Any:
-    """A dotted name of the module. A bare name may also be a method of a class `Solution`, made anew for each call."""
+    """Look up a dotted name. A bare name may also be a method of a class `Solution`, instantiated for each call."""
     head, *rest = path.split(".")
     if not rest and not hasattr(module, head) and isinstance(getattr(module, "Solution", None), type):
         return getattr(module.Solution(), head)
     try:
-        found = getattr(module, head)
+        target = getattr(module, head)
     except AttributeError:
         raise NameError(f"name {head!r} is not defined") from None
     for name in rest:
-        found = getattr(found() if isinstance(found, type) else found, name)
-    return found
+        target = getattr(target() if isinstance(target, type) else target, name)
+    return target
 
 
 class Objects:
-    """What the tester holds only by number: instances, classes, functions and generators of the module."""
+    """The objects that a tester holds only by number: instances, classes, functions and generators of the module."""
 
     def __init__(self, module: types.ModuleType) -> None:
         self._module = module
@@ -103,7 +103,7 @@ class Objects:
         return ["remote", len(self._kept) - 1, "object", name, []]
 
     def do(self, operation: str, target: Any, arguments: Any) -> tuple[object, Any]:
-        """The result, and for calls that return None the arguments as they are now: such functions work in place."""
+        """The result; and the arguments after a call that returns None, since such functions work in place."""
         values = [decode(item, self._known) for item in arguments[0]]
         keywords = {key: decode(item, self._known) for key, item in arguments[1]}
         if operation == "name":
@@ -146,8 +146,8 @@ def _built_in_bases(kind: type) -> list[str]:
 
 
 def describe(error: BaseException) -> tuple[str, str]:
-    """An exception's type and text, for the report."""
+    """An exception's type and message."""
     try:
         return type(error).__name__, str(error)[:MAX_TEXT]
-    except BaseException:  # an exception whose text raises
+    except BaseException:  # its `__str__` raises
         return type(error).__name__, ""

@@ -1,6 +1,6 @@
 """Length-prefixed JSON frames over a stream socket: four bytes of length, big-endian, then UTF-8 JSON.
 
-Both ends bound what they read. A frame is not trusted to be anything but JSON; meaning is given by its reader.
+Both ends limit what they read. Nothing is assumed about a frame but that it is JSON; its reader checks the content.
 """
 
 import json
@@ -9,43 +9,43 @@ from collections.abc import Callable, Iterator
 
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 64 << 20
-_MAX_ITEMS = 4_000_000  # of small JSON items, which take far more memory than text
+_MAX_ITEMS = 4_000_000  # a limit on small JSON items, which take far more memory than their text
 
 
 class BadFrame(ValueError):
-    """What came over the channel is no frame: too long, cut short, or not JSON."""
+    """The bytes are not a frame: too long, cut short, or not JSON."""
 
 
-class TooMuch(BadFrame):
-    """More bytes came than the reader allows."""
+class FrameTooLarge(BadFrame):
+    """More bytes or items than the reader allows."""
 
 
 def pack(message: object) -> bytes:
-    body = _encode(message).encode()
+    body = _to_json(message).encode()
     if len(body) > MAX_FRAME_BYTES:
-        raise TooMuch(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
+        raise FrameTooLarge(f"a frame of {len(body)} bytes is longer than {MAX_FRAME_BYTES}")
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
 def unpack(body: bytes) -> object:
     if len(body) > _MAX_ITEMS and body.count(b"[") + body.count(b",") > _MAX_ITEMS:
-        raise TooMuch("more items than allowed")
+        raise FrameTooLarge("more items than allowed")
     try:
         text = body.decode()
         message, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise BadFrame(f"not JSON: {type(error).__name__}") from None
     if end != len(text):
-        raise BadFrame("not JSON: something follows it")
+        raise BadFrame("not JSON: it is followed by other text")
     return message
 
 
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")  # floats travel as hexadecimal text, see values.py
+def _refuse_constant(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")  # floats are sent as hexadecimal text, see values.py
 
 
 def _encoder() -> Callable[[object], str]:
-    """What `json.JSONEncoder` makes anew for each message, which costs a job ten copied pages."""
+    """The encoder that `json.JSONEncoder` builds anew for each message, which costs a job ten copied pages."""
     encoder = json.JSONEncoder(separators=(",", ":"))
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
@@ -54,11 +54,11 @@ def _encoder() -> Callable[[object], str]:
     return lambda message: "".join(parts(message, 0))
 
 
-_encode = _encoder()
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_to_json = _encoder()
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-# Written before the program can do anything, and between that and the program.
+# Written before the job receives the program, and after it has loaded the program.
 READY, LOADED = pack(["ready"]), pack(["loaded"])
 
 
@@ -69,11 +69,11 @@ def write_frame(channel: int, message: object) -> None:
 
 def write_bytes(channel: int, frame: bytes) -> None:
     while frame:
-        frame = frame[os.write(channel, frame) :]  # at once, but for frames beyond a socket's buffer
+        frame = frame[os.write(channel, frame) :]  # in one call, unless the frame exceeds the socket's buffer
 
 
 def read_exactly(channel: int, count: int) -> bytes:
-    """`count` bytes, or fewer where the other end closed."""
+    """Read `count` bytes, or fewer if the other end closed."""
     pieces = []
     while count > 0:
         piece = os.read(channel, min(count, 1 << 20))
@@ -85,7 +85,7 @@ def read_exactly(channel: int, count: int) -> bytes:
 
 
 def read_frame(channel: int) -> object | None:
-    """The next message, or None when the other end closed between two frames. Blocks."""
+    """The next message; None if the other end closed between two frames. Blocks."""
     header = read_exactly(channel, HEADER_BYTES)
     if not header:
         return None
@@ -99,7 +99,7 @@ def read_frame(channel: int) -> object | None:
 
 
 class FrameBuffer:
-    """Collects bytes as they arrive and gives back whole frames; never holds more than `max_bytes` in all."""
+    """Collects bytes as they arrive and yields whole frames; accepts `max_bytes` in total."""
 
     def __init__(self, max_bytes: int) -> None:
         self._bytes = bytearray()
@@ -108,7 +108,7 @@ class FrameBuffer:
     def feed(self, data: bytes) -> Iterator[object]:
         self._room -= len(data)
         if self._room < 0:
-            raise TooMuch("more bytes than allowed")
+            raise FrameTooLarge("more bytes than allowed")
         self._bytes += data
         while len(self._bytes) >= HEADER_BYTES:
             end = HEADER_BYTES + int.from_bytes(self._bytes[:HEADER_BYTES], "big")
@@ -120,5 +120,5 @@ class FrameBuffer:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes of an unfinished frame are left."""
+        """Whether part of an unfinished frame is left."""
         return bool(self._bytes)

@@ -1,6 +1,6 @@
-"""Two roles for the directory that jobs share in turn where they cannot have a tmpfs of their own (tiers B and C).
+"""Two roles that look after the jobs' directory in tiers B and C, where it is not a tmpfs: counting and cleaning.
 
-They run confined like any job: the parent never opens, changes or removes what a job made.
+They run confined like any job; the parent itself never opens, changes or removes what a job made.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from .frames import read_frame, write_frame
 
 
 def serve_census(channel: int) -> None:
-    """["census", bytes, inodes] of this job's directory; counting stops at the bounds that are sent."""
+    """Answer ["census", bytes, inodes] of the directory; the request holds bounds at which counting stops."""
     bounds: Any = read_frame(channel)
     if bounds is None:
         return
@@ -22,18 +22,18 @@ def serve_census(channel: int) -> None:
     while waiting and occupied <= most_bytes and inodes <= most_inodes:
         for entry in _entries(waiting.pop()):
             with contextlib.suppress(OSError):
-                found = os.lstat(entry)
-                occupied += found.st_blocks * 512
+                status = os.lstat(entry)
+                occupied += status.st_blocks * 512
                 inodes += 1
-                if stat.S_ISDIR(found.st_mode):
+                if stat.S_ISDIR(status.st_mode):
                     waiting.append(entry)
     write_frame(channel, ["census", occupied, inodes])
 
 
 def serve_cleaning(channel: int) -> None:
-    """Any request is answered by ["cleaned", whether nothing is left].
+    """Empty the directory on any request and answer ["cleaned", whether nothing is left].
 
-    Directories are flattened, not descended into: depth has no bound.
+    Directories are flattened instead of walked, because their depth has no limit.
     """
     if read_frame(channel) is None:
         return
@@ -48,7 +48,7 @@ def serve_cleaning(channel: int) -> None:
             for entry in _entries(directory):
                 if stat.S_ISDIR(os.lstat(entry).st_mode):
                     number += 1
-                    os.chmod(entry, 0o700)  # moving a directory writes its way up into it
+                    os.chmod(entry, 0o700)  # moving a directory writes to it (its entry for the parent directory)
                     os.rename(entry, f".{number}-{os.getpid()}")
                 else:
                     os.unlink(entry)

@@ -1,7 +1,7 @@
-"""How a fork of the zygote behaves as an interpreter that was started for one program.
+"""Makes a fork of the zygote behave like an interpreter that was started for one program.
 
-What can be had ready is made in the zygote: its streams, paths and names. The rest happens in the child: what fork
-hooks would do, running the program as `__main__`, and what an interpreter does when a program ends.
+Streams, paths and names are prepared in the zygote. The rest happens in the child: the work of fork hooks, running the
+program as `__main__`, and the shutdown of an interpreter when the program ends.
 """
 
 import _thread
@@ -17,17 +17,17 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .candidate import Source
+from .candidate import SourceLoader
 
-_FRAMES_BELOW = 12  # of this package, below a program: it shall get as deep as outside
+_FRAMES_BELOW = 12  # frames of this package below a program, which shall reach the usual recursion depth
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "sandbox"}
-_TO_MEND: list[Callable[[], object]] = []  # what fork hooks would call
-# Without one of them a program makes nothing that would speak at its end: no file, destructor or half-way generator.
-_LAST_WORDS = ("open", "IO", "__del__", "finally")
+_FORK_HOOKS: list[Callable[[], object]] = []  # what fork hooks would have called
+# A program without any of these words has nothing to run at its end: no file, destructor or suspended generator.
+_CLEANUP_WORDS = ("open", "IO", "__del__", "finally")
 
 
 def dress_interpreter(directory: str) -> None:
-    """Make this interpreter look like one that was started for a program in `directory`. Once, in the zygote."""
+    """Make this interpreter look as if it had been started for a program in `directory`. Called once, in the zygote."""
     os.environ.clear()
     os.environ.update(_ENVIRONMENT | {"HOME": directory, "TMPDIR": directory})
     sys.path.insert(0, directory)
@@ -35,20 +35,20 @@ def dress_interpreter(directory: str) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] in (__package__, "__main__")]:
         del sys.modules[name]
     sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_BELOW)
-    for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S leaves out
+    for add in (site.setquit, site.setcopyright, site.sethelper):  # `exit`, `help` and others, which -S omits
         add()
     sys.modules["__main__"] = types.ModuleType("__main__")
-    # Usually there is nothing to mend: a program loads these modules itself.
-    _TO_MEND.extend(sys.modules[name].seed for name in ("random", "numpy.random") if name in sys.modules)
+    # Usually there is nothing to do, because a program loads these modules itself.
+    _FORK_HOOKS.extend(sys.modules[name].seed for name in ("random", "numpy.random") if name in sys.modules)
     if "threading" in sys.modules:
-        _TO_MEND.append(sys.modules["threading"].main_thread()._set_native_id)
+        _FORK_HOOKS.append(sys.modules["threading"].main_thread()._set_native_id)
 
 
 def open_streams() -> None:
-    """Make the three standard streams anew, for input from a file and output into pipes. Once, in the zygote.
+    """Create the three standard streams, for input from a file and output to pipes. Called once, in the zygote.
 
-    Making them costs a child a fifth of its time. Their descriptors may be anything until the program starts: what a
-    stream remembers of them (whether it can seek, how much to buffer) is the same for all files and all pipes.
+    Creating them would cost a child a fifth of its time. The descriptors may be replaced until the program starts: what
+    a stream caches about them (whether it can seek, how much to buffer) is the same for all files and for all pipes.
     """
     descriptors = [os.dup(standard) for standard in range(3)]
     read, write = os.pipe()
@@ -66,9 +66,9 @@ def open_streams() -> None:
 
 
 def _stream(descriptor: int, name: str, mode: str, errors: str) -> io.TextIOWrapper:
-    """One of them as an interpreter makes it, but for one thing: `input` takes all kinds of line ends for one.
+    """A stream as an interpreter creates it, except that `input` accepts all kinds of line endings.
 
-    Tests come from judges of all systems. Errors are written out at the end of each line, output only when it must be.
+    Tests were written on many systems. Standard error is flushed after each line, standard output only when needed.
     """
     raw = io.FileIO(descriptor, mode, closefd=False)
     raw.name = f"<{name}>"
@@ -78,14 +78,14 @@ def _stream(descriptor: int, name: str, mode: str, errors: str) -> io.TextIOWrap
     return stream
 
 
-def mend_modules() -> None:
-    """What fork hooks would do in modules that were loaded before: draw other numbers, know the main thread's own."""
-    for mend in _TO_MEND:
-        mend()
+def run_fork_hooks() -> None:
+    """Do the work of fork hooks in modules loaded before the fork: reseed generators, set the main thread's id."""
+    for hook in _FORK_HOOKS:
+        hook()
 
 
 def play(program: types.CodeType, code: str) -> int:
-    """Run the program as `python solution.py` would, up to the exit code."""
+    """Run the program as `python solution.py` would, and return its exit code."""
     status = _execute(program, code)
     try:
         if "threading" in sys.modules:
@@ -94,12 +94,12 @@ def play(program: types.CodeType, code: str) -> int:
         written = _flush(sys.stdout) & _flush(sys.stderr)
         vars(sys).update(stdin=sys.__stdin__, stdout=sys.__stdout__, stderr=sys.__stderr__)
         # Threads that still run are daemons, which an interpreter would stop here.
-        if _thread._count() == 0 and any(word in code for word in _LAST_WORDS):
-            _let_go()
+        if _thread._count() == 0 and any(word in code for word in _CLEANUP_WORDS):
+            _run_destructors()
         written &= _flush(sys.stdout) & _flush(sys.stderr)
     except BaseException:
         written = False
-    return status if written else status or 120  # the interpreter's own code for output that could not be written
+    return status if written else status or 120  # the interpreter's exit code for output that could not be written
 
 
 def _execute(program: types.CodeType, code: str) -> int:
@@ -109,12 +109,12 @@ def _execute(program: types.CodeType, code: str) -> int:
         __builtins__=builtins,
         __cached__=None,
         __file__=f"{sys.path[0]}/solution.py",
-        __loader__=Source(code),
+        __loader__=SourceLoader(code),
     )
     try:
         exec(program, module.__dict__)
-    except SystemExit as leaving:
-        return _exit_code(leaving.code)
+    except SystemExit as system_exit:
+        return _exit_code(system_exit.code)
     except BaseException as error:
         # The program's own frames only, as an interpreter would show them.
         error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
@@ -123,10 +123,11 @@ def _execute(program: types.CodeType, code: str) -> int:
     return 0
 
 
-def _let_go() -> None:
-    """End the life of what the program made: files are flushed then, and objects may want to say something.
+def _run_destructors() -> None:
+    """Destroy the program's objects, which flushes files and runs destructors.
 
-    Collected twice, as an interpreter does: the first time brings a file's layers into the order of being closed.
+    Garbage is collected twice, as an interpreter does: the first time sorts out the order in which the layers of a file
+    are closed.
     """
     gc.collect()
     sys.modules.pop("__main__", None)
@@ -134,7 +135,7 @@ def _let_go() -> None:
 
 
 def _flush(stream: Any) -> bool:
-    """Whether nothing that was written into `stream` was lost."""
+    """Flush `stream`; returns whether nothing was lost."""
     try:
         if stream is not None and not getattr(stream, "closed", False):
             stream.flush()

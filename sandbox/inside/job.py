@@ -1,7 +1,7 @@
-"""What a job does once it is forked: confine itself, say that it is ready, and play its role.
+"""The life of a job after the fork: it confines itself, reports that it is ready, and plays its role.
 
-The first frame is either ["broken", why], written before any untrusted code was seen, or ["ready"]. Nothing that
-comes later can claim that the sandbox is broken.
+The first frame is ["broken", reason], written before the job receives untrusted code, or ["ready"]. No later frame can
+claim that the sandbox is broken.
 """
 
 import gc
@@ -14,24 +14,24 @@ from typing import Any
 
 from . import candidate, housekeeping, linux, programs
 from .frames import READY, read_frame, write_frame
-from .interpreter import mend_modules
+from .interpreter import run_fork_hooks
 from .values import decode, encode
 
 CHANNEL = 3
-_ROUNDS = 20  # the interpreter adapts a function after eight calls
+_ROUNDS = 20  # the interpreter specializes a function after eight calls
 
-Role = Callable[[int], None]  # plays on a channel, until its other end is closed
+Role = Callable[[int], None]  # runs on a channel until the other end closes it
 
 
 def _run(channel: int) -> None:
-    """Run a program as its first request wants it: as a module to be asked for values, or as a whole program."""
+    """Run a program as its first request demands: as a module that returns values, or as a whole program."""
     request: Any = read_frame(channel)
     if request is not None:
         (candidate.serve if request[0] == "load" else programs.serve)(channel, request)
 
 
-# The tester's role is not among them: only the zygotes of testers have it, see zygote.py.
-ROLES: dict[str, Role] = {
+# Without the tester's role, which only the zygotes of testers have; see zygote.py.
+JOB_ROLES: dict[str, Role] = {
     "runner": _run,
     "census": housekeeping.serve_census,
     "cleaning": housekeeping.serve_cleaning,
@@ -40,10 +40,10 @@ HOUSEKEEPING = ("census", "cleaning")
 
 
 def warm_up() -> None:
-    """Play the runner's role in the zygote a few times, on harmless programs.
+    """Play the runner's role in the zygote a few times with a harmless program.
 
-    The interpreter adapts code while it runs and fills caches at first use. What happened before the fork need not
-    happen in each job, where it costs time, and a copied page for each thing that it writes to.
+    The interpreter specializes code while it runs and fills caches on first use. Before the fork, this costs the jobs
+    neither time nor copied pages.
     """
     source = (
         "import math\nclass A:\n    x: int = 1\ndef f(x, *a, k=0, **b):\n    return [y for y in (x,) if y], f'{k}'\n"
@@ -62,7 +62,7 @@ def warm_up() -> None:
 
 
 def _make_room(table: dict[str, types.ModuleType]) -> None:
-    """Have a dict grown before it must: it would be copied in each job that puts one more name into it."""
+    """Grow a dict now; otherwise each job that adds one more name would copy it."""
     size = sys.getsizeof(table)
     names: list[str] = []
     while sys.getsizeof(table) == size:
@@ -72,10 +72,11 @@ def _make_room(table: dict[str, types.ModuleType]) -> None:
         del table[name]
 
 
-def run_job(role: Role, calls: Sequence[linux.Call], channel: int, kept: int) -> None:
-    """Confine this process by `calls` and play `role` on the channel; leave with status 0.
+def run_job(role: Role, calls: Sequence[linux.SystemCall], channel: int, kept: int) -> None:
+    """Confine this process by `calls`, play `role` on the channel, and exit with status 0.
 
-    The caller ends the process if this raises. Descriptors above `kept` are closed, and by `calls` all but the channel.
+    The caller ends the process if this returns or raises. Descriptors above `kept` are closed here; `calls` close the
+    rest but for the channel.
     """
     try:
         os.dup2(channel, CHANNEL, False)
@@ -85,7 +86,7 @@ def run_job(role: Role, calls: Sequence[linux.Call], channel: int, kept: int) ->
         write_frame(CHANNEL, ["broken", str(error)])
         return
     gc.enable()
-    mend_modules()
+    run_fork_hooks()
     os.write(CHANNEL, READY)
     role(CHANNEL)
     os._exit(0)

@@ -1,7 +1,7 @@
-"""Which files a job may touch, by Landlock: the only guard without mount namespaces, a second one with them.
+"""Limits the files that a job may access with Landlock: the only barrier without mount namespaces, a second with them.
 
-Everything that is not granted is refused, /proc and /dev included. From version 4 of the interface on, TCP is refused;
-from 6 on, signals to processes outside the job and abstract unix sockets are refused as well.
+Everything that is not granted is refused, including /proc and /dev. TCP is refused from version 4 of the interface on;
+signals to processes outside the job and abstract unix sockets from version 6 on.
 """
 
 import os
@@ -13,7 +13,7 @@ from . import linux
 _EXECUTE, _WRITE, _READ, _LIST = 1, 2, 4, 8
 _READ_ONLY = _EXECUTE | _READ | _LIST
 _DEVICE = _READ | _WRITE
-_FILE_RIGHTS = _EXECUTE | _WRITE | _READ | 1 << 14  # what a rule on a single file may grant (with truncate)
+_FILE_RIGHTS = _EXECUTE | _WRITE | _READ | 1 << 14  # what a rule on a single file may grant, truncation included
 _IOCTL_DEVICE = 1 << 15
 _MAKE_BLOCK, _MAKE_CHARACTER = 1 << 11, 1 << 6
 _KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
@@ -23,10 +23,10 @@ _SCOPES = 0b11
 
 
 def make_ruleset(read: Sequence[str], devices: Sequence[str], directory: str) -> int:
-    """The descriptor of a ruleset: what jobs may touch, and `directory` to work in.
+    """The descriptor of a ruleset that grants reading `read`, using `devices`, and everything in `directory`.
 
-    Paths that do not exist are left out. Made once, in the zygote; `linux.landlock_restrict` then confines a job to it,
-    which needs no_new_privs.
+    Paths that do not exist are skipped. It is made once, in the zygote; `linux.landlock_restrict` then applies it to a
+    job, which needs no_new_privs.
     """
     version = linux.landlock_version()
     handled = _KNOWN_RIGHTS.get(version, _ALL_RIGHTS)

@@ -1,8 +1,8 @@
-"""The role of a job that runs whole programs: compile once, fork once per standard input, report what was written.
+"""The role of a job that runs whole programs: compile once, fork once per standard input, report the output.
 
-The job's first process never runs the program: its children do, without the channel, so that what they say of
-themselves cannot be mistaken for what was seen of them. A child that writes too much, or is still there at the
-deadline, is killed; after a deadline no further input is tried.
+The job's first process never runs the program. Its children do, and they do not have the channel, so they cannot forge
+a report. A child that writes too much or still runs at the deadline is killed; after the deadline no further input is
+tried.
 """
 
 import os
@@ -15,13 +15,13 @@ from typing import Any, cast
 from . import linux
 from .candidate import describe
 from .frames import LOADED, read_frame, write_bytes, write_frame
-from .interpreter import mend_modules, play
+from .interpreter import play, run_fork_hooks
 
 _POLL = select.POLLIN | select.POLLHUP
 
 
 def serve(channel: int, request: Any) -> None:
-    """["run", code, seconds, output bytes] and then ["stdin", text] for each run; see `_run` for the answers."""
+    """Play the role: ["run", code, seconds, output bytes], then one ["stdin", number, text] per run."""
     _, code, seconds, output_bytes = request
     deadline = time.monotonic() + seconds
     try:
@@ -41,7 +41,7 @@ def serve(channel: int, request: Any) -> None:
 def _run(
     program: types.CodeType, code: str, stdin: bytes, deadline: float, output_bytes: int
 ) -> tuple[str, int, str, str]:
-    """(end, exit code or minus the signal, standard output, standard error); end: exit, timeout or output."""
+    """(end, exit code or minus the signal, standard output, standard error); end is exit, timeout or output."""
     source = _as_file(stdin)
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
@@ -50,7 +50,7 @@ def _run(
         for target, descriptor in enumerate((source, out_write, err_write)):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 20)
-        mend_modules()
+        run_fork_hooks()
         os._exit(play(program, code))
     for descriptor in (source, out_write, err_write):
         os.close(descriptor)
@@ -70,7 +70,7 @@ def _run(
 
 
 def _fork(deadline: float) -> int:
-    """Fork, and wait while too many processes run: where they are counted by user, another job may have made them."""
+    """Fork, and retry while there are too many processes: where they are counted per user, another job may own them."""
     while True:
         try:
             return linux.fork()
@@ -81,7 +81,7 @@ def _fork(deadline: float) -> int:
 
 
 def _as_file(data: bytes) -> int:
-    """`data` as an open regular file without a name: programs that size up their input with fstat find its length."""
+    """`data` as an open regular file without a name, so that programs can get its length with fstat."""
     name = ".stdin"
     writer = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with open(writer, "wb") as file:
@@ -117,7 +117,7 @@ def _keep(collected: bytearray, data: bytes, output_bytes: int) -> bool:
 
 
 def _drain(descriptor: int, collected: bytearray, output_bytes: int) -> None:
-    """What was left in the pipe; a descendant that still holds the other end is not waited for."""
+    """Read what is left in the pipe, without waiting for descendants that still hold the other end."""
     os.set_blocking(descriptor, False)
     try:
         while (data := os.read(descriptor, 1 << 16)) and _keep(collected, data, output_bytes):
@@ -127,7 +127,7 @@ def _drain(descriptor: int, collected: bytearray, output_bytes: int) -> None:
 
 
 def _end_descendants() -> None:
-    """Without a process namespace this is the zygote's work, once the whole job is over."""
+    """Kill what the program left running. Without a process namespace the zygote does it after the job."""
     if os.getpid() != 1:
         return
     try:

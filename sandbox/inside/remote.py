@@ -1,8 +1,8 @@
-"""The tester's view of the candidate: functions and objects of another process, spoken to by values.
+"""The tester's proxies for functions and objects in the candidate's process.
 
-Plain values arrive as plain values. Anything else is a `Remote`: it can be called, indexed, iterated and asked for
-attributes, over there. It is never compared over there, because an object that says that it equals everything would
-then pass: against a plain value it is unequal, and against another remote object the comparison is refused.
+Plain values arrive as plain values. Anything else is a `Remote`: calls, indexing, iteration and attribute access are
+carried out in the candidate's process. Comparison is not, because an object that claims to equal everything would then
+pass. A remote object is unequal to every plain value, and comparing two remote objects is refused.
 """
 
 import builtins
@@ -13,27 +13,31 @@ from typing import Any
 from .frames import BadFrame, read_frame, write_frame
 from .values import NotPlain, decode, encode
 
-_DEMANDING = (UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError)  # they are not made of a text alone
+_WITHOUT_MESSAGE = (
+    UnicodeDecodeError,
+    UnicodeEncodeError,
+    UnicodeTranslateError,
+)  # their constructors take more than a message
 
 
 class Gone(Exception):
-    """The candidate's process ended, or broke the protocol: nothing more can be asked of it."""
+    """The candidate's process ended or broke the protocol: it cannot answer any more."""
 
 
 class NotReady(Exception):
-    """The candidate's job ended before it was told anything: the sandbox is to blame."""
+    """The candidate's job ended before it received the program: the sandbox is at fault."""
 
 
 class Inexpressible(Exception):
-    """The test asks for something that cannot be done across processes without trusting the candidate."""
+    """The test needs something that cannot be done across processes without trusting the candidate."""
 
 
 class CandidateError(Exception):
-    """Stands for an exception of the candidate that is no subclass of `Exception` here."""
+    """Stands for an exception of the candidate that has no counterpart among the subclasses of `Exception` here."""
 
 
 class Link:
-    """The conversation with one candidate."""
+    """The connection to one candidate."""
 
     def __init__(self, channel: int) -> None:
         self._channel = channel
@@ -43,19 +47,19 @@ class Link:
         self.gone = ""
 
     def load(self, code: str, module: str) -> None:
-        """Raises Gone where the program could not be loaded, NotReady where no program can be the reason."""
+        """Send the program. Raises Gone if it could not be loaded, NotReady if the program cannot be the cause."""
         try:
-            first = read_frame(self._channel)  # written before the job is told anything
-            if first != ["ready"]:
-                raise NotReady(f"a job could not be confined: {first}")
+            greeting = read_frame(self._channel)  # written before the job receives anything
+            if greeting != ["ready"]:
+                raise NotReady(f"a job could not be confined: {greeting}")
             write_frame(self._channel, ["load", code, module])
         except (BadFrame, OSError) as error:
             raise NotReady(f"a job ended before it was given a program: {error}") from None
-        second = self._read()
-        if second[:1] not in (["loaded"], ["failed"]):
-            raise self._leave("the program's process broke the protocol")
-        if second[0] == "failed":
-            raise self._leave(f"{second[1]}: {second[2]}")
+        reply = self._read()
+        if reply[:1] not in (["loaded"], ["failed"]):
+            raise self._mark_gone("the program's process broke the protocol")
+        if reply[0] == "failed":
+            raise self._mark_gone(f"{reply[1]}: {reply[2]}")
 
     def name(self, path: str) -> Any:
         return self._ask("name", path, (), {})
@@ -76,48 +80,48 @@ class Link:
             raise Gone(self.gone)
         self._number += 1
         try:
-            sent = [
+            encoded = [
                 [encode(item, self._outgoing) for item in arguments],
                 [[key, encode(item, self._outgoing)] for key, item in keywords.items()],
             ]
         except NotPlain as error:
             raise self.refuse(str(error)) from None
         try:
-            write_frame(self._channel, ["do", self._number, operation, target, sent])
+            write_frame(self._channel, ["do", self._number, operation, target, encoded])
         except OSError:
-            raise self._leave("the program's process ended") from None
+            raise self._mark_gone("the program's process ended") from None
         answer = self._read()
         if type(answer) is not list or len(answer) < 3 or answer[1] != self._number:
-            raise self._leave("the program's process broke the protocol")
+            raise self._mark_gone("the program's process broke the protocol")
         if answer[0] == "raised" and len(answer) == 5:
             kind = self._exception(answer[2], answer[4])
             if issubclass(kind, StopIteration) and operation != "next":
-                # Passed on, it would end a `map` of the test, and `all` of nothing is true.
+                # Passed on, it would end a `map` in the test early, and `all` of nothing is true.
                 raise CandidateError(f"the program raised {kind.__name__}")
             raise kind(answer[3])
         if answer[0] == "opaque":
             raise CandidateError(answer[2])
         if answer[0] != "value" or len(answer) != 5 or type(answer[4]) is not str:
-            raise self._leave("the program's process broke the protocol")
+            raise self._mark_gone("the program's process broke the protocol")
         try:
             result = decode(answer[2], self._incoming)
-            sys.stdout.write(answer[4])  # a test may capture what the program prints
+            sys.stdout.write(answer[4])  # a test may capture the output of the program
             if answer[3]:
                 self._copy_back(arguments, answer[3])
         except (ValueError, TypeError) as error:
-            raise self._leave(str(error)) from None
+            raise self._mark_gone(str(error)) from None
         return result
 
     def _read(self) -> Any:
         try:
             message = read_frame(self._channel)
         except (BadFrame, OSError) as error:
-            raise self._leave(f"the program's process broke the protocol: {error}") from None
+            raise self._mark_gone(f"the program's process broke the protocol: {error}") from None
         if message is None:
-            raise self._leave("the program's process ended")
+            raise self._mark_gone("the program's process ended")
         return message
 
-    def _leave(self, why: str) -> Gone:
+    def _mark_gone(self, why: str) -> Gone:
         self.gone = self.gone or why
         return Gone(self.gone)
 
@@ -125,14 +129,14 @@ class Link:
         for argument, message in zip(arguments, changed, strict=True):
             if message is None:
                 continue
-            now = decode(message, self._incoming)
-            if type(now) is not type(argument):
+            value = decode(message, self._incoming)
+            if type(value) is not type(argument):
                 raise ValueError("not a value: an argument changed its type")
             if isinstance(argument, list | bytearray):
-                argument[:] = now
+                argument[:] = value
             elif isinstance(argument, dict | set):
                 argument.clear()
-                argument.update(now)
+                argument.update(value)
 
     def _outgoing(self, value: object) -> list[Any]:
         if isinstance(value, Remote):
@@ -146,21 +150,21 @@ class Link:
         return self._exception(name, bases) if kind == "exception" else Remote(self, number, str(name))
 
     def _exception(self, name: Any, bases: Any) -> type[Exception]:
-        """Our class for an exception of theirs: the built-in one, or one derived from its nearest built-in base."""
+        """The class to raise here for an exception there: the built-in one, or one derived from its built-in base."""
         for base_name in bases if type(bases) is list else []:
             base = getattr(builtins, base_name, None) if type(base_name) is str else None
             if isinstance(base, type) and issubclass(base, Exception):
-                if base.__name__ == name and base not in _DEMANDING:
+                if base.__name__ == name and base not in _WITHOUT_MESSAGE:
                     return base
                 if str(name) not in self._exceptions:
-                    own = {"__init__": lambda self, *args: None, "__str__": lambda self: str(self.args[0])}
-                    self._exceptions[str(name)] = type(str(name), (base,), own)
+                    methods = {"__init__": lambda self, *args: None, "__str__": lambda self: str(self.args[0])}
+                    self._exceptions[str(name)] = type(str(name), (base,), methods)
                 return self._exceptions[str(name)]
         return CandidateError
 
 
 class Remote:
-    """An object that stayed in the candidate's process."""
+    """A proxy for an object in the candidate's process."""
 
     def __init__(self, link: Link, number: int, name: str) -> None:
         object.__setattr__(self, "_link", link)
@@ -223,7 +227,7 @@ class Remote:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Remote):
             raise object.__getattribute__(self, "_link").refuse(
-                "two objects of the program are compared with each other"
+                "the test compares two objects of the program with each other"
             )
         return False
 

@@ -1,8 +1,8 @@
 """The system calls that a job may make, as a classic BPF program.
 
-A call that is not listed as known is answered with ENOSYS, so that a library falls back to an older one; a known one
-that is refused is answered with EPERM. Numbers above the tables' ends are newer than this list and therefore unknown.
-The program is assembled from tables of names; the numbers are those of the kernel's own headers (asm/unistd.h).
+An unknown call fails with ENOSYS, so that a library falls back to an older one; a known call that is refused fails with
+EPERM. Numbers above the ends of the tables are newer than this list and therefore unknown. The program is assembled
+from the tables below; their numbers come from the kernel's headers (asm/unistd.h).
 """
 
 import errno
@@ -19,7 +19,7 @@ _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
 
 # fmt: off
 _DENIED = {
-    # looking into, or taking hold of, another process
+    # inspecting or controlling another process
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "move_pages": (279, 239), "migrate_pages": (256, 238), "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
@@ -34,7 +34,7 @@ _DENIED = {
     "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
     "nfsservctl": (180, 42), "personality": (135, 92),
-    # kernel machinery with a long record of holes
+    # kernel features with a long record of vulnerabilities
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280),
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "seccomp": (317, 277), "vmsplice": (278, 75),
     "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
@@ -44,7 +44,7 @@ _DENIED = {
     "semctl": (66, 191), "semtimedop": (220, 192), "semop": (65, 193), "msgget": (68, 186), "msgctl": (71, 187),
     "msgrcv": (70, 188), "msgsnd": (69, 189), "mq_open": (240, 180), "mq_unlink": (241, 181),
     "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183), "mq_notify": (244, 184), "mq_getsetattr": (245, 185),
-    # the network: no socket is ever made or addressed; `socketpair` is looked at below
+    # the network: no socket may be created or addressed; `socketpair` is handled below
     "socket": (41, 198), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
     "connect": (42, 203),
 }
@@ -53,27 +53,27 @@ _DENIED_ON_X86_64 = (
     # uselib, sysfs, modify_ldt, _sysctl, iopl, ioperm, create_module, get_kernel_syms, query_module, the slots
     # that were never built (getpmsg .. security, set_thread_area, get_thread_area, epoll_*_old, vserver), inotify_init
 )
-# Calls that change what is said of a file: Landlock does not look at them, so that jobs without mounts or a user of
-# their own could aim them at any file of the same user. Modes and times: chmod, fchmod, fchmodat, utime, utimes,
+# Calls that change the metadata of a file. Landlock does not check them, so jobs without a mount namespace or a user of
+# their own could use them on any file of the same user. Modes and times: chmod, fchmod, fchmodat, utime, utimes,
 # futimesat, utimensat, fchmodat2. Owners and attributes: the chown, setxattr and removexattr families.
 _MODES_AND_TIMES = ((90, 91, 132, 235, 261, 268, 280, 452), (52, 53, 88, 452))
 _OWNERS_AND_ATTRIBUTES = ((92, 93, 94, 188, 189, 190, 197, 198, 199, 260), (5, 6, 7, 14, 15, 16, 54, 55))
 _CLONE, _SOCKETPAIR, _PRLIMIT = (56, 220), (53, 199), (302, 261)
 _MOUNTING = ((165, 166), (40, 39))  # mount, umount2
 _LANDLOCK_RESTRICT_SELF = (446, 446)
-_IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the kind of commands that include the size of a pipe's contents
+_IOCTL, _TERMINAL_COMMANDS = (16, 29), 0x54  # the group of commands with the one for the size of a pipe's contents
 _SETPRIORITY, _SENDTO = (141, 140), (44, 206)
-_FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to send a signal when a descriptor has news
-_NOTIFY = 1026  # F_NOTIFY: a signal when anybody, on the whole machine, uses what lies in a directory
-# Filters that the kernel translates: it has room for some hundred MB of them, for all users together, and who finds it
-# full cannot be confined. PR_SET_SECCOMP; SO_ATTACH_FILTER, SO_ATTACH_BPF, and the two SO_ATTACH_REUSEPORT_*.
+_FCNTL, _SET_OWNER = (72, 25), (8, 15)  # F_SETOWN, F_SETOWN_EX: whom to signal when a descriptor is ready
+_NOTIFY = 1026  # F_NOTIFY: a signal when any process on the machine uses a directory's contents
+# Filters that the kernel translates. It has some hundred MB for them, shared by all users, and when that is full no job
+# can be confined. PR_SET_SECCOMP; SO_ATTACH_FILTER, SO_ATTACH_BPF, and the two SO_ATTACH_REUSEPORT_*.
 _PRCTL, _SET_SECCOMP = (157, 167), 22
 _SETSOCKOPT, _ATTACH = (54, 208), (26, 50, 51, 52)
-# Ways to a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
+# Calls that address a process by its number: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open.
 _BY_NUMBER = ((62, 200, 234, 129, 297, 434), (129, 130, 131, 138, 240, 434))
-_TABLE_END = 512  # whatever comes later is unknown
-_LAST_OLD = (334, 293)  # rseq: the numbers up to here are settled and were gone through one by one
-# Numbers above are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
+_TABLE_END = 512  # all later numbers are unknown
+_LAST_OLD = (334, 293)  # rseq: all numbers up to here were reviewed one by one
+# Later numbers are the same on all machines: pidfd_open, close_range, faccessat2, epoll_pwait2, futex_waitv,
 # fchmodat2, and the futex calls of newer libraries.
 _NEW_ALLOWED = (434, 436, 439, 441, 449, 452, 454, 455, 456)
 # fmt: on
@@ -98,20 +98,20 @@ def _high(argument: int) -> bytes:
 def build_filter(
     own_processes: bool, own_files: bool, masters: tuple[int, ...] = (), may_confine: bool = False
 ) -> bytes:
-    """The program for this machine, 8 bytes an instruction.
+    """The program for this machine, 8 bytes per instruction.
 
-    `own_processes` says that the job has a process namespace, where `kill(-1)` means its own processes only; without
-    it, no signal reaches the processes `masters`, whose numbers a job can ask for. `own_files` says that there is no
-    file of others that it could change; without it, changes of owners and attributes are refused, and changes of modes
-    and times report success and do nothing, so that programs that copy files go on. `may_confine` leaves in what a
-    zygote needs to make jobs; they take it away from themselves with `build_closing_filter`.
+    `own_processes`: the job has a process namespace, so `kill(-1)` only reaches its own processes. Without it, signals
+    to the processes `masters`, whose numbers a job can find out, are refused. `own_files`: the job cannot reach files
+    of others. Without it, changes of owners and attributes are refused, and changes of modes and times succeed without
+    effect, so that programs that copy files go on. `may_confine` allows the calls with which a zygote makes jobs; the
+    jobs give them up with `build_closing_filter`.
     """
     column = 0 if MACHINE == "x86_64" else 1
     allow, deny, unknown = _statement(_RETURN, _ALLOW), _refuse(errno.EPERM), _refuse(errno.ENOSYS)
     program = [
         _statement(_LOAD, _ARCH),
         _statement(_EQUAL, _X86_64 if column == 0 else _AARCH64, 1, 0),
-        _statement(_RETURN, _KILL),  # a 32-bit door into the same kernel
+        _statement(_RETURN, _KILL),  # the 32-bit interface of the same kernel
         _statement(_LOAD, _NUMBER),
     ]
 
@@ -121,7 +121,7 @@ def build_filter(
     if not may_confine:
         when(_CLONE[column], _NO_NAMESPACES)
         when(_PRCTL[column], _NO_FILTERS)
-    # A stream pair cannot be pointed at another address; a datagram pair could.
+    # Stream socket pairs cannot be redirected to another address; datagram pairs could.
     when(
         _SOCKETPAIR[column],
         [
@@ -134,25 +134,25 @@ def build_filter(
             allow,
         ],
     )
-    # Limits and priorities of oneself only: where namespaces are missing, other processes of the user can be named.
+    # Limits and priorities of the calling process only: without namespaces a job can address others of its user.
     when(_PRLIMIT[column], [_low(0), _statement(_EQUAL, 0, 1, 0), deny, allow])
     own_priority = [_low(0), _statement(_EQUAL, 0, 1, 0), deny, _low(1), _statement(_EQUAL, 0, 1, 0), deny, allow]
-    when(_SETPRIORITY[column], own_priority)  # the first zero: of one process, not of all of a user
+    when(_SETPRIORITY[column], own_priority)  # the first zero: one process, not all processes of a user
     when(
         _SENDTO[column],
         [_low(4), _statement(_EQUAL, 0, 1, 0), deny, _high(4), _statement(_EQUAL, 0, 1, 0), deny, allow],
     )
 
-    # Files and sockets are asked no more than pipes and terminals are: the channel belongs to the judge's network
-    # namespace and would tell its interfaces, and a file's attributes may be changed through a descriptor for reading.
+    # Only the commands of pipes and terminals: the channel belongs to the parent's network namespace and would reveal
+    # its interfaces, and a file's attributes could be changed through a read-only descriptor.
     kind = [_low(1), _statement(_MASK, 0xFFFFFF00), _statement(_EQUAL, _TERMINAL_COMMANDS << 8, 1, 0)]
     when(_IOCTL[column], [*kind, _refuse(errno.ENOTTY), allow])
 
     attaching = [part for option in _ATTACH for part in (_statement(_EQUAL, option, 0, 1), deny)]
     when(_SETSOCKOPT[column], [_low(2), *attaching, allow])
     if not own_processes:
-        spared = [-1, *masters, *(-number for number in masters)]  # everybody, processes, their groups
-        refusals = [part for number in spared for part in (_statement(_EQUAL, number, 0, 1), deny)]
+        protected = [-1, *masters, *(-number for number in masters)]  # everybody, processes, their groups
+        refusals = [part for number in protected for part in (_statement(_EQUAL, number, 0, 1), deny)]
         for call in _BY_NUMBER[column]:
             when(call, [_low(0), *refusals, allow])
     commands = (_NOTIFY,) if own_processes else (_NOTIFY, *_SET_OWNER)
@@ -178,7 +178,7 @@ def build_filter(
 
 
 def build_closing_filter() -> bytes:
-    """What `may_confine` left in is refused. A few instructions, where the kernel translates each job's filter anew."""
+    """Refuses what `may_confine` allowed. It is short, because the kernel translates it anew for each job."""
     column = 0 if MACHINE == "x86_64" else 1
     program = [_statement(_LOAD, _NUMBER), *_when(_CLONE[column], _NO_NAMESPACES)]
     program += _when(_PRCTL[column], _NO_FILTERS)
@@ -189,7 +189,7 @@ def build_closing_filter() -> bytes:
 
 
 def _when(number: int, then: list[bytes]) -> list[bytes]:
-    """For the call of this number, `then`."""
+    """Instructions that run `then` for the system call `number`."""
     return [_statement(_EQUAL, number, 0, len(then)), *then]
 
 
@@ -210,7 +210,7 @@ _NO_FILTERS = [
 
 
 def _search(edges: list[tuple[int, bytes]]) -> bytes:
-    """A binary search: few instructions run for each system call. An edge is where an outcome begins to hold."""
+    """A binary search: each system call costs few instructions. An edge is a number from which another result holds."""
 
     def node(low: int, high: int) -> bytes:
         if high - low == 1:

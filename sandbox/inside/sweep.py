@@ -1,6 +1,6 @@
-"""Ending what a job left running, where there is no process namespace whose end would do it (tiers B and C).
+"""Kills what a job left running in tiers B and C, where no process namespace ends with the job.
 
-Orphans of a job become children of its zygote, the subreaper, so that nothing can escape by forking twice.
+Orphans of a job become children of its zygote, which is a subreaper, so no process escapes by forking twice.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ from . import linux
 
 
 def sweep(user: int, group: int) -> None:
-    """Kill and reap every descendant of this process. Returns when there is none."""
+    """Kill and reap every descendant of this process. Returns when none is left."""
     own_user = os.geteuid() == 0 and user not in (0, 65534)
     while True:
         if own_user:
             _kill_all_of(user, group)
         else:
-            # Stopped first: a process that is stopped forks no successor while the list is worked off.
+            # Stopped first: a stopped process cannot fork while the others are being killed.
             _signal_descendants(signal.SIGSTOP)
             _signal_descendants(signal.SIGKILL)
         try:
@@ -28,21 +28,21 @@ def sweep(user: int, group: int) -> None:
 
 
 def _signal_descendants(number: int) -> None:
-    """Never by number alone: another process of this machine may have a number that was freed meanwhile."""
-    found = {}
+    """Signal by process descriptor, because another process may have been given a number that was freed meanwhile."""
+    pidfds = {}
     for pid in _descendants():
         with contextlib.suppress(ProcessLookupError):
-            found[pid] = os.pidfd_open(pid)
-    still = set(_descendants())
-    for pid, pidfd in found.items():
-        if pid in still:
+            pidfds[pid] = os.pidfd_open(pid)
+    descendants = set(_descendants())
+    for pid, pidfd in pidfds.items():
+        if pid in descendants:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(pidfd, number)
         os.close(pidfd)
 
 
 def _kill_all_of(user: int, group: int) -> None:
-    """No other process has this user: one signal to all of them cannot be outrun."""
+    """Kill all processes of this user, which nobody else has, with one signal that no fork can escape."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -54,7 +54,7 @@ def _kill_all_of(user: int, group: int) -> None:
 
 
 def _descendants() -> list[int]:
-    found: list[int] = []
+    descendants: list[int] = []
     waiting = [os.getpid()]
     while waiting:
         parent = waiting.pop()
@@ -62,6 +62,6 @@ def _descendants() -> list[int]:
             for thread in os.listdir(f"/proc/{parent}/task"):
                 with open(f"/proc/{parent}/task/{thread}/children") as file:
                     children = [int(pid) for pid in file.read().split()]
-                found += children
+                descendants += children
                 waiting += children
-    return found
+    return descendants

@@ -1,8 +1,8 @@
-"""The role of a job that runs tests which cannot be written as calls and expected values.
+"""The role of a job that runs tests which cannot be expressed as calls and expected values.
 
-It runs the tests' own code, and never a line of the program: that lives in another job, reached over a socket that
-is sent ahead of the request. It reports one ["outcome", id, passed, detail] a test, and at the end ["done", what could
-not be expressed, why the program is gone].
+It runs the tests' own code and never a line of the program. The program is in another job; a socket to it is sent
+before the request. The tester reports one ["outcome", id, passed, detail] per test, and finally ["done", what could not
+be expressed, why the program is gone].
 """
 
 import ast
@@ -21,7 +21,7 @@ from typing import Any
 from .frames import read_frame, write_frame
 from .remote import Gone, Link, NotReady
 
-# Modules that a program may not pass itself off as.
+# Modules whose names always mean the module itself in tests, never something of the program.
 _MODULES = (
     *("cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "itertools", "json", "math"),
     *("operator", "random", "re", "statistics", "string", "sys"),
@@ -30,24 +30,24 @@ _MAX_DETAIL, _INT_BYTES = 500, 4
 
 
 def serve(channel: int) -> None:
-    """The candidate's socket with one byte, and then ["tests", kind, material] with kind check, assert or pytest."""
+    """Play the role: receive the candidate's socket, then ["tests", kind, material] (check, assert or pytest)."""
     candidate = _receive_descriptor(channel)
     request: Any = read_frame(channel)
     if request is None:
         return
     _, kind, material = request
-    sys.path.remove(os.getcwd())  # a tester's own modules are those of the standard library, never files of a job
+    sys.path.remove(os.getcwd())  # a tester imports modules of the standard library, never files in its directory
     link = Link(candidate)
     try:
         link.load(*material["load"])
-        _KINDS[kind](channel, link, material)
+        _TEST_RUNNERS[kind](channel, link, material)
         failure = link.gone
     except Gone:
         failure = link.gone
     except NotReady as error:
         write_frame(channel, ["unready", str(error)])
         return
-    except Exception as error:  # the program may have caused it: a finding against it, not against the sandbox
+    except Exception as error:  # the program may have caused it, so it counts against the program
         failure = "the tests could not be run: " + traceback.format_exception_only(error)[-1].strip()[:_MAX_DETAIL]
     write_frame(channel, ["done", link.unsafe, failure])
 
@@ -60,7 +60,7 @@ def _receive_descriptor(channel: int) -> int:
 
 
 def _run_check(channel: int, link: Link, material: dict[str, Any]) -> None:
-    """HumanEval's kind: `prelude` and `test` are run, and then `check(candidate)`."""
+    """HumanEval's form: run `prelude` and `test`, then `check(candidate)`."""
     namespace: dict[str, Any] = {"__name__": "tests"}
 
     def run() -> None:
@@ -74,10 +74,10 @@ def _run_check(channel: int, link: Link, material: dict[str, Any]) -> None:
 
 
 def _run_asserts(channel: int, link: Link, material: dict[str, Any]) -> None:
-    """A list of statements after a common setup; names that the tests do not define are the program's."""
+    """Run a list of statements after a common setup; names that the tests do not define come from the program."""
     namespace: dict[str, Any] = {"__name__": "tests"}
     trees = [ast.parse(source) for source in (material["setup"], *material["tests"])]
-    for name in _MODULES:  # tests that were written below a program often lean on what that program imports
+    for name in _MODULES:  # tests are often written as if they stood below the program, and use its imports
         if any(isinstance(node, ast.Name) and node.id == name for tree in trees for node in ast.walk(tree)):
             namespace[name] = importlib.import_module(name)
     for name in _foreign_names(trees):
@@ -97,17 +97,17 @@ def _foreign_names(trees: list[ast.Module]) -> list[str]:
 
 
 def _own_names(trees: Iterable[ast.Module]) -> set[str]:
-    """What the tests mean something of their own by: names that they bind, built-in ones, and `_MODULES`."""
-    found = {*dir(builtins), *_MODULES}
+    """The names that never come from the program: those that the tests bind, built-in names, and `_MODULES`."""
+    names = {*dir(builtins), *_MODULES}
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                found.add(node.id)
+                names.add(node.id)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found.add(node.name)
+                names.add(node.name)
             elif isinstance(node, ast.Import | ast.ImportFrom):
-                found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-    return found
+                names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    return names
 
 
 def _report(channel: int, number: int, run: Any) -> None:
@@ -122,7 +122,7 @@ def _report(channel: int, number: int, run: Any) -> None:
 
 
 class _Stub(types.ModuleType):
-    """What `import solution` gives a test: its attributes are asked of the program's process, each time."""
+    """What `import solution` returns in a test: a module whose attributes are looked up in the program's process."""
 
     def __init__(self, name: str, link: Link, public: list[str]) -> None:
         super().__init__(name)
@@ -139,13 +139,13 @@ class _Stub(types.ModuleType):
 
 
 def _run_pytest(channel: int, link: Link, material: dict[str, Any]) -> None:
-    """Test files of pytest, run here against a stand-in for the program's module."""
+    """Run the test files with pytest, against a stand-in for the program's module."""
     import pytest
 
     module = material["module"]
-    # A star import takes from the program what the tests miss, and nothing that they would otherwise mean themselves.
-    own = _own_names(ast.parse(source) for name, source in material["files"].items() if name.endswith(".py"))
-    sys.modules[module] = _Stub(module, link, [name for name in link.public_names() if name not in own])
+    # A star import takes from the program only names that the tests lack.
+    own_names = _own_names(ast.parse(source) for name, source in material["files"].items() if name.endswith(".py"))
+    sys.modules[module] = _Stub(module, link, [name for name in link.public_names() if name not in own_names])
     directory = os.path.join(os.getcwd(), "tests")
     os.mkdir(directory)
     for name, source in material["files"].items():
@@ -166,7 +166,7 @@ def _run_pytest(channel: int, link: Link, material: dict[str, Any]) -> None:
 
 
 class _Recorder:
-    """A pytest plugin that writes down what was collected and how each phase of each test ended."""
+    """A pytest plugin that records the collected tests and how each phase of each test ended."""
 
     def __init__(self) -> None:
         self.collected: list[str] = []
@@ -187,4 +187,4 @@ class _Recorder:
             self.details[report.nodeid] = f"{outcome}: {report.longreprtext[-_MAX_DETAIL:]}"
 
 
-_KINDS = {"check": _run_check, "assert": _run_asserts, "pytest": _run_pytest}
+_TEST_RUNNERS = {"check": _run_check, "assert": _run_asserts, "pytest": _run_pytest}

@@ -6,8 +6,8 @@
                                  scalar and array (numpy)
 
 An instance of a subclass (Counter, a named tuple, an IntEnum, an int that lies about equality) is written as the value
-that its *base class* stores: the methods of the subclass are not asked. Whatever is none of these is opaque, and the
-caller says what becomes of it. Left out: datetime and other classes of the standard library.
+that its *base class* stores; methods of the subclass are never called. Anything else is opaque, and the caller decides
+what happens to it. Left out: datetime and other classes of the standard library.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_DEPTH = 150
-_JSON_SAFE_INT = 1 << 53  # larger ones as hexadecimal text: readers of decimal digits are quadratic and capped
+_JSON_SAFE_INT = 1 << 53  # larger ones become hexadecimal text: parsing decimal digits is quadratic, and limited
 
 
 class NotPlain(ValueError):
@@ -25,11 +25,11 @@ class NotPlain(ValueError):
 
 
 class BadValue(ValueError):
-    """The message does not describe a value: forged or broken."""
+    """The message does not describe a value: it is forged or broken."""
 
 
-class Array:
-    """A numpy array on a side that has no numpy: dtype string, shape, and the items in C order."""
+class PlainArray:
+    """A numpy array in a process without numpy: dtype string, shape, and the items in C order."""
 
     def __init__(self, dtype: str, shape: tuple[int, ...], items: tuple[object, ...]) -> None:
         self.dtype, self.shape, self.items = dtype, shape, items
@@ -39,7 +39,7 @@ class Array:
 
 
 def encode(value: object, opaque: Callable[[object], list[Any]] | None = None) -> Any:
-    """`value` as what `json.dumps` takes. `opaque` gives the message for what is not plain; without it: NotPlain."""
+    """`value` as JSON data. `opaque` makes the message for a value that is not plain; without it NotPlain is raised."""
     return _encode(value, opaque, 0)
 
 
@@ -74,7 +74,7 @@ _EXACT = {"Decimal": "decimal", "Fraction": "fractions"}
 
 
 def _exact(message: list[Any]) -> object:
-    if type(message[1]) is not str or len(message[1]) > 4000:  # Fraction("1e999999999") would be worked out
+    if type(message[1]) is not str or len(message[1]) > 4000:  # Fraction("1e999999999") would be computed in full
         raise BadValue("not a value: a number that is too long")
     if message[0] == "Fraction" and not set(message[1]) <= set("-/0123456789"):
         raise BadValue("not a value: not a fraction")
@@ -88,7 +88,7 @@ _TYPES = {
 
 def _numpy_item(value: Any) -> object:
     item = value.item()
-    return float(item) if type(item).__module__ == "numpy" else item  # long double has no Python twin
+    return float(item) if type(item).__module__ == "numpy" else item  # long double has no Python equivalent
 
 
 def _write_int(value: int, _: Callable[[object], Any]) -> Any:
@@ -96,7 +96,7 @@ def _write_int(value: int, _: Callable[[object], Any]) -> Any:
     return plain if -_JSON_SAFE_INT < plain < _JSON_SAFE_INT else ["int", int.__format__(plain, "x")]
 
 
-# Base class -> how its stored value is written. The methods are taken from the base class, never from the value.
+# Base class -> how its stored value is written. Methods are taken from the base class, never from the value.
 _WRITERS: tuple[tuple[type, Callable[[Any, Callable[[object], Any]], Any]], ...] = (
     (int, _write_int),
     (float, lambda value, _: ["float", float.hex(value)]),
@@ -116,7 +116,7 @@ _WRITERS: tuple[tuple[type, Callable[[Any, Callable[[object], Any]], Any]], ...]
 
 
 def decode(message: Any, special: Callable[[list[Any]], object] | None = None) -> Any:
-    """The value that `encode` wrote. `special` reads the messages of tags that are not known here."""
+    """The value that `encode` wrote. `special` decodes messages with unknown tags. Raises BadValue."""
     try:
         return _decode(message, special, 0)
     except BadValue:
@@ -166,7 +166,7 @@ _MOST_COLLIDING = 100
 
 
 def _scattered(items: list[Any]) -> list[Any]:
-    """`items`, unless so many share a hash that a set of them would take quadratic time: such were looked for."""
+    """`items`, unless so many share a hash that a set of them would take quadratic time: only an attack does that."""
     if len(items) > _MOST_COLLIDING:
         ((_, most),) = Counter(map(hash, items)).most_common(1)
         if most > _MOST_COLLIDING:
@@ -182,7 +182,7 @@ def _array(dtype: str, shape: list[int], items: list[object]) -> object:
         raise BadValue("not a value: an array whose shape and items disagree")
     numpy: Any = sys.modules.get("numpy")
     if numpy is None or _PLAIN_ARRAYS:
-        return Array(dtype, tuple(shape), tuple(items))
+        return PlainArray(dtype, tuple(shape), tuple(items))
     return numpy.array(items, dtype=dtype).reshape(shape)
 
 
@@ -191,11 +191,11 @@ def _scalar(dtype: str, item: object) -> object:
     return item if numpy is None or _PLAIN_ARRAYS else numpy.dtype(dtype).type(item)
 
 
-# The judge compares descriptions of arrays, also where numpy happens to be loaded; a job builds real ones.
+# The parent compares descriptions of arrays, even if numpy happens to be loaded; a job builds real arrays.
 _PLAIN_ARRAYS = True
 
 
 def build_numpy_values() -> None:
-    """From now on `decode` in this process builds numpy's own arrays and scalars. Called once, in a zygote."""
+    """Make `decode` in this process build real numpy arrays and scalars. Called once, in a zygote."""
     global _PLAIN_ARRAYS
     _PLAIN_ARRAYS = False

@@ -1,14 +1,15 @@
-"""The process that forks jobs. It knows no tests, no expected value and no secret; it relays descriptors.
+"""The process that forks jobs. It knows no tests, no expected values and no secrets; it only passes descriptors on.
 
-Started as `python -I -S` with an empty environment. It has one thread, loads modules that programs commonly use, moves
-into its own namespaces, and then answers two kinds of events until its control socket closes or its parent dies:
+It is started as `python -I -S` with an almost empty environment and has one thread. It loads modules that programs
+commonly use, moves into its own namespaces, and then handles two kinds of events until its control socket closes or its
+parent dies:
 
-    an order              fork a job of the kind that it names, tell of it, and keep a next one of that kind ready
-    the end of a job      tell its wait status, and hand over the one that was kept ready; in tier B sweep first
+    an order              fork a job as ordered, report it, and keep another one of that order ready
+    the end of a job      report its wait status and hand over the job that was kept ready; in tier B sweep first
 
-Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON, [role, [bounds], whether to keep one ready]. What
-comes back is `NEWS`: of a job that ended, of one that was started, or of both. After each fork this process, too,
-copies what it touches: it does little between two of them.
+Messages are datagrams on a SOCK_SEQPACKET socket. An order is JSON: [role, [bounds], whether to keep a job ready]. A
+reply is `NEWS`: a job that ended, a job that was started, or both. After each fork this process also copies the pages
+that it touches, so it does little between forks.
 """
 
 import functools
@@ -27,18 +28,18 @@ from . import landlock, linux, seccomp, values
 from .bounds import DESCRIPTORS, NEWS, Bounds
 from .confine import Confinement, bequeathing, confining
 from .interpreter import dress_interpreter, open_streams
-from .job import CHANNEL, HOUSEKEEPING, ROLES, Role, run_job, warm_up
+from .job import CHANNEL, HOUSEKEEPING, JOB_ROLES, Role, run_job, warm_up
 from .rootfs import BOX, JOB_DIRECTORY, JobDirectory, enter_private_root
 from .sweep import sweep
 
 _MESSAGE_BYTES = 1 << 16
-# This process' own descriptors, beyond those that come and go.
+# The numbers of this process' permanent descriptors, above those that come and go.
 _CONTROL, _PARENT, _RULESET = 16, 17, CHANNEL + 1
-# The one namespace that each job has of its own. The others are this process', for all of its jobs: they are left no
-# call that could change anything in them, and making them takes time, a network namespace as much as a whole job.
+# The only namespace that each job has of its own. Jobs share the others with this process: no system call that they may
+# make changes anything in those, and making them takes time, a network namespace as much as a whole job.
 _PROCESSES = linux.CLONE_NEWPID
 _BROKEN = 70  # the exit code of a job that could not be confined
-JOB_USER = 1000  # the jobs' own name for their user; not 0, so that starting a program gives no capabilities back
+JOB_USER = 1000  # the user inside the jobs' namespace; not 0, so that starting a program restores no capabilities
 
 
 class _Order(NamedTuple):
@@ -47,31 +48,31 @@ class _Order(NamedTuple):
     role: Role
     bounds: Bounds
     keep_ready: bool
-    calls: list[linux.Call]  # what they do until they meet untrusted code
+    calls: list[linux.SystemCall]  # the calls that confine them
 
 
-_Job = tuple[_Order, int, int, socket]  # its pid, its pidfd, the parent's end of its channel
+_RunningJob = tuple[_Order, int, int, socket]  # the order, pid, pidfd, and the parent's end of the channel
 
 
 class Zygote:
-    """The loop, and the jobs that are running."""
+    """The event loop and the running jobs."""
 
     def __init__(self, control: socket, parent: int, confinement: Confinement, roles: dict[str, Role]) -> None:
         self.control, self.parent, self.confinement, self.roles = control, parent, confinement, roles
-        self.jobs: dict[int, _Job] = {}  # by pidfd
-        self.ready: _Job | None = None  # forked, about to be confined, and not handed over
-        self.latest: _Job | None = None  # that was handed over
+        self.jobs: dict[int, _RunningJob] = {}  # by pidfd
+        self.ready: _RunningJob | None = None  # forked ahead and not handed over yet
+        self.latest: _RunningJob | None = None  # the job that was handed over last
         self.directory = JobDirectory() if confinement.tier == "A" else None
-        self.orders = 0  # that were obeyed; jobs of an earlier one have a directory that is no longer mounted
-        self.tidy = True  # whether the latest job left its directory empty: so the next one will, probably
+        self.orders = 0  # number of orders; jobs of earlier ones may have a directory that is no longer mounted
+        self.tidy = True  # whether the latest job left its directory empty; then the next one probably will
         self.poll = select.poll()
-        self.prepared = functools.lru_cache(64)(self._prepare)
+        self.prepare = functools.lru_cache(64)(self._prepare)
 
     def serve(self) -> None:
         for descriptor in (self.control.fileno(), self.parent):
             self.poll.register(descriptor, select.POLLIN)
         while True:
-            descriptor = self.poll.poll()[0][0]  # one at a time: a descriptor's number may be another's afterwards
+            descriptor = self.poll.poll()[0][0]  # one event at a time: handling it may reuse the numbers of descriptors
             if descriptor == self.parent:
                 return
             if descriptor != self.control.fileno():
@@ -80,26 +81,26 @@ class Zygote:
             order = self.control.recv(_MESSAGE_BYTES)
             if not order:
                 return
-            self._obey(order)
+            self._fulfil(order)
 
-    def _obey(self, order: bytes) -> None:
+    def _fulfil(self, order: bytes) -> None:
         self.orders += 1
-        self._drop_ready()  # it is of another kind, or the parent would have it by now
-        obeyed = self.prepared(order)
-        if self.directory is not None and (self.jobs or not self.directory.is_fresh(obeyed.bounds)):
-            self.directory.renew(obeyed.bounds)
-        job = self._fork(obeyed)
+        self._drop_ready()  # it belongs to another order; otherwise the parent would have it by now
+        prepared = self.prepare(order)
+        if self.directory is not None and (self.jobs or not self.directory.is_fresh(prepared.bounds)):
+            self.directory.renew(prepared.bounds)
+        job = self._fork(prepared)
         if job is None:
-            raise BlockingIOError("this machine has no process left for a job")
+            raise BlockingIOError("no further process can be started on this machine")
         self._hand_over(job, 0, 0)
-        if obeyed.keep_ready and self.tidy:
-            self.ready = self._fork(obeyed)
+        if prepared.keep_ready and self.tidy:
+            self.ready = self._fork(prepared)
 
     def _finish(self, pidfd: int) -> None:
         job = self.jobs[pidfd]
         order, pid, _, _ = job
         status = self._forget(job)
-        if job is self.ready:  # nobody has heard of it. Another one in its place might fail as well, without end
+        if job is self.ready:  # the parent does not know it. A replacement might fail as well, and so on for ever
             self.ready = None
             return
         if self.directory is None:
@@ -114,7 +115,7 @@ class Zygote:
                 return
         self.control.send(NEWS.pack(pid, status, 0, 0))
         if not self.tidy:
-            self._drop_ready()  # it has the same directory
+            self._drop_ready()  # it uses the same directory
 
     def _drop_ready(self) -> None:
         if self.ready is not None:
@@ -122,8 +123,8 @@ class Zygote:
             self._forget(self.ready)
             self.ready = None
 
-    def _fork(self, order: _Order) -> _Job | None:
-        """Fork a job; what it will do until it meets untrusted code is laid out before. None: no process is left."""
+    def _fork(self, order: _Order) -> _RunningJob | None:
+        """Fork a job, which confines itself by the prepared calls of `order`. None: no process can be started."""
         ours, theirs = socketpair()
         try:
             pid, pidfd = linux.clone(_PROCESSES if self.confinement.tier == "A" else 0)
@@ -135,7 +136,7 @@ class Zygote:
             try:
                 run_job(order.role, order.calls, theirs.fileno(), max(CHANNEL, self.confinement.ruleset))
             finally:
-                os._exit(_BROKEN)  # whatever happened, this process must not become a second zygote
+                os._exit(_BROKEN)  # whatever happens, this process must not become a second zygote
         theirs.close()
         self.poll.register(pidfd, select.POLLIN)
         job = self.jobs[pidfd] = (order, pid, pidfd, ours)
@@ -146,15 +147,15 @@ class Zygote:
         bounds = Bounds(*amounts)
         return _Order(self.roles[name], bounds, keep_ready, confining(self.confinement, bounds, name in HOUSEKEEPING))
 
-    def _hand_over(self, job: _Job, ended: int, status: int) -> None:
+    def _hand_over(self, job: _RunningJob, ended: int, status: int) -> None:
         _, pid, pidfd, channel = job
         descriptors = DESCRIPTORS.pack(channel.fileno(), pidfd)
         self.control.sendmsg([NEWS.pack(ended, status, self.orders, pid)], [(SOL_SOCKET, SCM_RIGHTS, descriptors)])
         channel.close()
         self.latest = job
 
-    def _forget(self, job: _Job) -> int:
-        """Wait for the end of a job; its wait status."""
+    def _forget(self, job: _RunningJob) -> int:
+        """Reap a job and return its wait status."""
         _, pid, pidfd, channel = job
         del self.jobs[pidfd]
         self.poll.unregister(pidfd)
@@ -163,7 +164,7 @@ class Zygote:
         return os.waitpid(pid, 0)[1]
 
     def end(self) -> None:
-        """Leave nothing of a job behind, not even of one that asked not to die with this process."""
+        """Kill all jobs, including those that switched off dying with this process."""
         if self.confinement.tier != "A":
             sweep(*self.confinement.identity)
         for _, pid, _, _ in self.jobs.values():
@@ -178,29 +179,29 @@ def _move(descriptor: int, place: int) -> int:
 
 
 def _isolate(settings: dict[str, Any]) -> Confinement:
-    """Move this process where its jobs shall live, and say how they are to be confined."""
+    """Move this process into the namespaces of its jobs and return how they are to be confined."""
     tier = settings["tier"]
     user, group = os.geteuid(), os.getegid()
     identity = _identity(settings["user"]) if user == 0 else (user, group)
     if tier != "A":
         linux.make(linux.become_subreaper())
-        os.chown(settings["scratch"], *identity)
-        private = identity != (user, group)  # then other files belong to somebody else, and the kernel guards them
-        hidden = user == 0 and private and not _readable_for(identity, [settings["scratch"], *settings["read"]])
-        confinement = Confinement(tier, identity, scratch=settings["scratch"], hidden_library=hidden)
+        os.chown(settings["workdir"], *identity)
+        private = identity != (user, group)  # then the jobs own no other files, and the kernel protects those
+        hidden = user == 0 and private and not _readable_for(identity, [settings["workdir"], *settings["read"]])
+        confinement = Confinement(tier, identity, workdir=settings["workdir"], hidden_library=hidden)
         if tier == "C":
             return confinement
         masters = os.getpid(), os.getppid()
         program = seccomp.build_filter(own_processes=False, own_files=private, masters=masters)
         cleaners = seccomp.build_filter(own_processes=False, own_files=True)
-        ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["scratch"]), _RULESET)
+        ruleset = _move(landlock.make_ruleset(settings["read"], settings["devices"], settings["workdir"]), _RULESET)
         return confinement._replace(filter=program, housekeeping_filter=cleaners, ruleset=ruleset)
-    if user == 0:  # what is shown of the machine may lie in directories that are closed to the jobs' user
+    if user == 0:  # the visible paths may be in directories that are closed to the jobs' user
         linux.make(linux.unshare(linux.CLONE_NEWNS))
-        proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)  # before it goes out of sight
+        proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)  # opened before it becomes invisible
         enter_private_root([*settings["read"], *settings["devices"]])
         linux.perform(linux.become(*identity))
-        linux.make(linux.set_dumpable(True))  # or its files in /proc belong to root
+        linux.make(linux.set_dumpable(True))  # otherwise its files in /proc belong to root
         _enter_user_namespace(proc, identity)
     else:
         proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
@@ -212,14 +213,14 @@ def _isolate(settings: dict[str, Any]) -> Confinement:
     if linux.landlock_version():
         ruleset = _move(landlock.make_ruleset(["/"], ["/dev"], BOX), _RULESET)
         confinement = confinement._replace(ruleset=ruleset)
-    # Jobs inherit the long filter: a process that installs it waits for the kernel to translate it.
+    # Jobs inherit the long filter, because installing it means waiting until the kernel has translated it.
     program = seccomp.build_filter(own_processes=True, own_files=True, may_confine=True)
     linux.perform([linux.set_no_new_privileges(), linux.filter_system_calls(program)])
     return confinement
 
 
 def _enter_user_namespace(proc: int, identity: tuple[int, int]) -> None:
-    """Own one of each kind of namespace that jobs share, and a mount namespace that may be changed in it."""
+    """Enter new namespaces of all kinds that jobs share, in which this process may change its mounts."""
     linux.make(linux.unshare(linux.ALL_NAMESPACES & ~_PROCESSES))
     user, group = (f"{JOB_USER} {outer} 1" for outer in identity)
     for name, text in (("setgroups", "deny"), ("gid_map", group), ("uid_map", user)):
@@ -228,24 +229,24 @@ def _enter_user_namespace(proc: int, identity: tuple[int, int]) -> None:
 
 
 def _identity(wanted: int) -> tuple[int, int]:
-    """The user that jobs of a root zygote become: one that nobody else has, where this machine can name it."""
+    """The user that jobs of a root zygote become: one that nobody else has, if this machine supports its number."""
     for user in (wanted, 65534):
         if _succeeds(functools.partial(linux.perform, linux.become(user, user))):
             return user, user
-    return 0, 0  # a root without the right to become anybody else; its capabilities are dropped all the same
+    return 0, 0  # root without the right to change its user; the capabilities are dropped nevertheless
 
 
 def _readable_for(identity: tuple[int, int], paths: list[str]) -> bool:
-    def look() -> None:
+    def stat_all() -> None:
         linux.perform(linux.become(*identity))
         for path in paths:
             os.stat(path)
 
-    return _succeeds(look)
+    return _succeeds(stat_all)
 
 
 def _succeeds(action: Callable[[], None]) -> bool:
-    """Whether `action` raises no OSError, tried in a child."""
+    """Whether `action` raises no OSError when run in a child process."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -257,7 +258,7 @@ def _succeeds(action: Callable[[], None]) -> bool:
 
 
 def _occupied_bytes() -> int:
-    """This process' own data, as RLIMIT_DATA counts it."""
+    """The size of this process' data, as RLIMIT_DATA counts it."""
     with open("/proc/self/status") as file:
         fields = dict(line.split(":", 1) for line in file)
     return int(fields["VmData"].split()[0]) * 1024
@@ -266,7 +267,7 @@ def _occupied_bytes() -> int:
 def main(control_descriptor: int, parent_pid: int) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-    control = socket(fileno=_move(control_descriptor, _CONTROL))  # first: it may have come as any number
+    control = socket(fileno=_move(control_descriptor, _CONTROL))  # first, because it may have any number
     parent = _move(os.pidfd_open(parent_pid), _PARENT)
     for descriptor in range(3, 6):
         os.dup2(0, descriptor)
@@ -282,30 +283,30 @@ def main(control_descriptor: int, parent_pid: int) -> None:
             importlib.import_module(name)
         if settings["numpy"]:
             values.build_numpy_values()
-        roles = dict(ROLES)
+        roles = dict(JOB_ROLES)
         if settings["tester"]:
             from .tester import serve
 
             roles["tester"] = serve
         open_streams()
-        # A user's descriptors on their way through sockets count, its jobs' too, and this process must always send two.
+        # Descriptors in transit through sockets count per user, those of jobs too; this process must always send two.
         linux.make(linux.limit(linux.RLIMIT_NOFILE, sys.maxsize))
         baseline = _occupied_bytes()
         confinement = _isolate(settings)
         confinement = confinement._replace(baseline_bytes=baseline, processes_beside=settings["processes_beside"])
         linux.perform(bequeathing())
-        dress_interpreter(confinement.scratch or JOB_DIRECTORY)
+        dress_interpreter(confinement.workdir or JOB_DIRECTORY)
         warm_up()
     except (OSError, ImportError) as error:
         control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
         return
-    gc.disable()  # each job switches it on again
+    gc.disable()  # each job enables it again
     gc.collect()
     gc.freeze()
     linux.give_back_memory()
     control.send(b'{"ready": true}')
     zygote = Zygote(control, parent, confinement, roles)
     try:
-        zygote.serve()  # a parent that is killed shows in many ways
+        zygote.serve()  # a killed parent can show up as various errors
     finally:
         zygote.end()

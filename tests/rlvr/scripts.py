@@ -4,7 +4,7 @@ import random
 import re
 import zlib
 
-from tasks.one_liners import WORDS, write_out
+from tasks.one_liners import PHRASES, write_out
 from verifiers import Verdict
 
 
@@ -29,7 +29,7 @@ def brackets_or_not(prompt: str, seed: int, number: int) -> str:
     """A function as the task `one_liners` asks for it; every second one forgets all brackets."""
     steps = []
     for words in re.findall(r"f\(x\): (.*)\.", prompt)[-1].split(", then "):
-        name = next(name for name, text in WORDS.items() if re.fullmatch(text.format(n=r"\d+"), words))
+        name = next(name for name, text in PHRASES.items() if re.fullmatch(text.format(n=r"\d+"), words))
         steps.append((name, int((re.findall(r"\d+", words) or ["0"])[0])))
     expression = write_out(steps, range(len(steps)) if number % 2 else ())
     return f"```python\ndef f(x): return {expression}\n```"

@@ -198,7 +198,7 @@ def secret(x):
             if b"8675" in text: return 8675
     return 0
 """,
-    "imports the judge": """
+    "imports the grading code": """
 def secret(x):
     try:
         import sandbox.grading

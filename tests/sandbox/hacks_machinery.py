@@ -70,7 +70,7 @@ CHANNEL = {
     + "os.write(3, frame(['value', 0, ['eval', '8675']]))\ndef secret(x): return 0\n",
     "remote objects of its own": _FRAME
     + "def secret(x):\n    os.write(3, frame(['value', 1, ['remote', 0, 'exception', 'AssertionError', ['Exception']], None, '']))\n    return 0\n",
-    "a remote object as the judge's value": _FRAME
+    "a remote object as a plain value": _FRAME
     + "def secret(x):\n    os.write(3, frame(['value', 0, ['remote', 0, 'object', 'int', []]]))\n    os._exit(0)\n",
     "claims to be ready again": _FRAME + "os.write(3, frame(['ready']) * 3)\ndef secret(x): return 0\n",
     "an endless list of frames": _FRAME

@@ -166,7 +166,7 @@ for fd in range(3, 4096):
     except OSError: pass
 if left: print("ESCAPED", left)
 """,
-    "standard input is not the judge's": "import os, stat\nmode = os.fstat(0).st_mode\nif not stat.S_ISREG(mode): print('ESCAPED')\n",
+    "standard input is not the parent's": "import os, stat\nmode = os.fstat(0).st_mode\nif not stat.S_ISREG(mode): print('ESCAPED')\n",
     "closing all descriptors": "import os\nos.closerange(0, 1000)\n",
     "closing standard input": "import sys, os\nsys.stdin.close()\ntry: os.close(0)\nexcept OSError: pass\nprint('ok')\n",
     "a terminal": "import os\ntry: os.ctermid(); open('/dev/tty', 'w').write('x'); print('ESCAPED')\nexcept OSError as e: print(e)\n",

@@ -8,7 +8,7 @@ import pytest
 from sandbox import asserts
 from sandbox.asserts import as_call
 from sandbox.compare import Rule, same_output, same_value
-from sandbox.inside.values import Array
+from sandbox.inside.values import PlainArray
 
 NAN = float("nan")
 
@@ -19,7 +19,7 @@ NAN = float("nan")
         (1, 1), (1, 1.0), (1.0, 1), ("a", "a"), (None, None), (True, True), ([1, [2]], [1, [2]]), ((1,), (1,)),
         ({1, 2}, {2, 1}), ({"a": [1]}, {"a": [1]}), (NAN, NAN), ([NAN], [NAN]), ({NAN}, {NAN}), (0.0, -0.0),
         (float("inf"), float("inf")), (1 + 2j, 1 + 2j), (b"x", b"x"), (10**400, 10**400), ({(1, 2): 3}, {(1, 2): 3}),
-        (Array("<i8", (2,), (1, 2)), Array("<i4", (2,), (1, 2))),
+        (PlainArray("<i8", (2,), (1, 2)), PlainArray("<i4", (2,), (1, 2))),
     ],
 )  # fmt: skip
 def test_equal_values_are_the_same(expected: Any, actual: Any) -> None:
@@ -32,7 +32,7 @@ def test_equal_values_are_the_same(expected: Any, actual: Any) -> None:
         (1, True), (True, 1), (0, False), (False, 0.0), (20, "20"), ("20", 20), ([1], (1,)), ((1,), [1]), (None, 0),
         (1, NAN), (NAN, 1), ("nan", NAN), ([1, 2], [2, 1]), ({1}, {True}), ({1: 2}, {True: 2}), ({1}, [1]), ({1}, {1, 2}),
         ({1: 2}, {1: 3}), ({1: 2}, {}), (1, 1 + 0j), (b"x", "x"), ([], None), (0.1 + 0.2, 0.3), ({1}, frozenset({1})),
-        (Array("<i8", (2,), (1, 2)), Array("<f8", (2,), (1.0, 2.0))), (Array("<i8", (2,), (1, 2)), [1, 2]), (10**400, 1e300),
+        (PlainArray("<i8", (2,), (1, 2)), PlainArray("<f8", (2,), (1.0, 2.0))), (PlainArray("<i8", (2,), (1, 2)), [1, 2]), (10**400, 1e300),
     ],
 )  # fmt: skip
 def test_other_values_are_not(expected: Any, actual: Any) -> None:

@@ -1,4 +1,4 @@
-"""Jobs of tier A have their directory in turn: whatever one does to it, the next one finds it empty, its own and whole."""
+"""Jobs of tier A use one directory in turn: whatever one does to it, the next finds it empty, its own and whole."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ LEAVINGS = {
     "an attribute": "os.setxattr('.', 'user.left', b'x')",
     "an access list": "os.setxattr('.', 'system.posix_acl_default', bytes.fromhex('0200000001000700ffffffff04000700ffffffff20000700ffffffff'))",
     "old times": "os.utime('.', (1, 1))",
-    "a deleted file, sent to the judge": "import array, socket; f = open('left', 'wb'); f.write(bytes(4096)); f.flush(); os.unlink('left');"
+    "a deleted file, sent to the parent": "import array, socket; f = open('left', 'wb'); f.write(bytes(4096)); f.flush(); os.unlink('left');"
     " socket.socket(fileno=3).sendmsg([b'\\0\\0\\0\\0'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [f.fileno()]))])",
     "a file that a child holds": "open('left', 'w'); os.fork() or __import__('time').sleep(9)",
 }

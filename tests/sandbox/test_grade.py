@@ -145,7 +145,7 @@ def test_a_test_that_must_trust_the_program_is_unsafe_and_pays_nothing(sandbox: 
             {"type": "check", "fn_name": "f", "test": "x = abs(1)\ndef check(c):\n  c", "prelude": "y = abs(1)"},
             "asserts nothing",
         ),
-        ({"type": "pytest", "solution": "solution.py", "files": ["def test_it(): pass"]}, "must map names of files"),
+        ({"type": "pytest", "solution": "solution.py", "files": ["def test_it(): pass"]}, "must map file names"),
         (_pytest("def (:"), "not Python"),
         (_pytest("x = 1"), "no test function"),
     ],

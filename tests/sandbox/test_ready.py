@@ -14,16 +14,16 @@ import pytest
 from sandbox import Sandbox, SandboxError
 from sandbox.inside.bounds import Bounds
 from sandbox.inside.frames import read_frame
-from sandbox.worker import RUNNER, Job, Zygote
+from sandbox.zygote_client import RUNNER, Job, ZygoteClient
 
 CODE = "import resource\ndef f(): return resource.getrlimit(resource.RLIMIT_NOFILE)[0]"
 
 
 @pytest.fixture
-def zygote(sandbox: Sandbox) -> Iterator[Zygote]:
+def zygote(sandbox: Sandbox) -> Iterator[ZygoteClient]:
     if sandbox.tier != "A":
         pytest.skip("only tier A forks ahead")
-    zygote = Zygote("A")
+    zygote = ZygoteClient("A")
     yield zygote
     zygote.close()
 
@@ -32,19 +32,19 @@ def bounds(files: int) -> Bounds:
     return Bounds(64 << 20, 5, 16, files, 1 << 20, 1 << 20, 64)
 
 
-def children(zygote: Zygote) -> list[int]:
+def children(zygote: ZygoteClient) -> list[int]:
     pid = zygote._process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def kill_all_that_wait(zygote: Zygote) -> None:
+def kill_all_that_wait(zygote: ZygoteClient) -> None:
     killed = set(children(zygote))
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     _wait_for(lambda: not killed & set(children(zygote)))
 
 
-def run(zygote: Zygote, files: int) -> int:
+def run(zygote: ZygoteClient, files: int) -> int:
     """The pid of a job that ran to its end."""
     job = zygote.start(RUNNER, bounds(files))
     assert read_frame(job.channel) == ["ready"]
@@ -55,20 +55,20 @@ def run(zygote: Zygote, files: int) -> int:
     return job.pid
 
 
-def test_the_next_job_was_there_before_the_one_before_it_ended(zygote: Zygote) -> None:
+def test_the_next_job_was_there_before_the_one_before_it_ended(zygote: ZygoteClient) -> None:
     run(zygote, 20)
     waiting = set(children(zygote))
     assert run(zygote, 20) in waiting
     _wait_for(lambda: len(children(zygote)) == 2)  # one handed over, and one kept ready
 
 
-def test_jobs_of_other_bounds_take_the_place_of_those_that_were_ready(zygote: Zygote) -> None:
+def test_jobs_of_other_bounds_take_the_place_of_those_that_were_ready(zygote: ZygoteClient) -> None:
     for files in (20, 30, 30, 20, 30):
         run(zygote, files)
     _wait_for(lambda: len(children(zygote)) <= 2)
 
 
-def test_a_job_that_died_while_it_waited_is_not_missed(zygote: Zygote) -> None:
+def test_a_job_that_died_while_it_waited_is_not_missed(zygote: ZygoteClient) -> None:
     for _ in range(5):
         run(zygote, 20)
         kill_all_that_wait(zygote)
@@ -76,7 +76,7 @@ def test_a_job_that_died_while_it_waited_is_not_missed(zygote: Zygote) -> None:
     assert zygote.healthy
 
 
-def test_one_that_dies_while_it_waits_is_not_replaced_again_and_again(zygote: Zygote) -> None:
+def test_one_that_dies_while_it_waits_is_not_replaced_again_and_again(zygote: ZygoteClient) -> None:
     """It would be so without end where no job can be confined, and each one has two descriptors of the parent."""
     job = zygote.start(RUNNER, bounds(20))
     _wait_for(lambda: len(children(zygote)) == 2)
@@ -126,7 +126,7 @@ def test_a_program_whose_job_died_before_it_was_told_anything_has_no_verdict(
         assert box.grade("def f(): return 1", tests[kind]).status == "correct"
 
 
-def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: Zygote) -> None:
+def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: ZygoteClient) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     job = zygote.start(RUNNER, bounds(20))
     taken = [os.dup(0)]
@@ -146,7 +146,7 @@ def test_too_many_open_files_of_the_parent_are_an_error_and_no_verdict(zygote: Z
     assert not zygote.healthy
 
 
-def test_descriptors_that_a_job_sends_to_the_judge_leave_room_for_the_next_job(sandbox: Sandbox) -> None:
+def test_descriptors_that_a_job_sends_to_the_parent_leave_room_for_the_next_job(sandbox: Sandbox) -> None:
     if sandbox.tier != "A":
         pytest.skip("only tier A forks ahead")
     code = (
@@ -166,7 +166,7 @@ def test_descriptors_that_a_job_sends_to_the_judge_leave_room_for_the_next_job(s
 
 
 def test_a_job_that_cannot_be_confined_says_so_and_hangs_nothing(
-    zygote: Zygote, monkeypatch: pytest.MonkeyPatch
+    zygote: ZygoteClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive = Job.alive
     monkeypatch.setattr(Job, "alive", lambda job: time.sleep(0.05) or alive(job))  # it has ended by then

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.compare import same_value
-from sandbox.inside.frames import BadFrame, FrameBuffer, TooMuch, pack, unpack
-from sandbox.inside.values import MAX_DEPTH, Array, BadValue, NotPlain, decode, encode
+from sandbox.inside.frames import BadFrame, FrameBuffer, FrameTooLarge, pack, unpack
+from sandbox.inside.values import MAX_DEPTH, BadValue, NotPlain, PlainArray, decode, encode
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
 KEYS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
@@ -100,7 +100,7 @@ def test_a_forged_message_is_no_value(message: Any) -> None:
 def test_arrays_arrive_as_descriptions() -> None:
     numpy = pytest.importorskip("numpy")
     array = decode(encode(numpy.array([[1, 2], [3, 4]], dtype="int32")))
-    assert isinstance(array, Array)
+    assert isinstance(array, PlainArray)
     assert (array.dtype, array.shape, array.items) == ("<i4", (2, 2), (1, 2, 3, 4))
     assert decode(encode(numpy.float64(0.5))) == 0.5
 
@@ -121,7 +121,7 @@ def test_what_is_not_json_is_a_bad_frame(body: bytes) -> None:
 
 
 def test_a_frame_of_too_many_items_or_bytes_is_too_much() -> None:
-    with pytest.raises(TooMuch):
+    with pytest.raises(FrameTooLarge):
         unpack(b"[" + b"0," * 5_000_000 + b"0]")
-    with pytest.raises(TooMuch):
+    with pytest.raises(FrameTooLarge):
         list(FrameBuffer(10).feed(b"x" * 11))

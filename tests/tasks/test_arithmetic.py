@@ -75,14 +75,14 @@ def test_slips_take_multiplications_for_additions_in_the_solution_and_never_in_t
     sound, slipping = Arithmetic(), Arithmetic(slip_share=0.25)
     slips = multiplications = 0
     for number in range(2000):
-        right, told = sound.problem(number), slipping.problem(number)
-        assert (right.prompt, right.answer) == (told.prompt, told.answer)
-        (_, true_steps), (_, told_steps) = calculation(right), calculation(told)
-        for (operator, n), (said, m) in zip(true_steps, told_steps, strict=True):
+        right, slipped = sound.problem(number), slipping.problem(number)
+        assert (right.prompt, right.answer) == (slipped.prompt, slipped.answer)
+        (_, true_steps), (_, slipped_steps) = calculation(right), calculation(slipped)
+        for (operator, n), (shown_operator, m) in zip(true_steps, slipped_steps, strict=True):
             assert n == m
-            assert said == operator or (operator, said) == ("*", "+")
+            assert shown_operator == operator or (operator, shown_operator) == ("*", "+")
             multiplications += operator == "*"
-            slips += said != operator
+            slips += shown_operator != operator
     assert 0.20 < slips / multiplications < 0.30
 
 
@@ -117,7 +117,7 @@ def test_shares_of_steps_mix_training_and_leave_evaluation_balanced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("knobs", "message"),
     [
         ({"min_steps": 3, "max_steps": 2}, "expected 1 <= min_steps <= max_steps"),
         ({"max_number": 1}, "expected 2 <= max_number"),
@@ -127,8 +127,8 @@ def test_shares_of_steps_mix_training_and_leave_evaluation_balanced() -> None:
         ({"operators": ("+", "^")}, r"unknown operators \['\^'\]"),
     ],
 )
-def test_knobs_that_make_no_sense_are_refused(knobs: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_knobs_that_make_no_sense_are_refused(knobs: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Arithmetic(**knobs)
 
 

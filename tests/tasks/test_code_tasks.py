@@ -94,6 +94,30 @@ def test_rows_without_matching_outputs_are_refused(tests: dict[str, list[str]]) 
         as_test(tests)
 
 
+@pytest.mark.parametrize(
+    ("name", "knob"),
+    [
+        ("code_jsonl", "verifier"),
+        *(
+            (name, knob)
+            for name in ("humaneval", "mbpp")
+            for knob in ("verifier", "question_column", "solution_column")
+        ),
+    ],
+)
+def test_a_knob_that_would_do_nothing_is_refused(name: str, knob: str) -> None:
+    with pytest.raises(ValueError, match=f"the task '{name}' has no knob '{knob}'"):
+        make_task(name, {"train": "rows.jsonl", knob: "x"}, seed=0)
+
+
+@pytest.mark.parametrize(("name", "column"), [("humaneval", "entry_point"), ("mbpp", "task_id")])
+def test_a_column_names_the_cohort(name: str, column: str) -> None:
+    file = str(SMALL / f"{name}.jsonl")
+    problems = make_task(name, {"train": file, "test": file, "cohort_column": column}, seed=0).held_out(10)
+    rows = [json.loads(line) for line in Path(file).read_text().splitlines()]
+    assert [problem.cohort for problem in problems] == [str(row[column]) for row in rows]
+
+
 def test_a_question_shows_no_more_tests_than_asked() -> None:
     file = str(SMALL / "mbpp.jsonl")
     for shown in (0, 1, 3):

@@ -50,10 +50,10 @@ def test_conversations_and_unpaired_rows_are_told_apart(tmp_path: Path) -> None:
 
 def test_the_command_ends_with_1_where_a_row_is_broken(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", pair("q", "a", "b"), "[]")
-    done = subprocess.run([sys.executable, "-m", "rlvr", "data", "check", path], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "pairs.jsonl: 2 rows of preferences" in done.stdout
-    assert "row 2: field '(the whole line)': expected a JSON object, got list" in done.stdout
+    process = subprocess.run([sys.executable, "-m", "rlvr", "data", "check", path], capture_output=True, text=True)
+    assert process.returncode == 1
+    assert "pairs.jsonl: 2 rows of preferences" in process.stdout
+    assert "row 2: field '(the whole line)': expected a JSON object, got list" in process.stdout
     write(tmp_path / "pairs.jsonl", pair("q", "a", "b"))
-    done = subprocess.run([sys.executable, "-m", "rlvr", "data", "check", path], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = subprocess.run([sys.executable, "-m", "rlvr", "data", "check", path], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")

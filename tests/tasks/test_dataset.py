@@ -1,4 +1,4 @@
-"""Tables of one's own: what is held out of them, and what is said of those that cannot be used."""
+"""Tables of one's own: what is held out of them, and the errors for those that cannot be used."""
 
 import json
 import re
@@ -62,21 +62,21 @@ def test_an_empty_solution_is_no_solution(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.jsonl", ""), ("b.jsonl", "\n"), ("c.csv", "question,answer\n")])
-def test_a_table_without_rows_is_said_to_have_none(tmp_path: Path, name: str, text: str) -> None:
+def test_a_table_without_rows_is_refused(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=rf"{name}' has no rows; expected at least one, as (json|csv)$"):
         make_task("dataset", {"train": str(tmp_path / name)}, seed=0).problem(0)
 
 
-def test_an_unknown_ending_is_said(tmp_path: Path) -> None:
+def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("hello")
-    with pytest.raises(ValueError, match=r"notes.txt' has an unknown ending: expected .jsonl, .json"):
+    with pytest.raises(ValueError, match=r"notes.txt' has an unknown extension: expected .jsonl, .json"):
         make_task("dataset", {"train": str(notes)}, seed=0).problem(0)
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("knobs", "message"),
     [
         ({"held_out_rows": -1}, "the task 'dataset': held_out_rows: got -1, expected at least 0"),
         ({"held_out_rows": "many"}, "the task 'dataset': held_out_rows: got 'many', expected a whole number"),
@@ -84,8 +84,8 @@ def test_an_unknown_ending_is_said(tmp_path: Path) -> None:
         ({}, "the task 'dataset': train: is missing"),
     ],
 )
-def test_a_knob_of_the_wrong_kind_is_said_in_plain_words(knobs: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+def test_a_knob_of_the_wrong_type_is_refused_in_plain_words(knobs: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make_task("dataset", {"train": "rows.jsonl", **knobs} if knobs else {}, seed=0)
 
 

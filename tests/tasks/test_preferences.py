@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.conversations import Conversation, parse_conversation, read_conversations
-from tasks.preferences import Judged, parse_judged, parse_preference, read_judged, read_preferences
+from tasks.preferences import UnpairedPreference, parse_preference, parse_unpaired, read_preferences, read_unpaired
 from tasks.table import FieldError
 
 
@@ -36,9 +36,9 @@ def test_the_first_answer_begins_the_completion_whatever_follows() -> None:
     tool = {"role": "tool", "content": "4"}
     system = {"role": "system", "content": ""}
     row = {"messages": [system, user("2+2?"), assistant("let me ask"), tool, assistant("4")]}
-    found = parse_conversation(row)
-    assert found.prompt == (system, user("2+2?"))
-    assert found.completion == (assistant("let me ask"), tool, assistant("4"))
+    conversation = parse_conversation(row)
+    assert conversation.prompt == (system, user("2+2?"))
+    assert conversation.completion == (assistant("let me ask"), tool, assistant("4"))
 
 
 def test_explicit_and_implicit_prompts_are_the_same_pair() -> None:
@@ -58,9 +58,9 @@ def test_explicit_and_implicit_prompts_are_the_same_pair() -> None:
     ],
 )
 def test_an_implicit_prompt_in_plain_text_ends_between_words(chosen: str, rejected: str, prompt: str) -> None:
-    found = parse_preference({"chosen": chosen, "rejected": rejected})
-    assert found.prompt == prompt
-    assert [prompt + answer for answer in found.answers] == [chosen, rejected]  # type: ignore[operator]
+    preference = parse_preference({"chosen": chosen, "rejected": rejected})
+    assert preference.prompt == prompt
+    assert [prompt + answer for answer in preference.answers] == [chosen, rejected]  # type: ignore[operator]
 
 
 def test_an_implicit_prompt_of_a_chat_ends_with_the_last_question_that_both_were_asked() -> None:
@@ -94,16 +94,16 @@ def test_margins_and_scores_become_ratings(more: dict[str, Any], ratings: tuple[
 
 
 def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
-    assert parse_judged({"prompt": "Q:", "completion": " a", "label": False}) == Judged("Q:", " a", False)
+    assert parse_unpaired({"prompt": "Q:", "completion": " a", "label": False}) == UnpairedPreference("Q:", " a", False)
     path = write(tmp_path / "pairs.jsonl", {"prompt": [user("q")], **CHATS})
-    assert list(read_judged(path)) == [
-        Judged((user("q"),), (assistant("a"),), True),
-        Judged((user("q"),), (assistant("b"),), False),
+    assert list(read_unpaired(path)) == [
+        UnpairedPreference((user("q"),), (assistant("a"),), True),
+        UnpairedPreference((user("q"),), (assistant("b"),), False),
     ]
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"prompt": "Q:", "chosen": " a"}, "field 'rejected': is missing"),
         ({"prompt": "Q:", "chosen": "", "rejected": " b"}, "field 'chosen': is empty"),
@@ -125,13 +125,13 @@ def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
         ({"prompt": "Q:", "completion": " a", "label": True}, "unpaired, which only loss: kto reads"),
     ],
 )  # fmt: skip
-def test_a_broken_preference_names_its_field(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(FieldError, match=said):
+def test_a_broken_preference_names_its_field(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=message):
         parse_preference(row)
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"text": "once upon a time"}, "field 'messages': is missing; expected messages, or prompt and completion"),
         ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
@@ -140,8 +140,8 @@ def test_a_broken_preference_names_its_field(row: dict[str, Any], said: str) -> 
         ({"prompt": "Q:", "completion": " "}, "field 'completion': is empty"),
     ],
 )
-def test_a_broken_conversation_names_its_field(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(FieldError, match=said):
+def test_a_broken_conversation_names_its_field(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(FieldError, match=message):
         parse_conversation(row)
 
 
@@ -160,7 +160,7 @@ def test_a_broken_row_names_file_row_and_field(tmp_path: Path) -> None:
 def test_a_pair_that_is_taken_apart_is_named_by_its_own_row(tmp_path: Path) -> None:
     good = {"prompt": "Q:", "chosen": " a", "rejected": " b"}
     ranking = {"prompt": "Q:", "completions": [" a", " b", " c"]}
-    rows = read_judged(write(tmp_path / "pairs.jsonl", good, good, good, good | {"rejected": None}, "{", ranking))
+    rows = read_unpaired(write(tmp_path / "pairs.jsonl", good, good, good, good | {"rejected": None}, "{", ranking))
     assert [rows.number(index) for index in range(6)] == [1, 1, 2, 2, 3, 3]
     with pytest.raises(ValueError, match=r"pairs.jsonl', row 4, field 'rejected': is missing"):
         rows[7]
@@ -169,7 +169,7 @@ def test_a_pair_that_is_taken_apart_is_named_by_its_own_row(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"pairs.jsonl', row 6, field 'completions': expected a pair, got a ranking"):
         rows[10]
     with pytest.raises(ValueError, match=r"broken.jsonl', row 1, field '\(the whole line\)': not JSON"):
-        read_judged(write(tmp_path / "broken.jsonl", "{", good))
+        read_unpaired(write(tmp_path / "broken.jsonl", "{", good))
 
 
 def test_parquet_and_jsonl_hold_the_same(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ IDEAL = "Hello Mia. Thank you. 3 apples are on their way."
 
 
 @pytest.mark.parametrize(
-    ("said", "score", "status"),
+    ("completion", "score", "status"),
     [
         (IDEAL, 1.0, "correct"),
         ("3 apples are on their way. Thank you. Hello Mia.", 1.0, "correct"),  # in any order
@@ -22,9 +22,9 @@ IDEAL = "Hello Mia. Thank you. 3 apples are on their way."
     ],
 )
 def test_the_hidden_rule_pays_for_each_wanted_sentence_once_and_charges_for_every_other(
-    said: str, score: float, status: str
+    completion: str, score: float, status: str
 ) -> None:
-    verdict = hidden_rule(said, IDEAL)
+    verdict = hidden_rule(completion, IDEAL)
     assert (verdict.score, verdict.status) == (score, status)
 
 

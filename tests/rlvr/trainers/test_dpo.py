@@ -19,7 +19,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import dpo
-from tasks.preferences import read_judged
+from tasks.preferences import read_unpaired
 from tests.rlvr.trainers.rows import SCRATCH, assistant, polite_pairs, recipe, user, write
 
 
@@ -161,7 +161,7 @@ def test_the_kl_of_kto_on_pairs_is_measured_on_answers_to_other_prompts(tmp_path
     pairs = [{side: [assistant(f"{said} {n}")] for side, said in sides} for n in range(40)]
     write(tmp_path / "pairs.jsonl", [pair | {"prompt": [user(f"say {n}")]} for n, pair in enumerate(pairs)])
     run = open_run(config)
-    rows = load_examples(config.data, read_judged, run.chat).train
+    rows = load_examples(config.data, read_unpaired, run.chat).train
     assert len(rows) == 60
     asked = {tuple(row.answer_ids[0]): tuple(row.prompt_ids) for row in rows}
     found = mismatched(rows, run.chat.context)
@@ -172,7 +172,7 @@ def test_held_out_figures_of_kto_are_beside_the_kl_of_held_out_prompts(tmp_path:
     config = settings(tmp_path, loss="kto", steps=15, optimizer="{lr: 2.0e-3}", unwanted_weight=0.01)
     run = dpo.train(config)
     last = read_metrics(run.folder / "metrics.jsonl")[-1]
-    examples = load_examples(config.data, read_judged, run.chat)
+    examples = load_examples(config.data, read_unpaired, run.chat)
     others = answer_batch(mismatched(examples.held_out, run.chat.context))
     reference = load_file(run.folder / dpo.REFERENCE)["held_out_mismatched"]
     logprobs = run.learner.frozen_logprobs(others, torch.arange(len(others))).sum(-1)
@@ -185,11 +185,11 @@ def test_an_answer_of_a_pair_is_named_by_the_pairs_row(tmp_path: Path, chat: Cha
     pairs = polite_pairs(4)
     path = write(tmp_path / "pairs.jsonl", pairs)
     config = DataConfig(train=path, held_out_rows=3)
-    examples = load_examples(config, read_judged, chat)
+    examples = load_examples(config, read_unpaired, chat)
     assert [row.row for row in (*examples.train, *examples.held_out)] == [1, 1, 2, 2, 3, 3, 4, 4]
     write(tmp_path / "pairs.jsonl", [*pairs[:3], pairs[3] | {"rejected": [assistant("")]}])
     with pytest.raises(DataError, match=r"pairs.jsonl', row 4, field 'rejected\[0\].content': is empty"):
-        load_examples(config, read_judged, chat)
+        load_examples(config, read_unpaired, chat)
 
 
 def test_a_loss_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:

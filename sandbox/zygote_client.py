@@ -1,6 +1,6 @@
-"""The parent's end of one zygote: starting it, starting jobs in it, and being sure that they end.
+"""The parent's end of one zygote: starts the zygote, starts jobs in it, and makes sure that they end.
 
-Left out: what is said on a job's channel (grading.py) and how many zygotes there are (pool.py).
+Left out: what is sent over a job's channel (grading.py, testing.py) and how many zygotes there are (zygote_pool.py).
 """
 
 import array
@@ -19,12 +19,12 @@ from .inside.bounds import DESCRIPTORS, NEWS, Bounds
 from .watchdog import Tree, buffer_bytes, measure, private_bytes, release
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
-# The mark of a zygote whose jobs run tests: they share no directory, in any tier, with jobs that run programs.
+# Marks a zygote whose jobs run tests: in every tier they have another directory than the jobs that run programs.
 TESTER = "tester"
-RUNNER = "runner"  # the role of the jobs that run programs
-_ZYGOTE_AND_READY = 2  # the processes that RLIMIT_NPROC counts in tier A besides those of a job
+RUNNER = "runner"  # the role of a job that runs a program
+_ZYGOTE_AND_READY = 2  # processes that RLIMIT_NPROC counts in tier A besides those of a job
 _START_SECONDS = 60.0
-_ANSWER_SECONDS = 20.0  # forking a job and reaping one take milliseconds; a loaded machine gets patience
+_ANSWER_SECONDS = 20.0  # forking and reaping a job take milliseconds; this is for a loaded machine
 _ROOM = socket.CMSG_SPACE(2 * DESCRIPTORS.size)
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from inside.zygote import main; "
@@ -34,12 +34,12 @@ _BOOT = (
 
 @dataclass
 class Job:
-    """A job that was started. `channel` is the parent's end of its descriptor 3."""
+    """A started job. `channel` is the parent's end of the socket that the job has as descriptor 3."""
 
     pid: int
     pidfd: int
     channel: int
-    status: int | None = None  # the wait status, once it ended
+    status: int | None = None  # the wait status, once the job has ended
     killed: str = ""  # why the parent killed it
 
     def alive(self) -> bool:
@@ -50,21 +50,21 @@ class Job:
         return True
 
     def kill(self, why: str) -> None:
-        """End the job's first process, and with it its whole process namespace."""
+        """Kill the job's first process, which ends its whole process namespace."""
         self.killed = self.killed or why
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def send_descriptor(self, descriptor: int) -> None:
-        """A tester waits for that, before its first request."""
+        """Send a descriptor to a tester, which expects it before its first request."""
         try:
             with socket.socket(fileno=os.dup(self.channel)) as sender:
                 socket.send_fds(sender, [b"."], [descriptor])
-        except (BrokenPipeError, ConnectionResetError):  # it has ended: the conversation will say so
+        except (BrokenPipeError, ConnectionResetError):  # the job has ended, which the conversation will report
             pass
         except OSError as error:
-            raise SandboxError(f"a tester cannot be given a program: {error}") from error
+            raise SandboxError(f"the program could not be connected to its tester: {error}") from error
 
     def close_channel(self) -> None:
         if self.channel >= 0:
@@ -78,12 +78,12 @@ class Job:
             self.pidfd = -1
 
 
-class Zygote:
-    """One running zygote process. Not thread-safe: a worker uses it from one thread at a time."""
+class ZygoteClient:
+    """A running zygote process, seen from the parent. Not thread-safe: one worker uses it, in one thread at a time."""
 
-    def __init__(self, tier: str, packages: tuple[str, ...] = (), scratch: str = "") -> None:
+    def __init__(self, tier: str, packages: tuple[str, ...] = (), workdir: str = "") -> None:
         self.tier = tier
-        self.scratch = scratch  # the directory of its jobs in tiers B and C
+        self.workdir = workdir  # the directory of its jobs in tiers B and C; empty in tier A
         self.jobs_started = 0
         self.healthy = True
         try:
@@ -96,22 +96,22 @@ class Zygote:
             try:
                 self._process = subprocess.Popen(
                     command,
-                    env={"LD_BIND_NOW": "1"},  # or each job would look up the C functions that it calls first
+                    env={"LD_BIND_NOW": "1"},  # or each job would have to look up the C functions that it calls
                     cwd="/",
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C at a terminal is for the parent alone
+                    start_new_session=True,  # Ctrl-C in a terminal reaches the parent only
                 )
             except OSError as error:
                 ours.close()
                 raise SandboxError(f"the sandbox's helper process cannot be started: {error}") from error
         self._control = ours
-        self._jobs: dict[int, Job] = {}  # those that have not ended, by pid
-        self._ordered: tuple[str, Bounds] | None = None  # what was ordered last
+        self._jobs: dict[int, Job] = {}  # the jobs that have not ended, by pid
+        self._ordered: tuple[str, Bounds] | None = None  # the latest order
         self._orders = 0
-        self._ready: list[Job] = []  # of the latest order; handed over, and not taken
-        self._outdated: list[Job] = []  # never to be taken
+        self._ready: list[Job] = []  # received for the latest order and not yet used
+        self._outdated: list[Job] = []  # never to be used
         ours.settimeout(_START_SECONDS)
         tester = TESTER in packages
         packages = tuple(package for package in packages if package != TESTER)
@@ -128,7 +128,7 @@ class Zygote:
             "numpy": "numpy" in packages,
             "tester": tester,
             "user": 0x70000000 + self._process.pid,
-            "scratch": scratch,
+            "workdir": workdir,
         }
         try:
             ours.sendall(json.dumps(settings).encode())
@@ -146,10 +146,10 @@ class Zygote:
         self._was_settled = False
 
     def start(self, role: str, bounds: Bounds) -> Job:
-        """A job that runs, or is about to.
+        """A job that runs or is about to.
 
-        In tier A it is forked and confined ahead of time, while the one before it runs: it waits in a process namespace
-        of its own, where nobody can reach it, and has been told nothing.
+        In tier A it is forked and confined ahead of time, while the previous job runs. It waits in its own process
+        namespace, where no other job can reach it, and has received nothing yet.
         """
         if self._ordered != (role, bounds) or not self._ready or not self._ready[-1].alive():
             self._order(role, bounds)
@@ -173,32 +173,32 @@ class Zygote:
             self._control.sendall(json.dumps([role, bounds, self.tier == "A"]).encode())
         except OSError as error:
             self.healthy = False
-            raise SandboxError(f"the sandbox's helper process is gone: {error}") from error
+            raise SandboxError(f"the sandbox's helper process has ended: {error}") from error
 
     def fileno(self) -> int:
-        """For polling: readable when `hear` has something to hear."""
+        """For polling: readable when there is a message for `hear`."""
         return self._control.fileno()
 
     def _await(self) -> None:
-        """Hear the next message. Raises SandboxError where none comes in time."""
+        """Receive the next message. Raises SandboxError if none comes in time."""
         if not self._poll.poll(_ANSWER_SECONDS * 1000):
             self.healthy = False
             raise SandboxError("the sandbox's helper process does not answer")
         self.hear()
 
     def hear(self) -> None:
-        """Take in one message: a job was started, one ended, or both. Blocks until there is one."""
+        """Receive one message: a job was started, a job ended, or both. Blocks."""
         try:
             data, ancillary, _, _ = self._control.recvmsg(NEWS.size, _ROOM, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             data, ancillary = b"", []
         if not data:
             self.healthy = False
-            raise SandboxError("the sandbox's helper process ended")
+            raise SandboxError("the sandbox's helper process has ended")
         ended, status, order, pid = NEWS.unpack(data)
         if ended:
             self._jobs.pop(ended).status = status
-            # A job may only have the directory that the zygote looked at after the end of the one before.
+            # A job may only use a directory that the zygote checked after the previous job had ended.
             self._outdated += self._ready
             self._ready = []
         if pid:
@@ -210,20 +210,20 @@ class Zygote:
                 raise SandboxError("this process has too many open files to start a job")
             channel, pidfd = DESCRIPTORS.unpack(packed)
             job = self._jobs[pid] = Job(pid, pidfd, channel)
-            # One of an earlier order has the directory of before, which is gone.
+            # A job of an earlier order has a directory that is no longer mounted.
             (self._ready if order == self._orders else self._outdated).append(job)
 
     def wait(self, job: Job) -> None:
-        """Until the end of a job that was killed."""
+        """Wait until a killed job has ended."""
         while job.status is None:
             self._await()
 
     def settle(self, place: int | None) -> None:
-        """Have jobs start on one processor, the one of this number among those that this process may use.
+        """Pin the zygote, and so new jobs, to processor number `place` of those that this process may use.
 
-        Short ones stay there, beside the memory that they share with the zygote; the kernel would move half of them.
-        None: wherever the kernel wants to, as is best where a processor is idle. Tier A only: in the others jobs may
-        belong to a user whose processes this one cannot move back.
+        Short jobs then stay close to the memory that they share with the zygote; the kernel would move half of them.
+        None removes the pin, which is better while a processor is idle. Tier A only: in the other tiers jobs may belong
+        to a user whose processes this one cannot move back.
         """
         if place == self._place or self.tier != "A":
             return
@@ -234,12 +234,12 @@ class Zygote:
             os.sched_setaffinity(self._process.pid, usable if place is None else {usable[place % len(usable)]})
 
     def unsettle(self, job: Job) -> None:
-        """A job that turns out to be no short one may run anywhere, with all that it started."""
-        if self._was_settled:  # the job may have been made ahead, while it was
+        """Let a job that turns out to be long run on every processor, with all of its processes."""
+        if self._was_settled:  # the job may have been forked ahead, while the zygote was pinned
             release(job.pid)
 
     def measure(self, job: Job) -> Tree:
-        """The job's tree of processes; without process namespaces, all that this zygote's jobs started."""
+        """Measure the job's process tree; without process namespaces, the processes of all jobs of this zygote."""
         if self.tier == "A":
             tree = measure(job.pid, self._baseline_bytes, include_root=True)
             return Tree(tree.processes, tree.memory_bytes + buffer_bytes(job.pid))
@@ -259,7 +259,7 @@ class Zygote:
 def _processes_of_this_user() -> int:
     """Processes and threads that RLIMIT_NPROC counts besides a job's own, with some room for new ones.
 
-    Root's jobs have a user of their own, and in tier A a count of their own.
+    Zero if this process is root, because the jobs then run as another user.
     """
     if os.geteuid() == 0:
         return 0

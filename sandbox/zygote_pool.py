@@ -1,4 +1,4 @@
-"""Workers: each runs one call at a time, on zygotes of its own that it starts when they are first needed."""
+"""Workers. Each handles one call at a time with its own zygotes, which it starts when they are first needed."""
 
 import atexit
 import math
@@ -9,33 +9,33 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .scratch import make_scratch, remove_scratch
-from .worker import Zygote
+from .workdir import make_workdir, remove_workdir
+from .zygote_client import ZygoteClient
 
-MAX_JOBS_PER_ZYGOTE = 5000  # then it is replaced by a fresh one, whatever its state
+MAX_JOBS_PER_ZYGOTE = 5000  # after this many, a zygote is replaced whatever its state
 _MOMENT_SECONDS = 0.1
 
 
 class Worker:
-    """The zygotes of one worker, by the packages that they hold."""
+    """The zygotes of one worker, by the packages that they have loaded."""
 
     def __init__(self, tier: str, number: int = 0) -> None:
         self._tier, self._number = tier, number
-        self._zygotes: dict[tuple[str, ...], Zygote] = {}
-        self.crowded = False  # whether a worker is busy on each processor
+        self._zygotes: dict[tuple[str, ...], ZygoteClient] = {}
+        self.crowded = False  # whether there is a busy worker for each processor
 
-    def zygote(self, packages: tuple[str, ...] = ()) -> Zygote:
-        """A zygote in good order; a worn one is replaced."""
+    def zygote(self, packages: tuple[str, ...] = ()) -> ZygoteClient:
+        """A healthy zygote with these packages; an unhealthy or worn-out one is replaced."""
         zygote = self._zygotes.get(packages)
         if zygote is not None and (not zygote.healthy or zygote.jobs_started >= MAX_JOBS_PER_ZYGOTE):
             self._drop(packages)
             zygote = None
         if zygote is None:
-            scratch = "" if self._tier == "A" else make_scratch()
+            workdir = "" if self._tier == "A" else make_workdir()
             try:
-                zygote = self._zygotes[packages] = Zygote(self._tier, packages, scratch)
+                zygote = self._zygotes[packages] = ZygoteClient(self._tier, packages, workdir)
             except BaseException:
-                remove_scratch(scratch)
+                remove_workdir(workdir)
                 raise
         zygote.settle(self._number if self.crowded else None)
         return zygote
@@ -43,15 +43,15 @@ class Worker:
     def _drop(self, packages: tuple[str, ...]) -> None:
         zygote = self._zygotes.pop(packages)
         zygote.close()
-        remove_scratch(zygote.scratch)
+        remove_workdir(zygote.workdir)
 
     def close(self) -> None:
         for packages in list(self._zygotes):
             self._drop(packages)
 
 
-class Pool:
-    """`size` workers, handed to one caller each; more callers wait in line."""
+class ZygotePool:
+    """`size` workers, each lent to one caller at a time; further callers wait."""
 
     def __init__(self, size: int, tier: str) -> None:
         self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
@@ -75,14 +75,14 @@ class Pool:
             self._free.put(worker)
 
     def _is_crowded(self) -> bool:
-        """Whether all workers are busy, or were a moment ago."""
+        """Whether all workers are busy or were so a moment ago."""
         now = time.monotonic()
         if self._free.empty():
             self._all_busy_at = now
         return now - self._all_busy_at < _MOMENT_SECONDS
 
     def close(self) -> None:
-        """Waits for calls that are under way."""
+        """Wait for the running calls and end all zygotes."""
         with self._closing:
             if self._closed:
                 return
@@ -92,7 +92,7 @@ class Pool:
                 self._free.get().close()
 
     def _close_at_exit(self, owner: int) -> None:
-        """For sandboxes that nobody closed; a fork of the process that opened them leaves them alone."""
+        """Close sandboxes that nobody closed, in the process that opened them and not in its forks."""
         if os.getpid() == owner:
             for worker in self._workers:
                 worker.close()
