@@ -51,7 +51,7 @@ from rlvr.run import Run
 from rlvr.seeds import derive, set_global_generators
 from rlvr.weight_sync import PROBE_TOKENS, prove_sync, tolerance_of
 from tasks import NoTask, Problem, Task, make_task
-from verifiers import get_verifier
+from verifiers import Spec, get_verifier
 
 # The name that stands for a reward model where verifiers are named.
 LEARNED = "reward_model"
@@ -94,9 +94,9 @@ def check(config: AnyConfig) -> None:
     check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
+        check_rewards(config.verify)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
-        check_rewards(config.verify)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
     if isinstance(config, DPOConfig):
@@ -116,9 +116,9 @@ def check_task(config: PolicyConfig, task: Task) -> None:
     """Read the first problems. Raises `DataError` or `ConfigError`."""
     first_problems(task, config.eval)
     if config.eval.verifier:
-        check_verifier(config.eval.verifier)
+        check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier in (None, LEARNED):
-        check_verifier(task.problem(0).verifier)
+        check_verifier(task.problem(0).verifier, "the task's verifier")
     if isinstance(config, SFTConfig) and config.data is None:
         solution_of(task.problem(0))
     elif isinstance(config, GRPOConfig) and config.cold_start is not None:
@@ -237,14 +237,15 @@ def check_rewards(config: VerifyConfig) -> None:
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
     elif config.verifier:
-        check_verifier(config.verifier)
+        check_verifier(config.verifier, "verify.verifier")
 
 
-def check_verifier(name: str) -> None:
+def check_verifier(spec: Spec, key: str) -> None:
+    """Make the verifier that stands at `key`, with all its parts. Raises `ConfigError`."""
     try:
-        get_verifier(name)
+        get_verifier(spec, key)
     except ValueError as error:
-        raise ConfigError(f"verify.verifier: {error}") from error
+        raise ConfigError(str(error)) from error
 
 
 def claim_folder(config: RunConfig) -> Path:

@@ -41,7 +41,10 @@ def evaluate_model(config: AnyConfig) -> Evaluation:
     task = make_task(config.task.name, config.task.knobs, config.seed)
     problems = first_problems(task, config.eval)
     check_rewards(config.verify)
-    check_verifier(config.eval.verifier or problems[0].verifier)
+    if config.eval.verifier:
+        check_verifier(config.eval.verifier, "eval.verifier")
+    else:
+        check_verifier(problems[0].verifier, "the task's verifier")
     chat = make_chat_for(config.model, task)
     policy = load_policy(config.model, chat, pick_device(config.device), config.sampling.temperature, config.seed)
     s = config.sampling

@@ -96,6 +96,7 @@ def outcomes_of(
         lengths_B=torch.tensor([float(len(rollout.completion_ids)) for _, rollout in rows]),
         moving_average=history.reward.value,
         parts=parts_of([rollout for _, rollout in rows]) if objective.combine == "apart" else None,
+        part_weights=part_weights_of([rollout for _, rollout in rows]) if objective.combine == "apart" else None,
         cohort_lag_B=torch.tensor(lag),
     )
 
@@ -103,8 +104,7 @@ def outcomes_of(
 def parts_of(rollouts: Sequence[Rollout]) -> Tensor:
     """The scores of the parts of each verdict, `(B, K)`, in the order of their names; shaping is one more part.
 
-    All parts count the same: the weights of a weighted sum belong to `combine: sum`. Raises `DataError` where the
-    verdicts do not have the same parts.
+    Raises `DataError` where the verdicts do not have the same parts.
     """
     found = [dict(rollout.verdict.parts) if rollout.verdict else {} for rollout in rollouts]
     names = sorted(found[0]) if found else []
@@ -116,6 +116,25 @@ def parts_of(rollouts: Sequence[Rollout]) -> Tensor:
             )
     shaping = [[rollout.shaping] for rollout in rollouts] if any(r.shaping for r in rollouts) else [[]] * len(found)
     return torch.tensor([[parts[name] for name in names] + more for parts, more in zip(found, shaping, strict=True)])
+
+
+def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
+    """What each column of `parts_of` counts for, `(K,)`: the weights that the verdicts carry, as they are.
+
+    A part without a weight counts 1, and so does shaping; `None` where no verdict carries weights. Raises `DataError`
+    where verdicts disagree.
+    """
+    verdicts = [rollout.verdict for rollout in rollouts if rollout.verdict]
+    if not any(verdict.weights for verdict in verdicts):
+        return None
+    weights, *others = [[verdict.weights.get(name, 1.0) for name in sorted(verdict.parts)] for verdict in verdicts]
+    for other in others:
+        if other != weights:
+            raise DataError(
+                f"objective.combine is 'apart', and it needs the same weights of every verdict: got {other} beside "
+                f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
+            )
+    return torch.tensor(weights + [1.0] * any(rollout.shaping for rollout in rollouts))
 
 
 def has_signal(group: Group) -> bool:

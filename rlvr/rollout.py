@@ -22,9 +22,10 @@ def make_grade(config: VerifyConfig) -> Grade:
     known: dict[str, Verifier] = {}
 
     def grade(problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        name = config.verifier or problem.verifier
+        spec = config.verifier or problem.verifier
+        name = str(spec)
         if name not in known:
-            known[name] = get_verifier(name)
+            known[name] = get_verifier(spec)
         pairs = [(rollout.text, problem.answer, problem.context) for rollout in rollouts]
         return verify_batch(pairs, known[name], workers=config.workers, timeout_seconds=config.timeout_seconds)
 
@@ -82,7 +83,7 @@ def check_graders(groups: Sequence[Group], max_failed_share: float) -> float:
     if share > max_failed_share:
         raise GraderError(
             f"the verifier failed on {share:.0%} of this step's completions (first: {failed[0].status}: "
-            f"{failed[0].detail or 'no reason given'}); expected at most {max_failed_share:.0%}. Mend the verifier, or "
+            f"{failed[0].detail or 'no reason given'}); expected at most {max_failed_share:.0%}. Fix the verifier, or "
             "raise verify.max_failed_share"
         )
     return share

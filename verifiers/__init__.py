@@ -6,7 +6,7 @@ from verifiers.function import BatchVerifier, FunctionVerifier
 from verifiers.math import MathVerifier
 from verifiers.pool import WorkerPool
 from verifiers.registry import get_verifier
-from verifiers.verdict import Status, Verdict, Verifier
+from verifiers.verdict import Spec, Status, Verdict, Verifier
 
 __all__ = [
     "AllOf",
@@ -15,6 +15,7 @@ __all__ = [
     "Gate",
     "LengthPenalty",
     "MathVerifier",
+    "Spec",
     "Status",
     "Verdict",
     "Verifier",
