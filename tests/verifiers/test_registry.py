@@ -142,7 +142,7 @@ def test_a_class_of_ones_own_is_made_with_its_settings(tmp_path: Path) -> None:
         ("{all_of: [{name: math}]}", "give a part with settings a name of its own: {layout: {name: format, ...}}"),
         ("{all_of: math}", "verify.verifier.all_of: got 'math', expected something like [math, format]"),
         ("{all_of: []}", "verify.verifier.all_of: got [], expected different verifiers' names"),
-        ("{gate: {frist: math}}", "verify.verifier.gate: this composition has no setting 'frist': did you mean 'first'"),
+        ("{gate: {frist: math}}", "gate: this composition has no setting 'frist': did you mean 'first'"),
         ("{gate: {first: mth}}", "verify.verifier.gate.first: no verifier is called 'mth'"),
         ("{length_penalty: {max_chars: 1.5}}", "length_penalty.max_chars: got 1.5, expected a whole number"),
         ("{length_penalty: {max_chars: 10}}", "verify.verifier.length_penalty: expected 0 <= free_chars < max_chars"),
@@ -162,6 +162,14 @@ def test_a_class_of_ones_own_is_made_with_its_settings(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_with_its_key_and_the_way_out(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         described(text)
+
+
+def test_the_recipes_of_the_documentation_are_read() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", Path("docs/verifiers.md").read_text(), re.MULTILINE | re.DOTALL)
+    specs = [recipe["verify"]["verifier"] for block in blocks for recipe in yaml.safe_load_all(block)]
+    assert len(specs) == 8
+    for spec in specs:
+        assert get_verifier(spec)(GOOD, "42").score in (0.0, 1.0)  # 0 where other tags are asked for
 
 
 def test_without_a_key_an_error_begins_with_what_is_wrong() -> None:
