@@ -94,7 +94,6 @@ def check(config: AnyConfig) -> None:
     check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
-        check_rewards(config.verify)
     if isinstance(config, GRPOConfig):
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
@@ -113,7 +112,8 @@ def check_model(config: ModelConfig, key: str) -> None:
 
 
 def check_task(config: PolicyConfig, task: Task) -> None:
-    """Read the first problems. Raises `DataError` or `ConfigError`."""
+    """Make the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+    check_rewards(config.verify)
     first_problems(task, config.eval)
     if config.eval.verifier:
         check_verifier(config.eval.verifier, "eval.verifier")

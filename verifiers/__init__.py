@@ -1,4 +1,4 @@
-"""A completion and a ground truth in, a Verdict out. Knows neither torch nor rlvr."""
+"""A completion and a ground truth go in, a Verdict comes out. Imports neither torch nor rlvr."""
 
 from verifiers.batch import verify_batch
 from verifiers.compose import AllOf, Gate, LengthPenalty, WeightedSum
