@@ -31,7 +31,7 @@ from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
-from verifiers import get_verifier
+from verifiers import Spec, get_verifier
 
 # The name that stands for a reward model where verifiers are named.
 LEARNED = "reward_model"
@@ -59,7 +59,6 @@ def check(config: RunConfig) -> None:
         check_engine(config.engine)
     if isinstance(config, RLConfig):
         check_objective(config.objective)
-        check_rewards(config.verify)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
     if isinstance(config, DPOConfig):
@@ -76,12 +75,13 @@ def check_model(config: ModelConfig, key: str) -> None:
 
 
 def check_task(config: PolicyRunConfig, task: Task) -> None:
-    """Read the first problems. Raises `DataError` or `ConfigError`."""
+    """Make the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+    check_rewards(config.verify)
     first_problems(task, config.eval)
     if config.eval.verifier:
-        check_verifier(config.eval.verifier)
+        check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier in (None, LEARNED):
-        check_verifier(task.problem(0).verifier)
+        check_verifier(task.problem(0).verifier, "the task's verifier")
     if isinstance(config, RLConfig):
         cold_start = config.cold_start_config(config.out)
         if cold_start is not None and cold_start.task is not None:
@@ -151,11 +151,12 @@ def check_rewards(config: VerifyConfig) -> None:
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
     elif config.verifier:
-        check_verifier(config.verifier)
+        check_verifier(config.verifier, "verify.verifier")
 
 
-def check_verifier(name: str) -> None:
+def check_verifier(spec: Spec, key: str) -> None:
+    """Make the verifier that stands at `key`, with all its parts. Raises `ConfigError`."""
     try:
-        get_verifier(name)
+        get_verifier(spec, key)
     except ValueError as error:
-        raise ConfigError(f"verify.verifier: {error}") from error
+        raise ConfigError(str(error)) from error

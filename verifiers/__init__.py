@@ -1,4 +1,4 @@
-"""A completion and a ground truth in, a Verdict out. Knows neither torch nor rlvr."""
+"""A completion and a ground truth go in, a Verdict comes out. Imports neither torch nor rlvr."""
 
 from verifiers.batch import verify_batch
 from verifiers.compose import AllOf, Gate, LengthPenalty, WeightedSum
@@ -6,7 +6,7 @@ from verifiers.function import BatchVerifier, FunctionVerifier
 from verifiers.math import MathVerifier
 from verifiers.pool import WorkerPool
 from verifiers.registry import get_verifier
-from verifiers.verdict import Status, Verdict, Verifier
+from verifiers.verdict import Spec, Status, Verdict, Verifier
 
 __all__ = [
     "AllOf",
@@ -15,6 +15,7 @@ __all__ = [
     "Gate",
     "LengthPenalty",
     "MathVerifier",
+    "Spec",
     "Status",
     "Verdict",
     "Verifier",

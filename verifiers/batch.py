@@ -1,43 +1,44 @@
-"""Many checks at once: the call that trainers use."""
+"""Many checks in one call: what trainers use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from verifiers.function import BatchVerifier, FunctionVerifier, failed
 from verifiers.pool import Outcome, shared_pool
-from verifiers.registry import get_verifier
-from verifiers.verdict import Pair, Verdict, Verifier
+from verifiers.registry import as_verifier
+from verifiers.verdict import Pair, Spec, Verdict, Verifier
 
 
 @runtime_checkable
 class ChecksBatches(Protocol):
-    """A verifier that knows how to check a batch itself: which pairs are cheap enough for the calling process."""
+    """A verifier that checks a batch itself, because it knows which pairs are cheap enough for the calling process."""
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]: ...
 
 
 def verify_batch(
     pairs: Sequence[Pair],
-    verifier: str | Verifier = "math",
+    verifier: Spec | Verifier = "math",
     *,
     workers: int = 2,
     timeout_seconds: float = 5.0,
 ) -> list[Verdict]:
     """Check `(completion, answer)` or `(completion, answer, context)` pairs; the verdicts are in their order.
 
-    `verifier` is a name for `get_verifier` or a verifier. What cannot be decided cheaply and safely in this process
-    goes to `workers` persistent processes, each check with its own wall-clock deadline of `timeout_seconds`. The
-    workers live on between calls, so a training step pays no start-up. Callable from any thread.
+    `verifier` is a verifier, or what `get_verifier` takes for one. What cannot be decided cheaply and safely in this
+    process goes to `workers` persistent processes, each check with its own wall-clock deadline of `timeout_seconds`.
+    The workers stay alive between calls, so that a training step need not wait for their start. Callable from any
+    thread.
 
-    Never raises for what a completion holds or a verifier does: a verifier that raised, died or ran out of time has
-    the verdict `score=None`. (The `math` verifier instead says 0.0 with status `timeout`: there the completion is to
-    blame, not the grader.) Raises `ValueError` for an unknown verifier.
+    Never raises because of a completion or of what a verifier does: a verifier that raised, died or ran out of time
+    gives the verdict `score=None`. (The `math` verifier gives 0.0 with status `timeout` instead: there the completion
+    is to blame, not the grader.) Raises `ValueError` for an unknown verifier.
     """
-    checker = get_verifier(verifier) if isinstance(verifier, str) else verifier
+    checker = as_verifier(verifier)
     if isinstance(checker, ChecksBatches):
         return checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds)
     pool = shared_pool()
-    shipped: object = verifier if isinstance(verifier, str) else _shippable(checker)
+    shipped: object = verifier if isinstance(verifier, str | Mapping) else _shippable(checker)
     if isinstance(checker, BatchVerifier):
         chunks = [pairs[start : start + checker.chunk] for start in range(0, len(pairs), checker.chunk)]
         outcomes = pool.run(
@@ -66,17 +67,16 @@ def _verdicts_of(outcome: Outcome, count: int) -> list[Verdict]:
     return [failed(f"the verifier failed: {outcome.detail}", seconds=outcome.seconds)] * count
 
 
-def check_one(payload: tuple[str | Verifier, Pair]) -> list[Verdict]:
-    """In a worker: one pair through a verifier given by name or by value."""
-    checker = get_verifier(payload[0]) if isinstance(payload[0], str) else payload[0]
-    pair = payload[1]
+def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:
+    """In a worker: one pair through a verifier that is described or sent as an object."""
+    checker, pair = as_verifier(payload[0]), payload[1]
     context = pair[2] if len(pair) == 3 else {}
     return [checker(pair[0], pair[1], **context)]
 
 
-def check_chunk(payload: tuple[str | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:
+def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:
     """In a worker: a chunk of pairs through a batch verifier."""
-    checker = get_verifier(payload[0]) if isinstance(payload[0], str) else payload[0]
+    checker = as_verifier(payload[0])
     if not isinstance(checker, BatchVerifier):
         raise TypeError(f"expected a BatchVerifier, got {type(checker).__name__}")
     return checker.verify_chunk([(pair[0], pair[1]) for pair in payload[1]])

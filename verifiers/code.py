@@ -1,7 +1,7 @@
-"""Programs graded by running them against tests, in the sandbox.
+"""The `code` verifier: it runs a completion's program against tests, in the sandbox.
 
-The answer is the tests as JSON: one test of `Sandbox.grade`, a list of them, or {"tests": [...], "preamble": source}
-whose preamble is run before the completion's code (imports and helpers that the question showed).
+The answer holds the tests as JSON: one test of `Sandbox.grade`, a list of them, or {"tests": [...], "preamble": source}
+with a preamble that runs before the completion's code (imports and helpers that the question showed).
 """
 
 import json
@@ -24,9 +24,9 @@ _UNNAMED = ("", "code", "text")
 
 
 def extract_code(completion: str) -> str | None:
-    """The last fenced block that is Python, else the last one that names no language; None where there is neither.
+    """The last fenced block in Python, else the last one that names no language; None if there is neither.
 
-    A block in another language is no answer, however many there are. A fence that is never closed reaches to the end.
+    A block in another language is never an answer. A fence that is not closed reaches to the end.
     """
     blocks = [(match.group(2).lower(), match.group(3)) for match in _FENCE.finditer(completion)]
     for names in (_PYTHON, _UNNAMED):
@@ -38,12 +38,13 @@ def extract_code(completion: str) -> str | None:
 
 @dataclass(frozen=True)
 class CodeVerifier:
-    """A completion's program against its tests.
+    """Runs a completion's program against the tests of its problem.
 
-    `partial_credit` scores the fraction of passed tests; otherwise only all of them count. `require_fence` refuses a
-    completion without a fenced block; without it such a completion is taken for code as a whole. Bounds are for one
-    completion: all of its tests together. A sandbox that failed, and tests that are broken or would need to trust the
-    program, give `score=None`; a program that fails, loops, crashes or takes too much gives 0.0 and the reason.
+    With `partial_credit` the score is the share of tests that pass; without it, 1 if all pass and else 0. With
+    `require_fence` a completion without a fenced block has no answer; without it, such a completion is run as a whole.
+    Limits apply to one completion, all of its tests together. A failure of the sandbox, and tests that are broken or
+    would have to trust the program, give `score=None`; a program that fails, loops, crashes or exceeds a limit gives
+    0.0 and the reason.
     """
 
     partial_credit: bool = False
@@ -51,21 +52,27 @@ class CodeVerifier:
     timeout_seconds: float = 5.0
     memory_mb: int = 512
 
+    def __post_init__(self) -> None:
+        if self.timeout_seconds <= 0 or self.memory_mb <= 0:
+            raise ValueError(
+                f"expected timeout_seconds > 0 and memory_mb > 0: got {self.timeout_seconds} and {self.memory_mb}"
+            )
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self._check(completion, answer, 1, self.timeout_seconds)
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        """The verdicts in the order of `pairs`, `workers` at a time, each under the longer of the two time limits.
+        """The verdicts in the order of `pairs`; checks `workers` at a time, each under the longer of the two limits.
 
-        Pairs that are equal are run once: in a group of a policy that is sure of itself most completions are.
+        Equal pairs are run once: a policy that is sure of itself writes mostly equal completions in a group.
         """
         seconds = max(timeout_seconds, self.timeout_seconds)
-        asked = [(completion, answer) for completion, answer, *_ in pairs]
-        different = list(dict.fromkeys(asked))
+        programs = [(completion, answer) for completion, answer, *_ in pairs]
+        different = list(dict.fromkeys(programs))
         with ThreadPoolExecutor(workers, thread_name_prefix="code-verifier") as threads:
             checked = threads.map(lambda pair: self._check(pair[0], pair[1], workers, seconds), different)
             verdicts = dict(zip(different, checked, strict=True))
-        return [verdicts[pair] for pair in asked]
+        return [verdicts[program] for program in programs]
 
     def _check(self, completion: str, answer: str, workers: int, timeout_seconds: float) -> Verdict:
         started = time.perf_counter()
@@ -102,15 +109,15 @@ class CodeVerifier:
 
 
 def read_tests(answer: str) -> tuple[list[dict[str, Any]], str]:
-    """The tests and the preamble in an answer; raises BadTests with one sentence."""
+    """The tests and the preamble in an answer. Raises `BadTests`."""
     try:
-        read = json.loads(answer)
+        content = json.loads(answer)
     except ValueError as error:
         raise BadTests(f"the answer of a code problem must be its tests as JSON: {error}") from None
     preamble = ""
-    if isinstance(read, dict) and "tests" in read and "type" not in read:
-        read, preamble = read["tests"], read.get("preamble", "")
-    tests = [read] if isinstance(read, dict) else read
+    if isinstance(content, dict) and "tests" in content and "type" not in content:
+        content, preamble = content["tests"], content.get("preamble", "")
+    tests = [content] if isinstance(content, dict) else content
     if not isinstance(tests, list) or not tests or not isinstance(preamble, str):
         raise BadTests("the answer of a code problem must be a test, or a list of tests, as JSON objects")
     return tests, preamble
@@ -121,7 +128,7 @@ _making = threading.Lock()
 
 
 def shared_sandbox(workers: int) -> Sandbox:
-    """One sandbox of this size for the whole process, whichever threads ask; its helpers end with the process."""
+    """The one sandbox of this size in this process, for all threads; its helpers end with the process."""
     with _making:
         if workers not in _sandboxes:
             _sandboxes[workers] = Sandbox(workers, Limits())

@@ -1,31 +1,58 @@
 """Verifiers made of verifiers: a weighted sum, all of them, a gate, and a penalty for length.
 
-A part that failed (`score=None`) makes the whole fail: what is not known cannot be added up. `parts` of the verdict
-holds the score of each part by name.
+A part that failed (`score=None`) makes the whole fail: an unknown score cannot be added up. `parts` of the verdict
+holds the score of each part by name. `of` reads what a configuration says about a composition, and makes its parts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
 
 from verifiers.batch import verify_batch
 from verifiers.function import failed
-from verifiers.registry import find_verifier, get_verifier
+from verifiers.names import inside, nearest, refusal
+from verifiers.registry import as_verifier, find_verifier, get_verifier
+from verifiers.settings import construct, fits
 from verifiers.verdict import Pair, Status, Verdict, Verifier
 
 Part = str | Verifier
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """`sum(weight * score) / sum(weight)`. `weights` maps verifier names (or names of `parts`) to positive weights."""
+    """`sum(weight * score) / sum(weight)`. `weights` maps verifier names (or names of `parts`) to positive weights.
+
+    Its verdicts carry the weights as given, for objectives that normalize each part by itself (`combine: apart`).
+    """
 
     weights: Mapping[str, float]
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.weights or any(weight <= 0 for weight in self.weights.values()):
-            raise ValueError(f"the weights of a sum are positive and at least one: got {dict(self.weights)}")
+        if not self.weights or not all(fits(weight, float) and weight > 0 for weight in self.weights.values()):
+            raise ValueError(f"expected at least one part, and positive weights: got {dict(self.weights)}")
+        unweighted = [name for name in self.parts if name not in self.weights]
+        if unweighted:
+            raise ValueError(f"the part {unweighted[0]!r} has no weight: {nearest(unweighted[0], self.weights)}")
         require_known(self.parts.get(name, name) for name in self.weights)
+
+    @classmethod
+    def of(cls, value: object, key: str) -> Self:
+        """`{math: 1.0}`, or `{layout: {weight: 0.2, verifier: {name: format, ...}}}` for a part with settings."""
+        weights, parts = {}, {}
+        for name, part in entries(value, key, "{math: 1.0, format: 0.2}").items():
+            here = inside(key, name)
+            weight, spec, spec_key = part, name, here
+            if isinstance(part, Mapping):
+                if set(part) != {"weight", "verifier"}:
+                    keys = ", ".join(map(str, part)) or "no keys"
+                    raise refusal(here, f"got {keys}, expected a weight, or {{weight: ..., verifier: ...}}")
+                weight, spec, spec_key = part["weight"], part["verifier"], inside(here, "verifier")
+            if not fits(weight, float) or weight <= 0:
+                raise refusal(here, f"got the weight {weight!r}, expected a number above 0")
+            weights[name], parts[name] = float(weight), get_verifier(spec, spec_key)
+        return cls(weights, parts)
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
@@ -33,12 +60,11 @@ class WeightedSum:
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         total = sum(self.weights.values())
 
-        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
-            return scored(sum(self.weights[name] * score for name, score in scores.items()) / total, found)
+        def combine(verdicts: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            return scored(sum(self.weights[name] * score for name, score in scores.items()) / total, verdicts)
 
-        return combined(
-            {name: self.parts.get(name, name) for name in self.weights}, pairs, combine, workers, timeout_seconds
-        )
+        parts = {name: self.parts.get(name, name) for name in self.weights}
+        return combined(parts, pairs, combine, workers, timeout_seconds, weights=dict(self.weights))
 
 
 @dataclass(frozen=True)
@@ -53,12 +79,23 @@ class AllOf:
             raise ValueError(f"expected parts by name, such as {example}: got {self.parts!r}")
         require_known(self.parts.values())
 
+    @classmethod
+    def of(cls, value: object, key: str) -> Self:
+        """`[math, format]`, or `{answer: math, layout: {name: format, ...}}` to name the parts."""
+        if isinstance(value, list | tuple):
+            if not value or not all(isinstance(name, str) for name in value) or len(set(value)) < len(value):
+                way_out = "give a part with settings a name of its own: {layout: {name: format, ...}}"
+                raise refusal(key, f"got {list(value)!r}, expected different verifiers' names; {way_out}")
+            value = {name: name for name in value}
+        parts = entries(value, key, "[math, format]")
+        return cls({name: get_verifier(spec, inside(key, name)) for name, spec in parts.items()})
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
-            return scored(min(scores.values()), found)
+        def combine(verdicts: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            return scored(min(scores.values()), verdicts)
 
         return combined(self.parts, pairs, combine, workers, timeout_seconds)
 
@@ -73,14 +110,20 @@ class Gate:
     def __post_init__(self) -> None:
         require_known((self.first, self.then))
 
+    @classmethod
+    def of(cls, value: object, key: str) -> Self:
+        """`{first: format, then: math}`."""
+        return made(cls, entries(value, key, "{first: format, then: math}"), ("first", "then"), key)
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        def combine(found: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+        def combine(verdicts: Mapping[str, Verdict], scores: Mapping[str, float]) -> Verdict:
+            first, then = verdicts["first"], verdicts["then"]
             if scores["first"] < 1.0:
-                return replace(found["first"], score=0.0, status="wrong", detail=f"gate: {found['first'].detail}")
-            return found["then"]
+                return replace(first, score=0.0, status="wrong", detail=f"gate: {first.detail}")
+            return then
 
         return combined({"first": self.first, "then": self.then}, pairs, combine, workers, timeout_seconds)
 
@@ -105,11 +148,16 @@ class LengthPenalty:
             )
         require_known((self.verifier,))
 
+    @classmethod
+    def of(cls, value: object, key: str) -> Self:
+        """`{verifier: math, free_chars: 4000, max_chars: 16000, penalty: 0.5}`."""
+        return made(cls, entries(value, key, "{verifier: math, max_chars: 8000}"), ("verifier",), key)
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        verdicts = verify_batch(pairs, resolve(self.verifier), workers=workers, timeout_seconds=timeout_seconds)
+        verdicts = verify_batch(pairs, as_verifier(self.verifier), workers=workers, timeout_seconds=timeout_seconds)
         return [self._shortened(verdict, len(pair[0])) for verdict, pair in zip(verdicts, pairs, strict=True)]
 
     def _shortened(self, verdict: Verdict, chars: int) -> Verdict:
@@ -121,18 +169,29 @@ class LengthPenalty:
         return replace(verdict, score=score, status=status_of(score), detail=f"{chars} characters", parts=parts)
 
 
-def require_known(parts: Iterable[Part]) -> None:
-    """Raise ValueError where a part is a name that stands for nothing: now, and not in the first batch.
+def entries(value: object, key: str, example: str) -> Mapping[str, Any]:
+    """What a configuration says about a composition. Raises `ValueError` where it is no mapping, or empty."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
+        raise refusal(key, f"got {value!r}, expected something like {example}")
+    return value
 
-    `module:name` is left for then: a module may name what it defines further down.
+
+def made(kind: Callable[..., Made], settings: Mapping[str, Any], parts: Sequence[str], key: str) -> Made:
+    """The composition with these settings, of which `parts` describe verifiers."""
+    values = {
+        name: get_verifier(value, inside(key, name)) if name in parts else value for name, value in settings.items()
+    }
+    return construct(kind, values, key, "this composition")
+
+
+def require_known(parts: Iterable[Part]) -> None:
+    """Raise `ValueError` for a part that names no verifier: now, and not in the first batch.
+
+    `module:name` is loaded with the first batch: a module may name what it defines further down.
     """
     for part in parts:
         if isinstance(part, str) and ":" not in part:
             find_verifier(part)
-
-
-def resolve(part: Part) -> Verifier:
-    return get_verifier(part) if isinstance(part, str) else part
 
 
 def combined(
@@ -141,26 +200,27 @@ def combined(
     combine: Callable[[Mapping[str, Verdict], Mapping[str, float]], Verdict],
     workers: int,
     timeout_seconds: float,
+    weights: Mapping[str, float] | None = None,
 ) -> list[Verdict]:
     """Every part over the whole batch, then `combine` row by row. A failed part fails its row."""
     columns = {
-        name: verify_batch(pairs, resolve(part), workers=workers, timeout_seconds=timeout_seconds)
+        name: verify_batch(pairs, as_verifier(part), workers=workers, timeout_seconds=timeout_seconds)
         for name, part in parts.items()
     }
-    verdicts = []
+    whole = []
     for row in range(len(pairs)):
-        found = {name: column[row] for name, column in columns.items()}
-        scores = {name: verdict.score for name, verdict in found.items() if verdict.score is not None}
-        seconds = sum(verdict.seconds for verdict in found.values())
-        broken = next((name for name in found if name not in scores), None)
-        verdict = combine(found, scores) if broken is None else failed(f"{broken}: {found[broken].detail}")
-        verdicts.append(replace(verdict, seconds=seconds, parts=scores))
-    return verdicts
+        verdicts = {name: column[row] for name, column in columns.items()}
+        scores = {name: verdict.score for name, verdict in verdicts.items() if verdict.score is not None}
+        seconds = sum(verdict.seconds for verdict in verdicts.values())
+        broken = next((name for name in verdicts if name not in scores), None)
+        verdict = combine(verdicts, scores) if broken is None else failed(f"{broken}: {verdicts[broken].detail}")
+        whole.append(replace(verdict, seconds=seconds, parts=scores, weights=weights or {}))
+    return whole
 
 
-def scored(score: float, found: Mapping[str, Verdict]) -> Verdict:
-    extracted = next((verdict.extracted for verdict in found.values() if verdict.extracted), None)
-    detail = "; ".join(f"{name}: {verdict.detail}" for name, verdict in found.items())
+def scored(score: float, verdicts: Mapping[str, Verdict]) -> Verdict:
+    extracted = next((verdict.extracted for verdict in verdicts.values() if verdict.extracted), None)
+    detail = "; ".join(f"{name}: {verdict.detail}" for name, verdict in verdicts.items())
     return Verdict(score, status_of(score), extracted, detail)
 
 

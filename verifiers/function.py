@@ -1,22 +1,23 @@
-"""Functions as verifiers: plain, async, or over a whole batch. What a plugin returns becomes a Verdict here.
+"""Functions as verifiers: plain, async, or for a whole batch. What a plugin returns becomes a Verdict here.
 
-A plugin writes no timeout and catches nothing: `verify_batch` runs it in a worker process under a deadline, and
-whatever it raises becomes a verdict with `score=None`, because a broken grader says nothing of a completion.
+A plugin sets no timeout and catches no exceptions: `verify_batch` runs it in a worker process under a deadline, and
+whatever it raises becomes a verdict with `score=None`, because a broken grader says nothing about a completion.
 """
 
 import inspect
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import get_args
 
-from verifiers.verdict import Status, Verdict
+from verifiers.settings import fits
+from verifiers.verdict import Spec, Status, Verdict
 
 
 def as_verdict(value: object) -> Verdict:
-    """A sound Verdict as it is; a bool or a number in [0, 1] as a score. Anything else is the grader's own failure."""
+    """A valid Verdict as it is; a bool or a number in [0, 1] as a score. Anything else is the grader's own failure."""
     if isinstance(value, Verdict):
         fault = fault_of(value)
         return failed(fault[:300]) if fault else value
@@ -27,13 +28,15 @@ def as_verdict(value: object) -> Verdict:
 
 
 def fault_of(verdict: Verdict) -> str:
-    """What a verdict holds that it may not, in one sentence; empty for a sound one. A reward of nan would end a run."""
+    """What is invalid about a verdict, in one sentence; empty for a valid one. A reward of nan would end a run."""
     if verdict.status not in get_args(Status):
         return f"a Verdict's status is one of {', '.join(get_args(Status))}: got {verdict.status!r}"
     for name in ("extracted", "detail"):
         text = getattr(verdict, name)
         if not (isinstance(text, str) or (text is None and name == "extracted")):
             return f"a Verdict's {name} is text: got {text!r}"
+    if not fits(verdict.weights, Mapping[str, float]):
+        return f"a Verdict's weights are finite numbers by the names of parts: got {verdict.weights!r}"
     score = verdict.score
     if score is None:
         return ""
@@ -44,12 +47,12 @@ def fault_of(verdict: Verdict) -> str:
 
 
 def failed(detail: str, *, seconds: float = 0.0) -> Verdict:
-    """The verdict of a grader that broke: no score, so that nobody is trained on it."""
+    """The verdict of a grader that failed: no score, so that nobody is trained on it."""
     return Verdict(None, "error", detail=detail, seconds=seconds)
 
 
 def finished(call: Coroutine[object, object, object]) -> object:
-    """What an async function returns in the end."""
+    """What an async function returns when it is done."""
     import asyncio  # a third of the time that importing this package would take; only async plugins need it
 
     return asyncio.run(call)
@@ -57,14 +60,14 @@ def finished(call: Coroutine[object, object, object]) -> object:
 
 @dataclass(frozen=True)
 class FunctionVerifier:
-    """One completion at a time through `function(completion, answer, **context)`, plain or async.
+    """Calls `function(completion, answer, **context)`, plain or async, for one completion at a time.
 
-    `spec` is the name by which a worker process finds the function again; without one the function itself must be
+    `spec` describes the function, so that a worker process finds it again; without one the function itself must be
     picklable. Never raises.
     """
 
     function: Callable[..., object]
-    spec: str = ""
+    spec: Spec = ""
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         started = time.perf_counter()
@@ -73,16 +76,16 @@ class FunctionVerifier:
             if inspect.iscoroutine(value):
                 value = finished(value)
             verdict = as_verdict(value)
-        except Exception as problem:
-            verdict = failed(f"{type(problem).__name__}: {problem}"[:300])
+        except Exception as error:
+            verdict = failed(f"{type(error).__name__}: {error}"[:300])
         return verdict if verdict.seconds else replace(verdict, seconds=time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
 class BatchVerifier:
-    """Many completions at once through `function(completions, answers) -> values`; one call of it serves one chunk.
+    """Calls `function(completions, answers) -> values` for many completions at once, one call for each chunk.
 
-    A plugin says `my_verifier = BatchVerifier(score_many)`. `chunk` is the most pairs that one call gets.
+    A plugin says `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
     """
 
     function: Callable[[Sequence[str], Sequence[str]], Sequence[object]]
@@ -92,7 +95,7 @@ class BatchVerifier:
         return self.verify_chunk([(completion, answer)])[0]
 
     def verify_chunk(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """One call of the function. Never raises: a failure is the verdict of every pair of the chunk."""
+        """One call of the function. Never raises: if the call fails, every pair of the chunk gets that verdict."""
         started = time.perf_counter()
         try:
             value: object = self.function([pair[0] for pair in pairs], [pair[1] for pair in pairs])
@@ -103,7 +106,7 @@ class BatchVerifier:
                 verdicts = [
                     failed(f"the batch function got {len(pairs)} pairs and returned {len(verdicts)} values")
                 ] * len(pairs)
-        except Exception as problem:
-            verdicts = [failed(f"{type(problem).__name__}: {problem}"[:300])] * len(pairs)
+        except Exception as error:
+            verdicts = [failed(f"{type(error).__name__}: {error}"[:300])] * len(pairs)
         seconds = (time.perf_counter() - started) / max(1, len(pairs))
         return [verdict if verdict.seconds else replace(verdict, seconds=seconds) for verdict in verdicts]

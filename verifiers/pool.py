@@ -1,15 +1,15 @@
-"""Persistent worker processes that can be killed: the one way a check gets a deadline.
+"""Persistent worker processes that can be killed: the only way to give a check a deadline.
 
 A thread cannot be killed and a signal does not stop big-integer C code, so slow work runs in a child process. Children
 are forked from a small template process (`verifiers.template`) which has imported what they need: a killed worker is
 replaced in milliseconds, and the caller, which may hold threads and a GPU, is itself never forked.
 
-A deadline is of wall-clock time, of processor time (`cpu_seconds`), or of both. Processor time does not depend on what
-else the machine is doing, so a loaded machine does not turn a right answer into a refused one. Neither clock runs
-before a worker is ready.
+A deadline limits wall-clock time, processor time (`cpu_seconds`), or both. Processor time does not depend on what else
+the machine is doing, so that a right answer is not refused because the machine is busy. Neither clock runs before a
+worker is ready.
 
-Usable from any thread; from asyncio through `asyncio.to_thread`. When the calling process dies, however it dies, the
-template notices the closed socket and takes its children with it.
+Usable from any thread; from asyncio through `asyncio.to_thread`. When the calling process dies, in whatever way, the
+template notices the closed socket and kills its children before it ends.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-JOBS_PER_WORKER = 2_000  # then it is replaced: whatever caches a library fills inside it end with it
+JOBS_PER_WORKER = 2_000  # then the worker is replaced, and with it all caches that libraries have filled
 MAX_SHARED_WORKERS = 64
 STARTUP_SECONDS = 60.0
 HEADER = struct.Struct("!I")
@@ -40,7 +40,7 @@ CPUCLOCK_SCHED = 2  # of Linux: the clock of another process has the number (~pi
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job: its `value`, or how it failed and the reason in words."""
+    """The result of one job: its `value`, or how it failed and the reason in words."""
 
     value: object = None
     failure: Literal["", "timeout", "died", "raised", "unstarted"] = ""
@@ -49,7 +49,7 @@ class Outcome:
 
 
 class _Lost(Exception):
-    """The other side of a socket is gone."""
+    """The other end of a socket is closed."""
 
 
 class _Unstarted(Exception):
@@ -87,7 +87,7 @@ class _Worker:
     jobs_done: int = 0
 
     def cpu_seconds(self) -> float:
-        """The processor time this process has used so far; 0 where the system does not tell."""
+        """The processor time that this process has used so far; 0 where the system does not tell."""
         try:
             return time.clock_gettime(~self.pid << 3 | CPUCLOCK_SCHED)
         except OSError:
@@ -96,7 +96,7 @@ class _Worker:
 
 @dataclass
 class _Job:
-    """One payload in the hands of one worker, and when each clock began to run."""
+    """One payload that a worker is busy with, and the time at which each clock started."""
 
     worker: _Worker
     index: int
@@ -107,9 +107,9 @@ class _Job:
 class WorkerPool:
     """At most `workers` processes, started when first needed, each limited to `memory_mb` of address space.
 
-    `preload` names modules (`module`) which the template imports, and functions (`module:function`) which it calls,
-    once for all its children. Use it as a context manager, or let
-    it be collected: its processes end with it.
+    `preload` names modules (`module`) that the template imports and functions (`module:function`) that it calls, once
+    for all its children. Use the pool as a context manager, or leave it to the garbage collector: its processes end
+    with it.
     """
 
     def __init__(self, workers: int = 2, *, memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> None:
@@ -132,15 +132,15 @@ class WorkerPool:
         self.close()
 
     def start(self) -> None:
-        """Start the template process without waiting for it, so that the first job does not pay for its imports.
+        """Start the template process without waiting for it, so that the first job need not wait for its imports.
 
-        Never raises: a job that finds no worker reports it.
+        Never raises: if no worker can be started, the jobs report it.
         """
         with self._lock, contextlib.suppress(OSError):
             self._living_template()
 
     def close(self) -> None:
-        """End every process of this pool. A later `run` starts afresh."""
+        """End all processes of this pool. A later `run` starts new ones."""
         with self._lock:
             for worker in self._idle:
                 worker.channel.close()
@@ -159,15 +159,15 @@ class WorkerPool:
         workers: int | None = None,
         total_seconds: float = math.inf,
     ) -> list[Outcome]:
-        """Call `task` (`module:function`) on each payload; results in order.
+        """Call `task` (`module:function`) with each payload; the results are in their order.
 
-        A job ends `timeout_seconds` after it was begun, or when its process has computed for `cpu_seconds`. At most
-        `workers` of the pool's processes work for this call. `total_seconds` after the first worker was ready no
-        further job is begun: what is left is reported as timed out.
+        A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. At most
+        `workers` of the pool's processes work on this call. No job is started later than `total_seconds` after the
+        first worker was ready: the remaining ones are reported as timed out.
 
-        Never raises for what a job does: a job past its deadline is killed, one that raised or took its process down
-        is reported so, and the other jobs are not harmed. Where no worker can be started, the jobs that no worker has
-        got yet are reported as unstarted.
+        Never raises because of a job: one that exceeds its deadline is killed, one that raised or crashed its process
+        is reported as such, and neither affects the other jobs. If no worker can be started, the jobs that have none
+        yet are reported as unstarted.
         """
         outcomes: list[Outcome | None] = [None] * len(payloads)
         waiting = list(reversed(range(len(payloads))))
@@ -178,7 +178,7 @@ class WorkerPool:
             while waiting or running:
                 if waiting and time.monotonic() - begun > total_seconds:
                     for index in waiting:
-                        outcomes[index] = Outcome(failure="timeout", detail="not begun: the batch had no time left")
+                        outcomes[index] = Outcome(failure="timeout", detail="not started: the batch had no time left")
                     waiting.clear()
                     continue
                 while waiting and len(running) < at_once:
@@ -198,7 +198,7 @@ class WorkerPool:
                         send_message(worker.channel, (task, payloads[index], timeout_seconds))
                     except OSError:
                         self._discard(worker)
-                        outcomes[index] = Outcome(failure="died", detail="the worker died before it got the job")
+                        outcomes[index] = Outcome(failure="died", detail="the worker died before it received the job")
                     except (pickle.PicklingError, TypeError, AttributeError) as problem:
                         self._release(worker)
                         outcomes[index] = Outcome(failure="raised", detail=f"cannot be sent to a worker: {problem}")
@@ -207,7 +207,7 @@ class WorkerPool:
                 if running:
                     self._collect(running, outcomes, timeout_seconds, cpu_seconds)
         finally:
-            for job in running.values():  # only after an exception such as KeyboardInterrupt
+            for job in running.values():  # there are some only after an exception such as KeyboardInterrupt
                 self._discard(job.worker)
         return [outcome if outcome is not None else Outcome(failure="died") for outcome in outcomes]
 
@@ -218,7 +218,7 @@ class WorkerPool:
         timeout_seconds: float,
         cpu_seconds: float,
     ) -> None:
-        """Wait until one running job ends or can have reached a deadline, and settle all that did."""
+        """Wait until a running job ends or may have reached a deadline, and record the outcome of each that did."""
         now = time.monotonic()
         wall_left = min(job.started for job in running.values()) + timeout_seconds - now
         cpu_left = cpu_seconds - max(job.worker.cpu_seconds() - job.cpu_started for job in running.values())
@@ -255,7 +255,7 @@ class WorkerPool:
                 outcomes[job.index] = Outcome(failure="timeout", detail=detail, seconds=seconds)
 
     def _acquire(self, *, wait: bool) -> _Worker | None:
-        """An idle or a new worker; `None` when all are busy and `wait` is false. Raises `_Unstarted`."""
+        """An idle or new worker; `None` if all are busy and `wait` is false. Raises `_Unstarted`."""
         with self._lock:
             self._forget_if_forked()
             while not self._idle and self._busy >= self.workers:
@@ -278,7 +278,7 @@ class WorkerPool:
         try:
             return self._living_template().fork()
         except (_Lost, OSError):
-            self._template = None  # it was killed from outside: one more try with a new one
+            self._template = None  # something else killed it: try once more with a new one
         try:
             return self._living_template().fork()
         except (_Lost, OSError) as problem:
@@ -316,14 +316,14 @@ class WorkerPool:
         return self._template
 
     def _forget_if_forked(self) -> None:
-        """In a fork of the calling process the sockets still belong to the original: leave them to it."""
+        """In a fork of the calling process the sockets still belong to the original process: do not use them."""
         if os.getpid() != self._owner:
             self._owner, self._template, self._busy = os.getpid(), None, 0
             self._idle = []
 
 
 class _Template:
-    """This side of the template process: it forks workers on demand and kills them on demand."""
+    """The caller's side of the template process, which forks and kills workers on request."""
 
     def __init__(self, memory_mb: int | None, preload: tuple[str, ...]) -> None:
         self._control, theirs = socket.socketpair()
@@ -344,7 +344,7 @@ class _Template:
         return self._process.poll() is None
 
     def fork(self) -> _Worker:
-        """A new worker. The first call waits until the template has done its imports."""
+        """A new worker. The first call waits until the template has finished its imports."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._control.settimeout(STARTUP_SECONDS)
@@ -357,7 +357,7 @@ class _Template:
         return _Worker(pid, ours)
 
     def exit_code(self, pid: int) -> int | None:
-        """How a worker ended: its exit code, negative for a signal; `None` if the template does not know."""
+        """The exit code of a worker, negative for a signal; `None` if the template does not know it."""
         try:
             self._control.settimeout(STARTUP_SECONDS)
             self._control.sendall(f"how {pid}".encode().ljust(16))
@@ -367,7 +367,7 @@ class _Template:
         return None if answer == "None" else int(answer)
 
     def kill(self, pid: int) -> None:
-        """Kill a worker. Asked of its parent, so that a reused process id is never hit; not waited for."""
+        """Have its parent kill a worker, so that a reused process id is never hit. Does not wait for it."""
         try:
             self._control.sendall(f"kill {pid}".encode().ljust(16))
         except OSError:
@@ -376,12 +376,12 @@ class _Template:
     def close(self) -> None:
         if os.getpid() != self._owner:
             return
-        self._control.close()  # it ends at that, as soon as its imports are done; nobody needs to wait for it
+        self._control.close()  # this ends it as soon as its imports are done; nobody needs to wait for that
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=0.2)
 
 
 @functools.cache
 def shared_pool(memory_mb: int | None = None, preload: tuple[str, ...] = ()) -> WorkerPool:
-    """The pool of this process with these settings, kept from call to call; a call says how many workers it wants."""
+    """This process's pool with these settings, kept from call to call; each call says how many workers it wants."""
     return WorkerPool(MAX_SHARED_WORKERS, memory_mb=memory_mb, preload=preload)

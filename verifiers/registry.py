@@ -1,13 +1,18 @@
-"""From a name to a verifier: the visible table, installed entry points, or `module:name`."""
+"""From what a configuration says to a verifier: a name, a name with settings, or a composition.
 
-import difflib
-import importlib
+Names stand in the visible table below, are entry points that other packages install, or are `module:name`.
+"""
+
 import inspect
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from verifiers.function import FunctionVerifier
-from verifiers.verdict import Verifier
+from verifiers.function import BatchVerifier, FunctionVerifier
+from verifiers.names import inside, load, nearest, refusal
+from verifiers.settings import bound, construct
+from verifiers.verdict import Spec, Verifier
 
 ENTRY_POINT_GROUP = "rlvr.verifiers"
 
@@ -20,56 +25,90 @@ BUILT_IN = {
     "format": "verifiers.simple:FormatVerifier",
     "regex": "verifiers.simple:RegexVerifier",
 }
+COMPOSITIONS = {
+    "weighted_sum": "verifiers.compose:WeightedSum",
+    "all_of": "verifiers.compose:AllOf",
+    "gate": "verifiers.compose:Gate",
+    "length_penalty": "verifiers.compose:LengthPenalty",
+}
+EXPECTED_KEYS = f"'name' with settings, or one composition: {', '.join(COMPOSITIONS)}"
 
 
-def get_verifier(name: str, **settings: object) -> Verifier:
-    """The verifier called `name`: a key of `BUILT_IN`, an entry point of the group `rlvr.verifiers`, or `module:name`.
+def get_verifier(spec: Spec, key: str = "") -> Verifier:
+    """The verifier that `spec` describes. `key` says where it stands, and errors begin with it.
 
-    What is found may be a class (it is made with `settings`), a verifier object, or a plain, async or batch function
-    (see `verifiers.function`). Raises `ValueError` for a name that is not known or cannot be imported.
+    A name is one of `BUILT_IN`, an entry point of the group `rlvr.verifiers`, or `module:name`; behind it stands a
+    class, a verifier object, or a plain, async or batch function (see `verifiers.function`). `{"name": ..., setting:
+    value, ...}` makes the class with settings, or gives them to the function as keyword arguments. A mapping with a
+    single key of `COMPOSITIONS` is a verifier made of verifiers, and what it is made of is described likewise.
+
+    Raises `ValueError` for a name that is not known or cannot be imported, and for settings that do not fit.
     """
-    target = find_verifier(name)
-    if inspect.isclass(target):
-        factory: Any = target
-        try:
-            made: Verifier = factory(**settings)
-        except TypeError as problem:
-            raise ValueError(f"the verifier {name!r} cannot be made of its class: {problem}") from problem
-        return made
-    if settings:
-        raise ValueError(f"the verifier {name!r} takes no settings: got {', '.join(settings)}")
-    if inspect.isfunction(target):
-        return FunctionVerifier(target, spec=name)
-    if not callable(target):
-        raise ValueError(f"{name!r} is a {type(target).__name__}, not a verifier: expected a class or a callable")
-    verifier: Verifier = target
-    return verifier
+    if isinstance(spec, str):
+        return _named(spec, {}, key)
+    if not isinstance(spec, Mapping) or not spec:
+        raise refusal(key, f"got {spec!r}, expected a verifier's name, or {EXPECTED_KEYS}")
+    if "name" in spec:
+        if not isinstance(spec["name"], str):
+            raise refusal(inside(key, "name"), f"got {spec['name']!r}, expected a verifier's name")
+        return _named(spec["name"], {name: value for name, value in spec.items() if name != "name"}, key)
+    if len(spec) > 1:
+        raise refusal(key, f"got the keys {', '.join(map(str, spec))}, expected {EXPECTED_KEYS}")
+    ((first, value),) = spec.items()
+    if first not in COMPOSITIONS:
+        hint = nearest(str(first), COMPOSITIONS, f"expected {EXPECTED_KEYS}")
+        raise refusal(key, f"no composition is called {first!r}: {hint}")
+    composition: Verifier = load(COMPOSITIONS[first]).of(value, inside(key, first))
+    return composition
 
 
-def find_verifier(name: str) -> Any:
-    """What `name` stands for, not yet made. Raises as `get_verifier` does."""
+def as_verifier(verifier: Spec | Verifier) -> Verifier:
+    """The verifier that a spec describes; a verifier as it is."""
+    return get_verifier(verifier) if isinstance(verifier, str | Mapping) else verifier
+
+
+def find_verifier(name: str, key: str = "") -> Any:
+    """The class, object or function that `name` stands for. Raises as `get_verifier` does."""
     if name in BUILT_IN:
-        return _load(BUILT_IN[name], name)
+        return _load(BUILT_IN[name], name, key)
     from importlib.metadata import entry_points  # slow to import, and needed for plugins only
 
     installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if name in installed:
-        return _load(installed[name].value, name)
+        return _load(installed[name].value, name, key)
     if re.fullmatch(r"[\w.]+:[\w.]+", name):
-        return _load(name, name)
+        return _load(name, name, key)
+    if name in COMPOSITIONS:
+        raise refusal(key, f"{name!r} is made of other verifiers: write {{{name}: ...}} with its parts")
     known = sorted({*BUILT_IN, *installed})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, or write module:name"
-    raise ValueError(f"no verifier is called {name!r}: {hint}")
+    hint = nearest(name, known, f"known: {', '.join(known)}, or write module:name")
+    raise refusal(key, f"no verifier is called {name!r}: {hint}")
 
 
-def _load(path: str, name: str) -> Any:
-    module, _, attribute = path.partition(":")
+def _named(name: str, settings: Mapping[str, object], key: str) -> Verifier:
+    target, title = find_verifier(name, key), f"the verifier {name!r}"
+    if inspect.isclass(target):
+        factory: Any = target
+        made: Verifier = construct(factory, settings, key, title)
+        return made
+    if inspect.isfunction(target):
+        # A worker finds the function by its name again, so that it need not be picklable.
+        spec = {"name": name, **settings} if settings else name
+        return FunctionVerifier(bound(target, settings, key, title), spec)
+    if settings and isinstance(target, BatchVerifier):
+        return replace(target, function=bound(target.function, settings, key, title))
+    if settings:
+        kind = type(target).__name__
+        raise refusal(key, f"{title} is a {kind}, already made, and takes no settings: got {', '.join(settings)}")
+    if not callable(target):
+        raise refusal(key, f"{name!r} is a {type(target).__name__}, not a verifier: expected a class or a callable")
+    verifier: Verifier = target
+    return verifier
+
+
+def _load(path: str, name: str, key: str) -> Any:
     try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit) as problem:  # whatever a module does when it is imported
-        reason = f"{type(problem).__name__}: {problem}"
-        raise ValueError(f"the verifier {name!r} cannot be loaded from {path}: {reason}") from problem
-    return found
+        return load(path)
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise refusal(key, f"the verifier {name!r} cannot be loaded from {path}: {reason}") from error

@@ -1,7 +1,7 @@
-"""The small verifiers, one question each: `exact`, `numeric`, `choice`, `format`, `regex`.
+"""The small verifiers, which check one thing each: `exact`, `numeric`, `choice`, `format`, `regex`.
 
-All but `regex` decide in constant work and run in the calling process. A regular expression can take exponential time,
-so `regex` runs in a worker under the deadline like any plugin.
+All but `regex` take time in proportion to the text and run in the calling process. A regular expression can take
+exponential time, so `regex` runs in a worker under the deadline like any plugin.
 """
 
 import re
@@ -17,7 +17,7 @@ from verifiers.verdict import Pair, Verdict, Verifier
 
 
 def check_here(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
-    """Every pair in the calling process: for verifiers that cannot take long."""
+    """Check all pairs in the calling process: for verifiers that cannot take long."""
     verdicts = []
     for completion, answer, *_ in pairs:
         started = time.perf_counter()
@@ -26,20 +26,20 @@ def check_here(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
     return verdicts
 
 
-def found_or_not(correct: bool, extracted: str, detail: str) -> Verdict:
+def right_or_wrong(correct: bool, extracted: str, detail: str) -> Verdict:
     return Verdict(float(correct), "correct" if correct else "wrong", extracted, detail)
 
 
 @dataclass(frozen=True)
 class ExactVerifier:
-    """The whole completion is the ground truth, without the white space around it. `ignore_case` as it says."""
+    """The whole completion equals the ground truth, apart from white space around it and, with `ignore_case`, case."""
 
     ignore_case: bool = False
 
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         ours, truth = completion.strip(), answer.strip()
         same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
-        return found_or_not(same, ours[:200], "the same text" if same else "another text")
+        return right_or_wrong(same, ours[:200], "the same text" if same else "another text")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         return check_here(self, pairs)
@@ -49,33 +49,37 @@ class ExactVerifier:
 class NumericVerifier:
     """The answer of a completion is a number within a tolerance of the ground truth.
 
-    `|ours - truth| <= absolute + relative * |truth|`, in exact arithmetic. A percent sign is read over on both sides or
-    applied where only one side has it. The number is found as by the `math` verifier.
+    `|ours - truth| <= absolute + relative * |truth|`, in exact arithmetic. A percent sign is ignored where both sides
+    have one, and applied where only one side has it. The number is read as the `math` verifier reads it.
     """
 
     absolute: float = 0.0
     relative: float = 1e-6
     mode: Mode = "lenient"
 
+    def __post_init__(self) -> None:
+        if self.absolute < 0 or self.relative < 0:
+            raise ValueError(f"expected absolute >= 0 and relative >= 0: got {self.absolute} and {self.relative}")
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         truth = number_of(undress(answer))
         if truth is None:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not a number: {answer!r}"[:200])
-        found = extract(completion, self.mode)
-        if not found.candidates:
-            return Verdict(0.0, "no_answer", detail=found.detail)
-        for candidate in found.candidates:
+        extraction = extract(completion, self.mode)
+        if not extraction.candidates:
+            return Verdict(0.0, "no_answer", detail=extraction.detail)
+        for candidate in extraction.candidates:
             ours = number_of(undress(candidate))
             if ours is not None:
                 break
         else:
-            return Verdict(0.0, "wrong", found.candidates[0][:200], "the answer is not a number")
+            return Verdict(0.0, "wrong", extraction.candidates[0][:200], "the answer is not a number")
         value, goal = ours.value, truth.value
         if ours.percent != truth.percent:
             value, goal = (value / 100, goal) if ours.percent else (value, goal / 100)
         tolerance = Fraction(self.absolute) + Fraction(self.relative) * abs(goal)
         near = abs(value - goal) <= tolerance
-        return found_or_not(near, candidate, "within the tolerance" if near else "outside the tolerance")
+        return right_or_wrong(near, candidate, "within the tolerance" if near else "outside the tolerance")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         return check_here(self, pairs)
@@ -90,20 +94,24 @@ class ChoiceVerifier:
 
     letters: str = "ABCDEFGHIJ"
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[A-Z]+", self.letters):
+            raise ValueError(f"expected capital letters, such as letters: ABCD: got {self.letters!r}")
+
     def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
         truth = undress(answer).strip("()").upper()
         if len(truth) != 1 or truth not in self.letters:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not one of {self.letters}: {answer!r}"[:200])
-        found = extract(completion, "standard")
-        for candidate in found.candidates:
+        extraction = extract(completion, "standard")
+        for candidate in extraction.candidates:
             chosen = choice(undress(candidate), truth)
             if chosen is not None:
-                return found_or_not(chosen, candidate[:200], "the same choice" if chosen else "another choice")
+                return right_or_wrong(chosen, candidate[:200], "the same choice" if chosen else "another choice")
             letters = set(CHOSEN_LETTER.findall(candidate)) & set(self.letters)
             if len(letters) == 1:
                 (letter,) = letters
-                return found_or_not(letter == truth, letter, "the only letter of the answer")
-        return Verdict(0.0, "no_answer", detail=found.detail or "the answer names no single letter")
+                return right_or_wrong(letter == truth, letter, "the only letter of the answer")
+        return Verdict(0.0, "no_answer", detail=extraction.detail or "the answer names no single letter")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         return check_here(self, pairs)
@@ -111,14 +119,18 @@ class ChoiceVerifier:
 
 @dataclass(frozen=True)
 class FormatVerifier:
-    """The completion consists of these tags in this order, each once and not empty.
+    """The completion consists of these tags in this order, each of them once and not empty.
 
-    By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already holds the first opening
-    tag. Text outside the tags is a violation, white space is not. The ground truth is not read.
+    By default `<think>...</think><answer>...</answer>`. With `prefilled`, the prompt already ends with the first
+    opening tag. Text outside the tags is an error, white space is not. The ground truth is not read.
     """
 
     tags: tuple[str, ...] = ("think", "answer")
     prefilled: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.tags or not all(self.tags) or len(set(self.tags)) < len(self.tags):
+            raise ValueError(f"expected different names of tags, such as tags: [think, answer]: got {list(self.tags)}")
 
     def __call__(self, completion: str, answer: str = "", **context: object) -> Verdict:
         text = completion.strip()
@@ -128,17 +140,17 @@ class FormatVerifier:
         for tag in self.tags:
             opening, closing = f"<{tag}>", f"</{tag}>"
             if text.count(opening) != 1 or text.count(closing) != 1:
-                counts = f"{text.count(opening)} times opened, {text.count(closing)} times closed"
-                return found_or_not(False, "", f"<{tag}> must stand once: {counts}")
+                counts = f"it is opened {text.count(opening)} and closed {text.count(closing)} times"
+                return right_or_wrong(False, "", f"<{tag}> must occur once: {counts}")
             start, end = text.index(opening), text.index(closing)
             if text[position:start].strip():
-                return found_or_not(False, "", f"text outside the tags, before <{tag}>")
+                return right_or_wrong(False, "", f"text outside the tags, before <{tag}>")
             if not text[start + len(opening) : end].strip():
-                return found_or_not(False, "", f"<{tag}> is empty or out of order")
+                return right_or_wrong(False, "", f"<{tag}> is empty or out of order")
             position = end + len(closing)
         if text[position:].strip():
-            return found_or_not(False, "", "text behind the last tag")
-        return found_or_not(True, "", "all tags in order")
+            return right_or_wrong(False, "", "text after the last tag")
+        return right_or_wrong(True, "", "all tags in order")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         return check_here(self, pairs)
@@ -146,7 +158,7 @@ class FormatVerifier:
 
 @dataclass(frozen=True)
 class RegexVerifier:
-    """The ground truth is a regular expression that the completion must hold; with `full`, match from end to end."""
+    """The ground truth is a regular expression that matches somewhere in the completion; with `full`, all of it."""
 
     full: bool = False
 
@@ -155,9 +167,9 @@ class RegexVerifier:
             return Verdict(None, "bad_gold", detail="the ground truth is empty: every completion would match")
         try:
             pattern = re.compile(answer, re.DOTALL)
-        except (re.error, OverflowError, RecursionError) as problem:
-            return Verdict(None, "bad_gold", detail=f"the ground truth is no regular expression: {problem}"[:200])
-        found = pattern.fullmatch(completion) if self.full else pattern.search(completion)
-        if found is None:
+        except (re.error, OverflowError, RecursionError) as error:
+            return Verdict(None, "bad_gold", detail=f"the ground truth is not a regular expression: {error}"[:200])
+        match = pattern.fullmatch(completion) if self.full else pattern.search(completion)
+        if match is None:
             return Verdict(0.0, "wrong", detail="the pattern does not match")
-        return Verdict(1.0, "correct", found.group()[:200], "the pattern matches")
+        return Verdict(1.0, "correct", match.group()[:200], "the pattern matches")

@@ -1,13 +1,12 @@
-"""The process that workers are forked from, and the loop that a worker runs. Started by `verifiers.pool` only.
+"""The process that workers are forked from, and the loop that a worker runs. Only `verifiers.pool` starts it.
 
-It stays single-threaded, so that forking it is safe, and keeps a table of its children, so that it never kills a
-stranger with a reused process id and can say how one ended.
+It stays single-threaded, so that forking it is safe, and keeps a table of its children, so that it never kills another
+program that has been given the process id of a dead worker, and can tell how each worker ended.
 """
 
 import contextlib
 import ctypes
 import gc
-import importlib
 import os
 import resource
 import select
@@ -17,19 +16,20 @@ import sys
 import time
 from collections.abc import Callable
 
+from verifiers.names import load
 from verifiers.pool import receive_message, send_message
 
 ORPHAN_CHECK_SECONDS = 1.0
-ENDING_SECONDS = 0.5  # a worker's socket closes a moment before the kernel says how the worker ended
+ENDING_SECONDS = 0.5  # a worker's socket closes a moment before the kernel tells how the worker ended
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
 def serve(control: socket.socket, memory_mb: int) -> None:
-    """Fork and kill workers as asked, and say how they ended, until the owner closes the socket or dies."""
+    """Fork and kill workers on request, and tell how they ended, until the owner closes the socket or dies."""
     owner = os.getppid()
-    children: dict[int, int | None] = {}  # the exit code of each, negative for a signal; `None` while it lives
+    children: dict[int, int | None] = {}  # the exit code of each, negative for a signal; `None` while it is alive
     gc.collect()
-    gc.freeze()  # the children then share these pages instead of copying them at their first collection
+    gc.freeze()  # the children share these pages then, and do not copy them at their first collection
     while True:
         readable, _, _ = select.select([control], [], [], ORPHAN_CHECK_SECONDS)
         _reap(children)
@@ -52,7 +52,7 @@ def serve(control: socket.socket, memory_mb: int) -> None:
                 os._exit(0)
             children[pid] = None
             with contextlib.suppress(OSError):
-                os.setpgid(pid, pid)  # here too: whichever of the two comes first
+                os.setpgid(pid, pid)  # here too, because either process may come first
             os.close(descriptors[0])
             control.sendall(str(pid).encode().ljust(16))
         elif command == "kill" and children.pop(int(argument), 0) is None:
@@ -65,13 +65,13 @@ def serve(control: socket.socket, memory_mb: int) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a worker and whatever it has started."""
+    """Kill a worker and all processes that it has started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the template is killed; only Linux can, elsewhere a worker lingers."""
+    """Have the kernel kill this process when the template dies. Only Linux can; elsewhere a worker may outlive it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -106,17 +106,16 @@ def work(channel: socket.socket, memory_mb: int) -> None:
             task, payload, timeout_seconds = receive_message(channel)
         except (EOFError, OSError):
             return
-        # A second net below the owner's deadline, for when the owner is itself stopped.
+        # A second limit behind the owner's deadline, in case the owner itself is stopped.
         allowed_cpu_seconds = int(time.process_time() + timeout_seconds) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (allowed_cpu_seconds, resource.RLIM_INFINITY))
         value: object = None
         problem = ""
         try:
             if task not in tasks:
-                module, _, name = task.partition(":")
-                tasks[task] = getattr(importlib.import_module(module), name)
+                tasks[task] = load(task)
             value = tasks[task](payload)
-        except (Exception, SystemExit) as error:  # whatever a job raises is its result
+        except (Exception, SystemExit) as error:  # an exception is the result of the job
             problem = f"{type(error).__name__}: {error}"[:500]
         try:
             send_message(channel, (value, problem))
@@ -130,10 +129,9 @@ def main() -> None:
     """`python -m verifiers.template DESCRIPTOR MEMORY_MB [MODULE[:FUNCTION] ...]`"""
     control = socket.socket(fileno=int(sys.argv[1]))
     for path in sys.argv[3:]:
-        module, _, function = path.partition(":")
-        imported = importlib.import_module(module)
-        if function:
-            getattr(imported, function)()
+        preloaded = load(path)
+        if ":" in path:
+            preloaded()
     serve(control, int(sys.argv[2]))
 
 

@@ -183,7 +183,7 @@ def together(outcomes: Outcomes, objective: Objective) -> Tensor:
 
 def apart(outcomes: Outcomes, objective: Objective) -> Tensor:
     """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
-    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242)."""
+    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242). Weights count as given."""
     if outcomes.parts is None:
         raise ValueError(
             "parts is missing: expected (B, K) where combine is apart; use a verifier whose verdicts have parts"

@@ -22,7 +22,7 @@ class Objective:
 
     From rewards to advantages
     combine        several rewards of one completion: `sum` (the verdict's score), `apart` (normalize each of its parts,
-                   then add up)
+                   then add them by their weights)
     overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (softly, over the last
                    `overlong_buffer` tokens; 0: over the last fifth of max_tokens)
     baseline       what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `length_weighted`, `batch_mean`,

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from rlvr.audit.mutations import Mutation, equivalent_forms, hedges, near_misses
 from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import DataError
 from tasks.problem import question_problem
-from verifiers import Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
 from verifiers.math.judge import number_of, tree_of, words_of
 from verifiers.math.text import undress
 
@@ -152,7 +154,7 @@ class Audit:
     def conclusion(self) -> str:
         """The whole finding in one sentence."""
         if self.failures == self.checks:
-            return f"the verifier {self.verifier!r} failed on every check and has judged nothing: mend it first"
+            return f"the verifier {self.verifier!r} failed on every check and has judged nothing: fix it first"
         counts = {
             "mistakes": self.mistakes,
             "checks without a verdict": self.failures,
@@ -204,10 +206,10 @@ def load_items(
 
 def audit(
     items: Sequence[Item],
-    verifier: str,
+    verifier: Spec,
     *,
     source: str = "",
-    against: str = "",
+    against: Spec = "",
     wrap: str = BOXED,
     seed: int = 0,
     workers: int = 2,
@@ -218,7 +220,7 @@ def audit(
     Raises `ValueError` for a verifier that cannot be found.
     """
     started = time.perf_counter()
-    checker = get_verifier(verifier)
+    checker = get_verifier(verifier, "verifier")
     rng = random.Random(seed)
     shuffled = [item.answer for item in items]
     rng.shuffle(shuffled)
@@ -247,7 +249,7 @@ def audit(
     disagreements: tuple[Disagreement, ...] = ()
     if against:
         pairs = [(trial.completion, trial.item.answer, trial.item.context) for trial in trials]
-        others = verify_batch(pairs, get_verifier(against), workers=workers, timeout_seconds=timeout_seconds)
+        others = verify_batch(pairs, get_verifier(against, "against"), workers=workers, timeout_seconds=timeout_seconds)
         disagreements = tuple(
             Disagreement(trial, other)
             for trial, other in zip(trials, others, strict=True)
@@ -256,19 +258,26 @@ def audit(
     seconds = time.perf_counter() - started
     return Audit(
         source=source,
-        verifier=verifier,
+        verifier=as_written(verifier),
         items=len(items),
         unreadable=tuple((item, reason) for item in items if (reason := why_unreadable(item.answer))),
         contradictions=contradictions(items, check, wrap),
         sections=sections,
         seconds=seconds,
         checks_per_second=len(trials) / seconds,
-        against=against,
+        against=as_written(against),
         disagreements=disagreements,
     )
 
 
 Check = Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]
+
+
+def as_written(spec: Spec) -> str:
+    """How a recipe names a verifier, in one line."""
+    if isinstance(spec, str):
+        return spec
+    return yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, width=math.inf).strip()
 
 
 def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tuple[Item, Item], ...]:

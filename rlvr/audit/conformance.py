@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rlvr.errors import ConfigError
 from tasks.problem import question_problem
-from verifiers import Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
 from verifiers.registry import BUILT_IN
 
 PROJECT = """[build-system]
@@ -125,18 +125,18 @@ AWKWARD = {
 }
 
 
-def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) -> list[Finding]:
-    """Put the verifier called `name` through what every verifier owes; one finding for each duty.
+def conformance(spec: Spec, *, answer: str = "42", timeout_seconds: float = 5.0) -> list[Finding]:
+    """Put the verifier that `spec` describes through what every verifier owes; one finding for each duty.
 
     `answer` is a ground truth of the kind that it reads. Raises `ValueError` if there is no such verifier.
     """
-    verifier = get_verifier(name)
+    verifier = get_verifier(spec, "verifier")
     context = question_problem("conformance", "What is the answer?", answer).context
     pairs = [(completion, answer, context) for completion in AWKWARD.values()]
     started = time.monotonic()
-    first = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
+    first = verify_batch(pairs, spec, workers=1, timeout_seconds=timeout_seconds)
     seconds = time.monotonic() - started
-    second = verify_batch(pairs, name, workers=1, timeout_seconds=timeout_seconds)
+    second = verify_batch(pairs, spec, workers=1, timeout_seconds=timeout_seconds)
     findings = [judged(kind, verdict) for kind, verdict in zip(AWKWARD, first, strict=True)]
     unread = all(verdict.status == "bad_gold" for verdict in first)
     hint = f"{first[0].detail}; name one that it reads with --answer" if unread else ""
@@ -153,7 +153,7 @@ def conformance(name: str, *, answer: str = "42", timeout_seconds: float = 5.0) 
     differing = ", ".join(kind for kind, one, two in rows if (one.score, one.status) != (two.score, two.status))
     findings.append(Finding("is deterministic", not differing, f"differs on {differing}" if differing else ""))
     findings.append(picklable(verifier))
-    odd = verify_batch([("42", "", context)], name, workers=1, timeout_seconds=timeout_seconds)[0]
+    odd = verify_batch([("42", "", context)], spec, workers=1, timeout_seconds=timeout_seconds)[0]
     findings.append(Finding("does not reward an empty ground truth", not odd.score, odd.detail))
     return findings
 

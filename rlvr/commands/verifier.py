@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,9 @@ from rlvr.errors import ConfigError, DataError
 from tasks.problem import Problem, question_problem
 
 verifier_app = typer.Typer(help="Write and test verifiers of your own.", no_args_is_help=True, rich_markup_mode=None)
-VerifierOption = Annotated[str, typer.Option(help="A verifier's name, or module:name.")]
+VerifierOption = Annotated[
+    str, typer.Option(help="A verifier's name, module:name, or what a recipe says: '{name: math, mode: lenient}'.")
+]
 WorkersOption = Annotated[int, typer.Option(help="Worker processes.", min=1)]
 TimeoutOption = Annotated[float, typer.Option(help="Deadline of one check.", min=0.001)]
 
@@ -33,7 +35,7 @@ def verify(
     timeout_seconds: TimeoutOption = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    r"""Say what a verifier thinks of a completion, and why.
+    r"""Print the verdict of a verifier on a completion, and the reason.
 
     Example: rlvr verify 'so it is \boxed{0.5}' '\frac{1}{2}'
     """
@@ -46,7 +48,7 @@ def verify(
     else:
         raise ConfigError("expected a completion and an answer, or --input FILE: see rlvr verify --help")
     try:
-        checker = get_verifier(verifier)
+        checker = get_verifier(spec_of(verifier, "--verifier"), "--verifier")
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
     # As in training: a verifier that cannot be called with what is known of the problem says so here.
@@ -61,6 +63,16 @@ def verify(
     if input is not None and not as_json:
         counts = {status: sum(one.status == status for one in verdicts) for status in {one.status for one in verdicts}}
         print(f"{len(verdicts)} checked: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+
+
+def spec_of(text: str, option: str) -> str | dict[str, Any]:
+    """A verifier as a command names it: a name, or in braces what a recipe has behind `verify.verifier`."""
+    if not text.lstrip().startswith("{"):
+        return text
+    from rlvr.config_file import parsed_value
+
+    spec: dict[str, Any] = parsed_value(f"{option}={text}")
+    return spec
 
 
 def read_checks(path: Path) -> list[tuple[str, Problem]]:
@@ -112,9 +124,9 @@ def audit(
     try:
         found = run_audit(
             items,
-            verifier,
+            spec_of(verifier, "--verifier"),
             source=Path(dataset).name,
-            against=against,
+            against=spec_of(against, "--against"),
             wrap=wrap,
             seed=seed,
             workers=workers,
@@ -150,18 +162,24 @@ def new(
 
 @verifier_app.command("test")
 def check(
-    name: Annotated[str, typer.Argument(help="A verifier's name, or module:name.", show_default=False)],
+    verifier: Annotated[
+        str,
+        typer.Argument(
+            help="A verifier's name, module:name, or what a recipe says: '{name: math, mode: lenient}'.",
+            show_default=False,
+        ),
+    ],
     answer: Annotated[str, typer.Option(help="A ground truth of the kind it reads.")] = "42",
     timeout_seconds: TimeoutOption = 5.0,
 ) -> None:
-    """Check what every verifier owes: a verdict on anything, in time, the same twice. Exit code 1 if it fails.
+    """Check the duties of every verifier: a verdict on anything, in time, the same twice. Exit code 1 if it fails.
 
     Example: rlvr verifier test my_verifier
     """
     from rlvr.audit.conformance import conformance
 
     try:
-        findings = conformance(name, answer=answer, timeout_seconds=timeout_seconds)
+        findings = conformance(spec_of(verifier, "VERIFIER"), answer=answer, timeout_seconds=timeout_seconds)
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
     for finding in findings:

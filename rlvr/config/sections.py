@@ -177,8 +177,9 @@ class LearnedRewardConfig(Section):
 class VerifyConfig(Section):
     """How completions are checked."""
 
-    verifier: str | None = None
-    """Name, entry point, module:name, or reward_model; empty takes the one that each problem names."""
+    verifier: str | dict[str, Any] | None = None
+    """Name, entry point, module:name, {name: ..., setting: ...}, a composition, or reward_model; empty takes the one
+    that each problem names."""
     reward_model: LearnedRewardConfig | None = None
     """Of `verifier: reward_model`."""
     workers: int = Field(2, ge=1)
@@ -207,8 +208,9 @@ class MeasureConfig(Section):
 class EvalConfig(MeasureConfig):
     """Evaluation on held-out problems: one greedy completion and `samples` drawn ones of each."""
 
-    verifier: str | None = None
-    """Empty takes the one that gives the rewards, or, where these are learned, the one that each problem names."""
+    verifier: str | dict[str, Any] | None = None
+    """As in `verify`; empty takes the one that gives the rewards, or, where these are learned, the one that each
+    problem names."""
     problems: int = Field(512, ge=0)
     """0 does not evaluate."""
     samples: int = Field(8, ge=0)

@@ -17,9 +17,10 @@ def make_grader(config: VerifyConfig) -> Grader:
     known: dict[str, Verifier] = {}
 
     def grade(problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        name = config.verifier or problem.verifier
+        spec = config.verifier or problem.verifier
+        name = str(spec)
         if name not in known:
-            known[name] = get_verifier(name)
+            known[name] = get_verifier(spec)
         pairs = [(rollout.text, problem.answer, problem.context) for rollout in rollouts]
         return verify_batch(pairs, known[name], workers=config.workers, timeout_seconds=config.timeout_seconds)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from rlvr.algorithms.advantage import Outcomes
 from rlvr.algorithms.credit import Credit
@@ -57,6 +58,7 @@ class Rows:
             lengths_B=torch.tensor([float(rollout.sampled_tokens) for rollout in self.rollouts]),
             moving_average=history.reward.value,
             parts=torch.tensor(parts_of(self.rollouts)) if apart else None,
+            part_weights=part_weights_of(self.rollouts) if apart else None,
             cohort_lag_B=torch.tensor(lag),
             truncated_B=torch.tensor([rollout.finish == "length" for rollout in self.rollouts], dtype=torch.bool),
         )
@@ -91,3 +93,22 @@ def parts_of(rollouts: Sequence[Rollout]) -> list[list[float]]:
                 f"beside {names}. Name a verifier that is composed of others in verify.verifier, or use combine: sum"
             )
     return [[scores[name] for name in names] for scores in parts]
+
+
+def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
+    """What each column of `parts_of` counts for `(K,)`: the weights that the verdicts carry, as they are.
+
+    A part without a weight counts 1; `None` where no verdict carries weights. Raises `DataError` where verdicts
+    disagree.
+    """
+    verdicts = [rollout.verdict for rollout in rollouts if rollout.verdict]
+    if not any(verdict.weights for verdict in verdicts):
+        return None
+    weights, *others = [[verdict.weights.get(name, 1.0) for name in sorted(verdict.parts)] for verdict in verdicts]
+    for other in others:
+        if other != weights:
+            raise DataError(
+                f"objective.combine is 'apart', and it needs the same weights of every verdict: got {other} beside "
+                f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
+            )
+    return torch.tensor(weights)

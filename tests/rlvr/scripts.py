@@ -13,6 +13,13 @@ def half_right(prompt: str, seed: int, number: int) -> str:
     return f"#### {random.Random(f'{seed}/{number}').randrange(4)}"
 
 
+def tagged_sums(prompt: str, seed: int, number: int) -> str:
+    """The sum of the prompt's numbers or one more, with tags or without: right, well formed, both, neither."""
+    draw = random.Random(f"{seed}/{number}")
+    total = sum(map(int, re.findall(r"\d+", prompt))) + draw.randrange(2)
+    return f"<think>a sum</think><answer>{total}</answer>" if draw.randrange(2) else f"#### {total}"
+
+
 def always_five(prompt: str, seed: int, number: int) -> str:
     return "#### 5"
 

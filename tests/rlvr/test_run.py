@@ -18,6 +18,7 @@ from rlvr.models.load import load_policy
 from rlvr.run import Run
 from rlvr.trainers import grpo, run_trainer
 from tests.conftest import TINY
+from verifiers import get_verifier
 
 
 @pytest.fixture
@@ -63,6 +64,36 @@ def test_a_grader_that_raises_gives_no_reward_and_is_counted(tiny: Path) -> None
         failed = rollout["completion"].endswith("3")
         assert (rollout["reward"] is None) == (rollout["advantage"] is None) == failed
         assert not failed or "the judge is not at home" in rollout["detail"]
+
+
+def test_a_weighted_sum_of_a_recipe_gives_the_rewards_and_its_weights_count_apart(tiny: Path) -> None:
+    weighted = {"verify.verifier": "{weighted_sum: {math: 1.0, format: 0.2}}", "sampling.max_tokens": 60}
+    apart = "{preset: dr_grpo, combine: apart}"
+    config = recipe(tiny, "tagged_sums", steps=2, prompts_per_step=4, objective=apart, **weighted)
+    run = grpo.train(config)
+    import pyarrow.parquet
+
+    groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for path in sorted((run.folder / "rollouts").glob("*.parquet")):
+        for row in pyarrow.parquet.read_table(path).to_pylist():
+            groups.setdefault((row["step"], row["group"]), []).append(row)
+    scores = {
+        name: {
+            key: [get_verifier(name)(row["completion"], row["answer"]).score or 0.0 for row in rows]
+            for key, rows in groups.items()
+        }
+        for name in ("math", "format")
+    }
+    for key, rows in groups.items():
+        right, formed = scores["math"][key], scores["format"][key]
+        sums = [(r + 0.2 * f) / 1.2 for r, f in zip(right, formed, strict=True)]
+        assert [row["reward"] for row in rows] == pytest.approx(sums)
+        centred = [r - sum(right) / 4 + 0.2 * (f - sum(formed) / 4) for r, f in zip(right, formed, strict=True)]
+        assert [row["advantage"] for row in rows] == pytest.approx(centred, abs=1e-6)
+    assert len({row["reward"] for rows in groups.values() for row in rows}) == 4  # right, well formed, both, neither
+    assert run.learner.step == 2
+    assert load_config(run.folder / "config.yaml") == config
+    assert run_trainer(load_config(run.folder / "config.yaml")).done == 2  # the same run, and finished
 
 
 def test_a_grader_that_always_fails_stops_the_run_with_its_reason(tiny: Path) -> None:
@@ -188,6 +219,18 @@ def test_a_hub_model_without_a_network_is_one_sentence_at_once(tiny: Path, monke
         ({"objective.surrogate": "clap"}, "objective.surrogate: got 'clap', expected one of .*did you mean 'clip'"),
         ({"objective.baseline": "nowhere:mean"}, "objective.baseline: cannot load 'nowhere:mean'"),
         ({"verify.verifier": "maths"}, "verify.verifier: .*did you mean 'math'"),
+        (
+            {"verify.verifier": "{weighted_sum: {math: 1.0, formt: 0.2}}"},
+            "^verify.verifier.weighted_sum.formt: no verifier is called 'formt': did you mean 'format'",
+        ),
+        (
+            {"verify.verifier": "{name: math, mode: 3}"},
+            "^verify.verifier.mode: got 3, expected one of marked, standard",
+        ),
+        (
+            {"eval.verifier": "{name: math, mod: x}"},
+            "^eval.verifier: the verifier 'math' has no setting 'mod': did you",
+        ),
         (
             {"objective": "{preset: dr_grpo, max_staleness: 2}"},
             "max_staleness lets a surplus wait .* add refill_rounds",

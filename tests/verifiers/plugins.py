@@ -78,3 +78,46 @@ def compute(seconds: float) -> None:
 def sleep(payload: float) -> float:
     time.sleep(payload)
     return payload
+
+
+def longer_than(completion: str, answer: str, *, characters: int = 3, unit: str = "", **context: object) -> Verdict:
+    """A verifier with settings: those behind the answer that have a default."""
+    long = len(completion) > characters
+    return Verdict(float(long), "correct" if long else "wrong", detail=f"more than {characters} {unit}".strip())
+
+
+async def longer_than_async(completion: str, answer: str, characters: int = 3, **context: object) -> bool:
+    await asyncio.sleep(0)
+    return len(completion) > characters
+
+
+not_picklable = eval("lambda completion, answer, characters=3, **context: len(completion) > characters")
+
+
+def _scaled(completions: Sequence[str], answers: Sequence[str], factor: float = 1.0) -> list[float]:
+    return [factor * (completion == answer) for completion, answer in zip(completions, answers, strict=True)]
+
+
+scaled_many = BatchVerifier(_scaled, chunk=2)
+
+
+class Opens:
+    """A verifier that reads a file when it is made, with a parameter of every kind."""
+
+    def __init__(self, path: str, lines: list[int] = [1], rate: float | None = None) -> None:  # noqa: B006
+        self.lines = [Path(path).read_text().splitlines()[line] for line in lines]
+        self.rate = rate
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return Verdict(float(completion in self.lines), "correct")
+
+
+class TakesAnything:
+    def __init__(self, **settings: object) -> None:
+        self.settings = settings
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return Verdict(float(completion in self.settings), "correct")
+
+
+already_made = TakesAnything(a=1)

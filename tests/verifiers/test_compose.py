@@ -58,6 +58,23 @@ def test_a_misspelt_part_is_refused_before_the_first_batch(make: Callable[[], ob
     assert WeightedSum({"it": 1}, {"it": "further:down"})
 
 
+def test_a_part_without_a_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match="the part 'jugde' has no weight: did you mean 'judge'"):
+        WeightedSum({"math": 1.0, "judge": 1.0}, {"jugde": broken})
+
+
+def test_a_weighted_sum_gives_its_weights_to_its_verdicts_and_no_other_composition_does() -> None:
+    weighted = WeightedSum({"math": 3.0, "format": 0.5})
+    assert weighted(WRONG, "42").weights == {"math": 3.0, "format": 0.5}
+    assert weighted(WRONG, "42").score == 0.5 / 3.5
+    assert LengthPenalty(weighted)(GOOD, "42").weights == {"math": 3.0, "format": 0.5}
+    # Its parts are not those that the weights are of.
+    for whole in (AllOf({"one": weighted}), Gate(weighted, "math"), Gate("format", weighted)):
+        assert [whole(text, "42").weights for text in (GOOD, WRONG, LOOSE)] == [{}, {}, {}]
+    outer = WeightedSum({"inner": 2.0}, {"inner": weighted})(WRONG, "42")
+    assert (outer.parts, outer.weights) == ({"inner": 0.5 / 3.5}, {"inner": 2.0})
+
+
 def test_all_of_takes_the_lowest_score() -> None:
     with pytest.raises(ValueError, match=r"expected parts by name.*got 'math'"):
         AllOf("math")  # type: ignore[arg-type]
@@ -68,7 +85,7 @@ def test_all_of_takes_the_lowest_score() -> None:
 def test_a_gate_lets_the_second_count_only_behind_the_first() -> None:
     verifier = Gate("format", "math")
     assert [verifier(text, "42").score for text in (GOOD, WRONG, LOOSE)] == [1.0, 0.0, 0.0]
-    assert verifier(LOOSE, "42").detail.startswith("gate: <think> must stand once")
+    assert verifier(LOOSE, "42").detail.startswith("gate: <think> must occur once")
 
 
 def test_a_part_that_failed_fails_the_whole() -> None:

@@ -24,6 +24,7 @@ def test_a_sound_verdict_is_taken_as_it_is(sound: Verdict) -> None:
         (Verdict(math.inf, "scored"), "a Verdict's score is a number in [0, 1] or None: got inf"),
         (Verdict("1", "correct"), "a Verdict's score is a number in [0, 1] or None: got '1'"),  # type: ignore[arg-type]
         (Verdict(1.0, "correct", 18), "a Verdict's extracted is text: got 18"),  # type: ignore[arg-type]
+        (Verdict(1.0, "correct", weights={"a": math.nan}), "a Verdict's weights are finite numbers by the names of"),
         (Verdict(1.0, "right"), "a Verdict's status is one of correct, wrong, no_answer, "),  # type: ignore[arg-type]
     ],
 )

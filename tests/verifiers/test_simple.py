@@ -9,7 +9,7 @@ from verifiers.simple import FormatVerifier, NumericVerifier
 
 
 def score(name: str, completion: str, answer: str, **settings: object) -> float | None:
-    return get_verifier(name, **settings)(completion, answer).score
+    return get_verifier({"name": name, **settings})(completion, answer).score
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_verifier_that_always_fails_is_said_to_have_judged_nothing(dataset: st
     assert not found.passed
     lines = as_text(found).splitlines()
     assert lines[-1] == (
-        "the verifier 'tests.rlvr.scripts:always_fails' failed on every check and has judged nothing: mend it first"
+        "the verifier 'tests.rlvr.scripts:always_fails' failed on every check and has judged nothing: fix it first"
     )
     assert "worked solutions: false refusals unknown, nothing was judged" in lines
     assert "failed on every check" in as_html(found)

@@ -85,6 +85,28 @@ def test_an_unknown_verifier_is_refused_with_the_nearest_name() -> None:
         RUNNER.invoke(app, ["verify", "5", "5", "--verifier", "mth"], catch_exceptions=False)
 
 
+def test_a_verifier_with_settings_is_named_as_in_a_recipe(tmp_path: Path) -> None:
+    lenient = ["verify", "it may be 5", "5", "--verifier", "{name: math, mode: lenient}"]
+    assert RUNNER.invoke(app, lenient).output.startswith("1.00  correct")
+    assert RUNNER.invoke(app, lenient[:3]).output.startswith("0.00")
+    weighted = ["verify", "#### 5", "5", "--verifier", "{weighted_sum: {math: 1.0, format: 0.2}}", "--json"]
+    verdict = json.loads(RUNNER.invoke(app, weighted).output)
+    assert (verdict["parts"], verdict["weights"]) == ({"math": 1.0, "format": 0.0}, {"math": 1.0, "format": 0.2})
+    tested = RUNNER.invoke(app, ["verifier", "test", "{name: format, tags: [a]}", "--timeout-seconds", "20"])
+    assert tested.exit_code == 0
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"question": "6 * 7?", "answer": "#### 42"}\n')
+    audited = RUNNER.invoke(app, ["audit", str(data), "--verifier", "{name: math, mode: marked}", "--against", "math"])
+    assert "verifier '{name: math, mode: marked}'" in audited.output
+    for command in (["verify", "5", "5"], ["audit", str(data)]):
+        with pytest.raises(
+            ConfigError, match=r"verifier: the verifier 'math' has no setting 'mod': did you mean 'mode'"
+        ):
+            RUNNER.invoke(app, [*command, "--verifier", "{name: math, mod: 1}"], catch_exceptions=False)
+    with pytest.raises(ConfigError, match=r"its value is not YAML"):
+        RUNNER.invoke(app, ["verify", "5", "5", "--verifier", "{name: math"], catch_exceptions=False)
+
+
 def test_an_audit_prints_its_rates_writes_its_page_and_fails_on_mistakes(tmp_path: Path) -> None:
     data, page = tmp_path / "data.jsonl", tmp_path / "pages" / "audit.html"
     data.write_text('{"question": "6 * 7?", "answer": "It is 42.\\n#### 42"}\n')

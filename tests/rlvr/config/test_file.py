@@ -7,6 +7,7 @@ import yaml
 from rlvr.config import GRPOConfig
 from rlvr.config.file import Origin, check_config, dump_config, load_config, load_trained
 from rlvr.errors import ConfigError
+from verifiers import get_verifier
 
 QUICKSTART = Path("configs/quickstart.yaml")
 
@@ -31,6 +32,33 @@ def test_overrides_reach_into_sections_and_short_forms_name_them() -> None:
     assert config.engine.name == "vllm"
     assert config.cold_start is not None
     assert config.cold_start.optimizer.lr == 1e-4
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "math",
+        "{name: numeric, relative: 1e-3}",
+        "{weighted_sum: {math: 1.0, layout: {weight: 0.2, verifier: {name: format, tags: [think, answer]}}}}",
+        "{gate: {first: format, then: {length_penalty: {verifier: {all_of: [math, exact]}, max_chars: 9000}}}}",
+    ],
+)
+def test_a_verifier_reads_back_as_it_is_written(written: str, tmp_path: Path) -> None:
+    config = load_config(QUICKSTART, [f"verify.verifier={written}", f"eval.verifier={written}"])
+    assert isinstance(config, GRPOConfig)
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config))
+    again = load_config(path)
+    assert again == config
+    assert dump_config(again) == dump_config(config)
+    assert get_verifier(config.verify.verifier or "") == get_verifier(yaml.safe_load(written.replace("1e-3", "0.001")))
+    assert config.eval.verifier == config.verify.verifier
+
+
+def test_a_setting_of_a_verifier_is_a_dotted_key() -> None:
+    config = load_config(QUICKSTART, ["verify.verifier={name: math}", "verify.verifier.mode=lenient"])
+    assert isinstance(config, GRPOConfig)
+    assert config.verify.verifier == {"name": "math", "mode": "lenient"}
 
 
 def test_a_section_given_whole_takes_the_place_of_the_files() -> None:
@@ -59,6 +87,8 @@ def test_a_preset_takes_overrides_of_single_choices() -> None:
         ("group_size=1", "every advantage would be 0. Use group_size >= 2, or baseline: none"),
         ("sampling.temperature=warm", "sampling.temperature: got 'warm'"),
         ("optimizer.lr=0", "optimizer.lr: got 0"),
+        ("verify.verifier=3", "verify.verifier: got 3, expected text or keys and values"),
+        ("verify.verifier=[math]", "verify.verifier: got ['math'], expected text or keys and values"),
         ("cold_start=null", "add a cold_start section, or name a trained model in model.path"),
         ("model.path=somewhere", "expected exactly one of model.path"),
         ("model.scratch.heads=5", "hidden_size (160) must be a multiple of heads (5)"),

@@ -12,6 +12,7 @@ from rlvr.rollouts.groups import (
     has_signal,
     has_spread,
     overlong_punishment,
+    part_weights_of,
     parts_of,
     shaped,
     why_no_signal,
@@ -155,6 +156,55 @@ def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
     punished = with_rollouts(pair, shaping=[0.0, -1.0])
     assert parts_of(punished.rollouts).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, -1.0]]
     assert advantages(with_advantages([punished], apart, History())) == [[0.5, -0.5]]
+
+
+def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() -> None:
+    def weighted(**weights: float) -> Group:
+        parts = {"right": 1.0, "form": 0.0}, {"form": 1.0, "right": 0.0}
+        return with_rollouts(
+            group(0.5, 0.5), verdict=[Verdict(0.5, "partial", parts=p, weights=weights) for p in parts]
+        )
+
+    apart = Objective(combine="apart", scale="none")
+    pair = weighted(right=2.0, form=0.5)
+    # By name: form 0.5, right 2. Row 0: 2 (1 - 1/2) + 0.5 (0 - 1/2) = 0.75.
+    assert part_weights_of(pair.rollouts).tolist() == [0.5, 2.0]
+    assert advantages(with_advantages([pair], apart, History())) == [[0.75, -0.75]]
+    punished = with_rollouts(pair, shaping=[0.0, -1.0])  # and 1 (0 - -1/2)
+    assert part_weights_of(punished.rollouts).tolist() == [0.5, 2.0, 1.0]
+    assert advantages(with_advantages([punished], apart, History())) == [[1.25, -1.25]]
+    # The verdict's score, which `combine: sum` reads, is what it was.
+    assert advantages(with_advantages([pair], Objective(scale="none"), History())) == [[0.0, 0.0]]
+    assert part_weights_of(weighted().rollouts) is None
+    assert part_weights_of(weighted(right=3.0).rollouts).tolist() == [1.0, 3.0]  # what has no weight counts 1
+    as_kept = Group.of(json.loads(json.dumps(asdict(pair))))
+    assert as_kept == pair
+    assert advantages(with_advantages([as_kept], apart, History())) == [[0.75, -0.75]]
+
+
+def test_weights_of_one_are_no_weights_to_the_last_bit() -> None:
+    scores = [0.1, 0.7, 1 / 3, 0.9]
+    parts = [{"a": score, "b": 1 - score * score} for score in scores]
+    plain = with_rollouts(group(*scores), verdict=[Verdict(0.5, "partial", parts=p) for p in parts])
+    ones = [Verdict(0.5, "partial", parts=p, weights={"a": 1.0, "b": 1.0}) for p in parts]
+    apart = Objective(combine="apart", whiten=True)
+    filled = [with_advantages([made], apart, History()) for made in (plain, with_rollouts(plain, verdict=ones))]
+    assert advantages(filled[0]) == advantages(filled[1])
+
+
+def test_a_group_of_a_checkpoint_from_before_weights_is_read() -> None:
+    values = asdict(with_rollouts(group(1.0), verdict=[Verdict(1.0, "correct", parts={"a": 1.0})]))
+    del values["rollouts"][0]["verdict"]["weights"]
+    assert Group.of(values).rollouts[0].verdict == Verdict(1.0, "correct", parts={"a": 1.0})
+
+
+def test_verdicts_with_different_weights_cannot_be_added() -> None:
+    one, two = (Verdict(1.0, "correct", parts={"a": 1.0, "b": 1.0}, weights={"a": weight}) for weight in (1.0, 2.0))
+    pair = with_rollouts(group(1.0, 1.0), verdict=[one, two])
+    with pytest.raises(
+        DataError, match=r"same weights of every verdict: got \[2.0, 1.0\] beside \[1.0, 1.0\] for .* a, b"
+    ):
+        with_advantages([pair], Objective(combine="apart"), History())
 
 
 def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
