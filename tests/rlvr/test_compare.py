@@ -65,7 +65,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
     folder = tmp_path_factory.mktemp("finished")
     process = start(folder)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     return folder, said, process.returncode
 
 
@@ -129,20 +129,20 @@ def test_interrupted_and_started_again_it_ends_with_the_same_bytes(
 ) -> None:
     process = start(tmp_path)
     first_step = tmp_path / "out/grpo/seed-0/rollouts/step-000001.parquet"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not first_step.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     pids = children.read_text().split() if children.exists() else []
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 130, said
     assert "interrupted: the same command goes on" in said
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert not (tmp_path / "out/compare.html").exists()
 
     again = start(tmp_path)
-    said, _ = again.communicate(timeout=300)
+    said, _ = again.communicate(timeout=600)
     assert again.returncode == 1, said  # the broken variant is tried again
     assert "cold start, seed-0: reused" in said
     assert results(tmp_path) == results(finished[0])

@@ -50,7 +50,7 @@ def command(out: Path, *options: str) -> list[str]:
 
 
 def finish(out: Path, *options: str) -> str:
-    done = subprocess.run(command(out, *options), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(out, *options), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -84,7 +84,7 @@ def assert_same(out: Path, expected: Path) -> None:
 
 
 def kill_when(process: subprocess.Popen[bytes], is_time) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not is_time() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -189,11 +189,11 @@ def test_a_signal_ends_after_the_step_with_a_checkpoint_and_the_run_goes_on(
         pytest.skip(f"{stop.name} is ignored here, and in what is started from here")
     out = tmp_path / "run"
     process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (out / "rollouts/step-000001.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(stop)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=600)
     assert "interrupted after step" in said
     assert process.returncode == 130
     (only,) = checkpoints(out / "checkpoints")[-1:]
@@ -211,7 +211,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_a_checkpoint(tmp_path: Path, u
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, command(out))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (out / "rollouts/step-000001.parquet").exists() and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.002)[0]:
             os.read(terminal, 1 << 16)
