@@ -3,6 +3,7 @@
 import random
 import re
 import zlib
+from collections.abc import Sequence
 
 from tasks.one_liners import WORDS, write_out
 from verifiers import Verdict
@@ -39,6 +40,16 @@ def coin(completion: str, answer: str, **context: object) -> Verdict:
     """A verifier that finds the last digit even or odd: rewards on any data."""
     right = completion[-1:] in "02468"
     return Verdict(float(right), "correct" if right else "wrong", extracted=completion[-1:])
+
+
+class CoinAtOnce:
+    """The same without a worker: for a test whose runs are processes enough."""
+
+    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+        return coin(completion, answer)
+
+    def verify_batch(self, pairs: Sequence[tuple], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return [coin(completion, answer) for completion, answer, *_ in pairs]
 
 
 def by_text(completion: str, answer: str, **context: object) -> Verdict:

@@ -33,7 +33,8 @@ overrides:
   optimizer: {lr: 1.0e-3}
   eval: {problems: 12, samples: 2, every: 2}
   checkpoint.every: 1
-  verify.verifier: tests.rlvr.scripts:coin
+  verify.verifier: tests.rlvr.scripts:CoinAtOnce
+  verify.workers: 1
 variants:
   grpo: {objective: grpo}
   broken: {verify.verifier: 'tests.rlvr.scripts:always_fails'}
