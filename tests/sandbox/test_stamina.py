@@ -55,7 +55,8 @@ def _resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_nothing_is_left_after_many_hostile_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runs", [RUNS, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_nothing_is_left_after_many_hostile_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where tier B has its directories
     before = _state()
@@ -68,7 +69,7 @@ def test_nothing_is_left_after_many_hostile_runs(tmp_path: Path, monkeypatch: py
 
         statuses = [run(number) for number in range(60)]
         early_mb = _resident_mb()
-        statuses += [run(number) for number in range(RUNS)]
+        statuses += [run(number) for number in range(runs)]
         late_mb = _resident_mb()
         assert "error" not in statuses
         assert sandbox.grade("def f(x): return x + 1", TEST).passed == 1

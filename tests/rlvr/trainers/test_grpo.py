@@ -49,14 +49,21 @@ def cold_started(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "overrides",
     [
+        # A way through the trainer each: one model, a reference, groups that wait, advantages of tokens in epochs.
         ["objective=dr_grpo"],
         ["objective={preset: grpo, kl_coef: 0.001}"],
-        ["objective={surrogate: reinforce, keep: mixed}"],
         ["objective={preset: dapo, refill_rounds: 1, max_staleness: 2}"],
-        ["objective=gspo"],
-        ["objective={preset: rloo, kl_coef: 0.001}"],
-        ["objective={preset: fair_grpo, kl_coef: 0.001}", COHORTS],
         ["objective={preset: reinforce_pp, kl_coef: 0.001}", "epochs=2", "minibatches=2"],
+        # The same ways with other formulas, which test_presets compares with their papers.
+        *(
+            pytest.param(overrides, marks=pytest.mark.nightly)
+            for overrides in (
+                ["objective={surrogate: reinforce, keep: mixed}"],
+                ["objective=gspo"],
+                ["objective={preset: rloo, kl_coef: 0.001}"],
+                ["objective={preset: fair_grpo, kl_coef: 0.001}", COHORTS],
+            )
+        ),
     ],
     ids=lambda overrides: " ".join(overrides)[10:],
 )

@@ -182,7 +182,11 @@ TOY = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"objective": "{kl_coef: 0.005}", "minibatches": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"objective": "{kl_coef: 0.005}", "minibatches": 2}, pytest.param({}, marks=pytest.mark.nightly)],
+    ids=["held near the reference", "free"],
+)
 def test_it_learns_what_is_rewarded(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = ppo.train(config(out=tmp_path, **(TOY | changes)))
     rows = [row for row in read_metrics(run.folder / "metrics.jsonl") if "reward/mean" in row]
