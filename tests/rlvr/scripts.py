@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Sequence
 
 from tasks.one_liners import WORDS, write_out
-from verifiers import Verdict
+from verifiers import FunctionVerifier, Verdict
+from verifiers.verdict import Pair
 
 
 def half_right(prompt: str, seed: int, number: int) -> str:
@@ -42,16 +43,6 @@ def coin(completion: str, answer: str, **context: object) -> Verdict:
     return Verdict(float(right), "correct" if right else "wrong", extracted=completion[-1:])
 
 
-class CoinAtOnce:
-    """The same without a worker: for a test whose runs are processes enough."""
-
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return coin(completion, answer)
-
-    def verify_batch(self, pairs: Sequence[tuple], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return [coin(completion, answer) for completion, answer, *_ in pairs]
-
-
 def by_text(completion: str, answer: str, **context: object) -> Verdict:
     """Rewards about half of all texts, whatever they are."""
     right = zlib.crc32(completion.encode()) % 2
@@ -79,3 +70,14 @@ def without_context(completion: str, answer: str) -> float:
 
 def always_fails(completion: str, answer: str, **context: object) -> Verdict:
     raise RuntimeError("the judge is not at home")
+
+
+class AtOnce(FunctionVerifier):
+    """A verifier that takes no workers: for a test whose runs are processes enough."""
+
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return [self(completion, answer) for completion, answer, *_ in pairs]
+
+
+coin_at_once = AtOnce(coin)
+always_fails_at_once = AtOnce(always_fails)

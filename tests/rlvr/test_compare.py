@@ -33,11 +33,10 @@ overrides:
   optimizer: {lr: 1.0e-3}
   eval: {problems: 12, samples: 2, every: 2}
   checkpoint.every: 1
-  verify.verifier: tests.rlvr.scripts:CoinAtOnce
-  verify.workers: 1
+  verify.verifier: tests.rlvr.scripts:coin_at_once
 variants:
   grpo: {objective: grpo}
-  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails'}
+  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails_at_once'}
   dr_grpo: {objective: dr_grpo}
 seeds: [0]
 out: out
@@ -154,7 +153,7 @@ def test_finished_runs_are_reused_and_give_the_same_page_to_the_byte(
     finished: tuple[Path, str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
-    without_broken = COMPARISON.replace("  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails'}\n", "")
+    without_broken = COMPARISON.replace("  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails_at_once'}\n", "")
     (tmp_path / "comparison.yaml").write_text(without_broken)
     monkeypatch.chdir(tmp_path)
     pages = []
