@@ -16,7 +16,7 @@ else
 VLLM := none
 endif
 
-.PHONY: train rlhf test lint clean bench-parity
+.PHONY: train rlhf test test-all lint clean bench-parity
 
 # Example: make train ARGS="seed=1 out=runs/seed1"
 train: $(VENV)/installed-train
@@ -38,9 +38,17 @@ rlhf: $(VENV)/installed-train
 	$(RLHF_TRAIN)/ppo.yaml out=$(RLHF)/ppo_hardly_held objective.kl_coef=0.02 $(ARGS)
 	$(VENV)/bin/rlvr truth $(RLHF)/ppo $(RLHF)/dpo $(RLHF)/ppo_hardly_held --out $(RLHF)/truth.html
 
+# In two workers, a file of tests to one of them: what a file sets up for its tests is then set up once. The order is
+# that of the folders, because by default the files with few tests, which are the long ones, would come last.
 # Example: make test ARGS="-k advantage"
+WORKERS := 2
+PYTEST   = $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/installed-test lint
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTEST) -m "not nightly" $(ARGS)
+
+# With what is worth its time once a night, not at every change.
+test-all: $(VENV)/installed-test lint
+	$(PYTEST) $(ARGS)
 
 # The losses beside TRL's own, in an environment of its own. Example: make bench-parity ARGS="--json figures.json"
 bench-parity: $(TRL_VENV)/installed

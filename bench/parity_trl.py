@@ -3,7 +3,7 @@
 TRL's `GRPOTrainer` is built as its documentation says, with a tiny model from a config and completions that its
 `rollout_func` hands it. It computes advantages, old and reference log-probabilities, the correction for the generator
 and `_compute_loss` with its own code; nothing of it is replaced. This project gets the same tokens, advantages, old,
-reference and generator's log-probabilities, and computes its loss with `trainers.grpo.loss_of`. Compared are the
+reference and generator's log-probabilities, and computes its loss with `trainers.grpo.GRPOLoss`. Compared are the
 gradients in the model's weights, after the weights have moved away from those that the old log-probabilities are of.
 
     difference = max |ours - TRL's| / max |TRL's|, the largest over all weight tensors
@@ -39,7 +39,7 @@ from rlvr.algorithms.returns import kl_penalty
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.models.policy import Policy
-from rlvr.trainers.grpo import loss_of
+from rlvr.trainers.grpo import GRPOLoss
 from rlvr.types import Batch
 
 LIMIT = 1e-5
@@ -253,7 +253,7 @@ def our_gradient(setting: Setting, model: torch.nn.Module, text: Written, inputs
         loss_weights=token_weights(batch.completion_mask, batch.group_index, setting.ours.aggregate, MAX_TOKENS),
     )
     scores = Policy(model).scores(batch, entropy_gradient=setting.ours.entropy_coef != 0)  # type: ignore[arg-type]
-    loss, _ = loss_of(setting.ours)(batch, scores)
+    loss, _ = GRPOLoss(setting.ours)(batch, scores)
     return gradient_of(model, loss)
 
 
@@ -333,7 +333,7 @@ def rloo_difference(setting: Setting, folder: Path) -> float:
         batch, rollout_logprobs=old, advantages=advantages(outcomes, objective).unsqueeze(-1) * mask,
         loss_weights=token_weights(mask, batch.group_index, objective.aggregate, MAX_TOKENS),
     )  # fmt: skip
-    return largest(theirs, gradient_of(trainer.model, loss_of(objective)(batch, scores)[0]))
+    return largest(theirs, gradient_of(trainer.model, GRPOLoss(objective)(batch, scores)[0]))
 
 
 # -- the table -------------------------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ def our_dpo(folder: Path, chat: Chat, loss: str, label_smoothing: float, packing
         trainer="dpo", model=ModelConfig(path="-"), data={"train": "-"}, steps=1, loss=loss, beta=BETA,
         label_smoothing=label_smoothing,
     )  # fmt: skip
-    return our_loss(our_policy(folder, "policy", chat, packing), PairLoss(batch, config), batch)
+    return our_loss(our_policy(folder, "policy", chat, packing), PairLoss.of(batch, config), batch)
 
 
 def our_kto(folder: Path, chat: Chat) -> Found:
@@ -240,7 +240,7 @@ def our_kto(folder: Path, chat: Chat) -> Found:
     policy = our_policy(folder, "policy", chat)
     with torch.no_grad():
         kl = log_ratio(others, policy.scores(others)).mean().clamp(min=0)
-    return our_loss(policy, AnswerLoss(batch, config, kl), batch)
+    return our_loss(policy, AnswerLoss.of(batch, config, kl), batch)
 
 
 def our_reward(folder: Path, chat: Chat, rows: list[dict[str, Any]], **options: Any) -> Found:
@@ -250,7 +250,7 @@ def our_reward(folder: Path, chat: Chat, rows: list[dict[str, Any]], **options: 
     )
     batch = answer_batch(examples)
     model = load_reward_model(ModelConfig(path=str(folder / "reward")), chat, torch.device("cpu"), seed=0)
-    return our_loss(model, ComparisonLoss(batch, config), batch)
+    return our_loss(model, ComparisonLoss.of(batch, config), batch)
 
 
 def our_loss(

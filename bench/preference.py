@@ -168,7 +168,7 @@ def clocked(work: Callable[[], object]) -> dict[str, float]:
     """Seconds and MiB that `work` takes."""
     import torch
 
-    from rlvr.run import peak_memory_mb
+    from rlvr.learners.local import peak_memory_mb
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     held = peak_memory_mb(device)

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Before torch is imported, and for every process that a test starts: the models here are so small that a second thread
+# gains nothing, and where processors are busy with something else, threads that wait for each other lose a lot.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 

@@ -14,9 +14,9 @@ import torch
 
 from examples.verifiers import llm_judge
 from rlvr.config import ModelConfig, OptimizerConfig, ScratchConfig
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.load import load_policy, scratch_chat
-from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
+from rlvr.trainers.sft import LikelihoodLoss, equal_tokens, solution_batch
 from tasks import Problem
 
 pytestmark = [
@@ -31,14 +31,14 @@ PAIRS = [("The capital is Paris.", "Paris"), ("It may be Lyon.", "Paris"), ("", 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     chat = scratch_chat(SIZE, [llm_judge.RUBRIC])
-    learner = Learner(
+    learner = LocalLearner(
         load_policy(ModelConfig(scratch=SIZE), chat, torch.device("cpu"), 1.0, 0), OptimizerConfig(lr=5e-3), steps=40
     )
     prompt = ({"role": "system", "content": llm_judge.RUBRIC}, {"role": "user", "content": "{}"})
     for _ in range(40):
         learner.update(
             equal_tokens(solution_batch([Problem("judge", prompt, "", solution='{"verdict": "wrong"}')] * 2, chat)),
-            likelihood_loss,
+            LikelihoodLoss(),
         )
     folder: Path = tmp_path_factory.mktemp("judge")
     learner.policy.save(folder, chat.tokenizer)
@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)

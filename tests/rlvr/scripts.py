@@ -3,9 +3,11 @@
 import random
 import re
 import zlib
+from collections.abc import Sequence
 
 from tasks.one_liners import PHRASES, write_out
-from verifiers import Verdict
+from verifiers import FunctionVerifier, Verdict
+from verifiers.verdict import Pair
 
 
 def half_right(prompt: str, seed: int, number: int) -> str:
@@ -75,3 +77,14 @@ def without_context(completion: str, answer: str) -> float:
 
 def always_fails(completion: str, answer: str, **context: object) -> Verdict:
     raise RuntimeError("the judge is not at home")
+
+
+class AtOnce(FunctionVerifier):
+    """A verifier that takes no workers: for a test whose runs are processes enough."""
+
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
+        return [self(completion, answer) for completion, answer, *_ in pairs]
+
+
+coin_at_once = AtOnce(coin)
+always_fails_at_once = AtOnce(always_fails)

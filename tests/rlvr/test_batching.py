@@ -1,18 +1,9 @@
+import pytest
 import torch
 from torch import tensor
 
-from rlvr.algorithms.objective import Objective
-from rlvr.batching import microbatches, minibatches, rollout_batch, token_batch, trained_rows
-from rlvr.types import Group, Rollout
-from tasks import Problem
-
-PROBLEM = Problem("p", ({"role": "user", "content": "?"},), "1")
-
-
-def rollout(prompt: list[int], completion: list[int], reward: float | None, advantage: float | None) -> Rollout:
-    logprobs = [-float(token) for token in completion]
-    mask = [True] * len(completion)
-    return Rollout(prompt, completion, mask, logprobs, "stop", 3, reward=reward, advantage=advantage)
+from rlvr.batching import microbatches, minibatches, plan, token_batch
+from rlvr.types import Batch
 
 
 def test_a_batch_puts_prompts_and_completions_side_by_side_and_pads_on_the_right() -> None:
@@ -21,29 +12,6 @@ def test_a_batch_puts_prompts_and_completions_side_by_side_and_pads_on_the_right
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]
     assert batch.completion_mask.tolist() == [[False, False, True, False, True], [False, True, False, False, False]]
     assert batch.lengths_B.tolist() == [5, 2]
-
-
-def test_rollouts_without_a_reward_are_no_rows_and_those_without_an_advantage_are_not_trained_on() -> None:
-    groups = [
-        Group(PROBLEM, (rollout([7, 8], [1, 2], 1.0, 0.5), rollout([7, 8], [3], None, None))),
-        Group(PROBLEM, (rollout([9, 9, 9, 9], [5], 0.0, None), rollout([9], [4, 5, 6], 0.0, -0.25))),
-    ]
-    batch = rollout_batch(groups)
-    assert batch.group_index.tolist() == [0, 1, 1]
-    assert batch.policy_version.tolist() == [3, 3, 3]
-    assert batch.rollout_logprobs[0].tolist() == [0.0, 0.0, -1.0, -2.0, 0.0]
-    trained = trained_rows(batch, groups, Objective(), None)
-    assert trained.group_index.tolist() == [0, 1]
-    assert trained.advantages.tolist() == [[0.0, 0.0, 0.5, 0.5], [0.0, -0.25, -0.25, -0.25]]
-    assert trained.rollout_logprobs.tolist() == [[0.0, 0.0, -1.0, -2.0], [0.0, -4.0, -5.0, -6.0]]
-
-
-def test_a_penalty_on_tokens_lowers_the_advantage_of_those_before_it_too() -> None:
-    groups = [Group(PROBLEM, (rollout([7], [1], 1.0, None), rollout([9], [4, 5], 1.0, 0.5)))]
-    objective = Objective(kl="k1", kl_coef=1.0, kl_in="token_reward")
-    penalty = tensor([[0.0, 9.0, 9.0], [0.0, 0.25, 0.125]])
-    trained = trained_rows(rollout_batch(groups), groups, objective, penalty)
-    assert trained.advantages.tolist() == [[0.0, 0.5 - 0.25 - 0.125, 0.5 - 0.125]]
 
 
 def test_chosen_rows_lose_the_padding_that_none_of_them_needs() -> None:
@@ -80,3 +48,34 @@ def test_minibatches_are_a_shuffled_partition_and_one_minibatch_is_the_batch_its
     assert [len(piece) for piece in pieces] == [3, 3, 1]
     assert pieces != [[0, 1, 2], [3, 4, 5], [6]]
     assert [rows.tolist() for rows in minibatches(batch, 1, torch.Generator())] == [list(range(7))]
+
+
+def example() -> Batch:
+    lengths = [9, 3, 14, 6, 1, 11, 2]
+    return token_batch([[1]] * 7, [[2] * n for n in lengths], [[True] * n for n in lengths], [0, 0, 0, 1, 1, 2, 2])
+
+
+def test_a_plan_for_one_rank_is_the_microbatches_in_their_order() -> None:
+    (pieces,) = plan(example(), max_tokens=20)
+    assert [piece.rows.tolist() for piece in pieces] == [rows.tolist() for rows in microbatches(example(), 20)]
+    assert not any(piece.is_filler for piece in pieces)
+
+
+@pytest.mark.parametrize("whole_groups", [False, True])
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+def test_every_rank_gets_as_many_pieces_and_every_row_is_computed_once(ranks: int, whole_groups: bool) -> None:
+    dealt = plan(example(), 16, ranks, whole_groups)
+    assert len({len(pieces) for pieces in dealt}) == 1
+    counted = [row for pieces in dealt for piece in pieces if not piece.is_filler for row in piece.rows.tolist()]
+    assert sorted(counted) == list(range(7))
+    fillers = [piece for pieces in dealt for piece in pieces if piece.is_filler]
+    assert len(fillers) < ranks
+    expected = [3, 4] if whole_groups else [4]  # the shortest row, and with it its group
+    assert all(piece.rows.tolist() == expected for piece in fillers)
+
+
+def test_tokens_are_spread_evenly_over_ranks() -> None:
+    lengths = [8, 8, 8, 8, 4, 4, 4, 4]
+    batch = token_batch([[1]] * 8, [[2] * (n - 1) for n in lengths], [[True] * (n - 1) for n in lengths], range(8))
+    tokens = [sum(int(batch.lengths_B[p.rows].sum()) for p in pieces) for pieces in plan(batch, 8, ranks=2)]
+    assert tokens == [24, 24]

@@ -8,7 +8,7 @@ from rlvr.config.file import Origin, check_config
 
 
 def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "rlvr", *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "rlvr", *arguments], capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.parametrize("command", [(), ("train",), ("eval",), ("config",), ("presets",), ("verify",), ("audit",)])
@@ -82,5 +82,5 @@ def test_a_verifier_is_found_beside_where_the_installed_command_is_called(tmp_pa
         "    return Verdict(float(completion == answer), 'correct' if completion == answer else 'wrong')\n"
     )
     command = [str(Path(sys.executable).with_name("rlvr")), "verify", "--verifier", "my_checks:same_word", "5", "5"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert "correct" in done.stdout, done.stderr

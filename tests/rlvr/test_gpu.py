@@ -10,7 +10,7 @@ from rlvr.build import pick_device
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.config.file import load_config
 from rlvr.engines.transformers_engine import TransformersEngine
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.runfolder.metrics import read_metrics
@@ -32,7 +32,7 @@ def test_engine_and_learner_agree(chat: Chat, autocast: str, tolerance: float) -
     policy = load_policy(ModelConfig(scratch=TINY, autocast=autocast), chat, torch.device("cuda"), 1.0, 0)
     engine = TransformersEngine(policy.model, chat.end_ids)
     prompts = [chat.prompt_ids(Arithmetic().problem(number).prompt) for number in range(4)]
-    assert probe_gap(Learner(policy, OptimizerConfig(), 1), engine, prompts) < tolerance
+    assert probe_gap(LocalLearner(policy, OptimizerConfig(), 1), engine, prompts) < tolerance
 
 
 def test_a_run_learns_there_too(tmp_path: Path) -> None:

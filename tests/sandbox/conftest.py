@@ -12,6 +12,9 @@ from sandbox import Limits, Sandbox, Tier
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# How long a busy machine may hold up what takes no time by itself: a bound against hanging, no measure of speed.
+HELD_UP_SECONDS = 20.0
+
 
 def wanted_tier() -> Tier | None:
     return cast(Tier | None, os.environ.get("RLVR_SANDBOX_TIER") or None)

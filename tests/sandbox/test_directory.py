@@ -47,7 +47,7 @@ EXPECTED = {"type": "function", "fn_name": "f", "cases": [{"args": [], "expected
 def box(sandbox: Sandbox) -> Iterator[Sandbox]:
     if sandbox.tier != "A":
         pytest.skip("a tmpfs needs tier A")
-    with Sandbox(limits=Limits(timeout_seconds=3, disk_mb=1, inodes=64), tier="A") as box:
+    with Sandbox(limits=Limits(disk_mb=1, inodes=64), tier="A") as box:
         yield box
 
 

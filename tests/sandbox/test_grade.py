@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import HELD_UP_SECONDS
 
 from sandbox import BadTests, Limits, Sandbox, SandboxUnavailable
 
@@ -43,22 +44,22 @@ def test_the_channel_does_not_tell_the_interfaces_of_the_machine(sandbox: Sandbo
 def test_a_loop_in_one_case_keeps_what_passed_before_and_skips_the_rest(sandbox: Sandbox) -> None:
     code = "def f(x):\n    while x == 2: pass\n    return x + 1"
     cases = [{"args": [n], "expected": n + 1} for n in (1, 2, 3, 4)]
-    grade = sandbox.grade(code, {"type": "function", "fn_name": "f", "cases": cases}, timeout_seconds=0.7)
+    grade = sandbox.grade(code, {"type": "function", "fn_name": "f", "cases": cases}, timeout_seconds=2.0)
     assert (grade.passed, grade.total, grade.status) == (1, 4, "timeout")
-    assert grade.seconds < 1.5
+    assert grade.seconds < 2.0 + HELD_UP_SECONDS
 
 
 def test_a_program_that_forges_for_ever_is_stopped_at_its_first_lie(sandbox: Sandbox) -> None:
     code = "import os\ndef f(x):\n    while True: os.write(3, b'\\0\\0\\0\\1' + b'7')"
     grade = sandbox.grade(code, TWO)
     assert (grade.passed, grade.status) == (0, "wrong")
-    assert grade.seconds < 2.0
+    assert grade.seconds < HELD_UP_SECONDS
 
 
 def test_looping_programs_cost_one_deadline_however_many_inputs_there_are(sandbox: Sandbox) -> None:
     grade = sandbox.grade("while True: pass", {"type": "stdio", "cases": [{"stdin": "", "stdout": "a"}] * 50}, 0.7)
     assert (grade.passed, grade.total, grade.status) == (0, 50, "timeout")
-    assert grade.seconds < 1.6
+    assert grade.seconds < 0.7 + HELD_UP_SECONDS  # 50 deadlines are 35 seconds
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_the_tier_that_contains_nothing_must_be_asked_for_twice() -> None:
 
 
 def test_a_partly_written_output_comes_back_after_a_timeout(sandbox: Sandbox) -> None:
-    execution = sandbox.run("print('begun', flush=True)\nwhile True: pass", timeout_seconds=2.0)
+    execution = sandbox.run("print('begun', flush=True)\nwhile True: pass", timeout_seconds=3.0)
     assert (execution.status, execution.stdout, execution.exit_code) == ("timeout", "begun\n", None)
 
 
@@ -210,7 +211,7 @@ time.sleep(60)
 
 def test_nothing_survives_the_process_that_was_killed(sandbox: Sandbox) -> None:
     owner = subprocess.Popen([sys.executable, "-c", _OWNER.format(path=os.getcwd(), tier=sandbox.tier)])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     helpers: dict[int, str] = {}
     while "sleep\n" not in helpers.values():
         assert time.monotonic() < deadline, helpers

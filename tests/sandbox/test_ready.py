@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import HELD_UP_SECONDS
 
 from sandbox import Sandbox, SandboxError
 from sandbox.inside.bounds import Bounds
@@ -179,7 +180,7 @@ def test_a_job_that_cannot_be_confined_says_so_and_hangs_nothing(
         zygote.wait(job)
         job.close()
         run(zygote, 20)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < HELD_UP_SECONDS
 
 
 def test_bounds_are_those_of_each_call(sandbox: Sandbox) -> None:
@@ -189,7 +190,7 @@ def test_bounds_are_those_of_each_call(sandbox: Sandbox) -> None:
 
 
 def _wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.01)

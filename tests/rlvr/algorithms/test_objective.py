@@ -9,7 +9,7 @@ from rlvr.algorithms.objective import Objective, contradictions
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.presets import MAKERS, PRESETS, resolve
 from rlvr.algorithms.weights import AGGREGATES
-from rlvr.build import check_objective
+from rlvr.preflight import check_objective
 from rlvr.errors import ConfigError
 
 

@@ -33,10 +33,10 @@ overrides:
   optimizer: {lr: 1.0e-3}
   eval: {problems: 12, samples: 2, every: 2}
   checkpoint.every: 1
-  verify.verifier: tests.rlvr.scripts:coin
+  verify.verifier: tests.rlvr.scripts:coin_at_once
 variants:
   grpo: {objective: grpo}
-  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails'}
+  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails_at_once'}
   dr_grpo: {objective: dr_grpo}
 seeds: [0]
 out: out
@@ -65,7 +65,7 @@ def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
     folder = tmp_path_factory.mktemp("finished")
     process = start(folder)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     return folder, said, process.returncode
 
 
@@ -129,20 +129,20 @@ def test_interrupted_and_started_again_it_ends_with_the_same_bytes(
 ) -> None:
     process = start(tmp_path)
     first_step = tmp_path / "out/grpo/seed-0/rollouts/step-000001.parquet"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not first_step.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     pids = children.read_text().split() if children.exists() else []
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 130, said
     assert "interrupted: the same command goes on" in said
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     assert not (tmp_path / "out/compare.html").exists()
 
     again = start(tmp_path)
-    said, _ = again.communicate(timeout=300)
+    said, _ = again.communicate(timeout=600)
     assert again.returncode == 1, said  # the broken variant is tried again
     assert "cold start, seed-0: reused" in said
     assert results(tmp_path) == results(finished[0])
@@ -153,7 +153,7 @@ def test_finished_runs_are_reused_and_give_the_same_page_to_the_byte(
     finished: tuple[Path, str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
-    without_broken = COMPARISON.replace("  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails'}\n", "")
+    without_broken = COMPARISON.replace("  broken: {verify.verifier: 'tests.rlvr.scripts:always_fails_at_once'}\n", "")
     (tmp_path / "comparison.yaml").write_text(without_broken)
     monkeypatch.chdir(tmp_path)
     pages = []

@@ -12,7 +12,7 @@ import torch
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.engines.vllm_engine import VLLMEngine
 from rlvr.errors import WeightSyncError
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.types import Sampling
@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 class Pair(NamedTuple):
-    learner: Learner
+    learner: LocalLearner
     engine: VLLMEngine
     prompts: list[list[int]]
 
@@ -42,7 +42,7 @@ def pair(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]
     policy.save(folder, chat.tokenizer)
     engine = VLLMEngine(folder, chat.end_ids, 0, "float32", chat.context, 0.2, enforce_eager=True)
     prompts = [chat.prompt_ids(Arithmetic().problem(number).prompt) for number in range(4)]
-    yield Pair(Learner(policy, OptimizerConfig(lr=1e-2), steps=10), engine, prompts)
+    yield Pair(LocalLearner(policy, OptimizerConfig(lr=1e-2), steps=10), engine, prompts)
     engine.close()
 
 
@@ -57,11 +57,11 @@ def test_a_sync_alarms_nobody_and_errors_are_still_logged(pair: Pair, caplog: py
 
 
 def test_after_an_optimizer_step_they_agree_again_only_once_the_weights_were_sent(pair: Pair) -> None:
-    from rlvr.trainers.sft import equal_tokens, likelihood_loss, solution_batch
+    from rlvr.trainers.sft import LikelihoodLoss, equal_tokens, solution_batch
 
     chat = Chat(pair.engine.llm.get_tokenizer(), tuple(pair.engine.end_ids), 256)
     for _ in range(3):
-        pair.learner.update(equal_tokens(solution_batch([Arithmetic().problem(9)], chat)), likelihood_loss)
+        pair.learner.update(equal_tokens(solution_batch([Arithmetic().problem(9)], chat)), LikelihoodLoss())
     assert probe_gap(*pair) > 100 * TOLERANCE
     pair.engine.load_weights(pair.learner.named_weights(), version=3)
     assert probe_gap(*pair) < TOLERANCE

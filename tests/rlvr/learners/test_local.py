@@ -11,21 +11,21 @@ from rlvr.algorithms.weights import AGGREGATES, token_weights
 from rlvr.batching import token_batch
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.errors import DivergenceError
-from rlvr.learners.local import Learner, lr_at
+from rlvr.learners.local import LocalLearner, lr_at
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy, TokenScores
-from rlvr.trainers.grpo import loss_of
+from rlvr.trainers.grpo import GRPOLoss
 from rlvr.types import Batch
 from tests.conftest import TINY
 
 
-def fresh(chat: Chat, **options: object) -> Learner:
+def fresh(chat: Chat, **options: object) -> LocalLearner:
     policy = load_policy(ModelConfig(scratch=TINY), chat, torch.device("cpu"), temperature=1.0, seed=0)
-    return with_plain_steps(Learner(policy, OptimizerConfig(lr=1.0, **options), steps=10))
+    return with_plain_steps(LocalLearner(policy, OptimizerConfig(lr=1.0, **options), steps=10))
 
 
-def with_plain_steps(learner: Learner) -> Learner:
+def with_plain_steps(learner: LocalLearner) -> LocalLearner:
     """Adam's first step is a gradient's sign, which blows up rounding; with a large epsilon it is the gradient."""
     for group in learner.optimizer.param_groups:
         group["eps"] = 1.0
@@ -46,8 +46,8 @@ def example(aggregate: str = "token") -> Batch:
     )
 
 
-def weights_after(learner: Learner, batch: Batch) -> tuple[dict[str, float], Tensor]:
-    metrics = learner.update(batch, loss_of(resolve("dr_grpo"))).metrics
+def weights_after(learner: LocalLearner, batch: Batch) -> tuple[dict[str, float], Tensor]:
+    metrics = learner.update(batch, GRPOLoss(resolve("dr_grpo"))).metrics
     return metrics, torch.cat([parameter.detach().flatten() for parameter in learner.policy.trainable().values()])
 
 
@@ -71,7 +71,7 @@ def test_gradient_checkpointing_changes_memory_and_not_weights(chat: Chat) -> No
     _, plain = weights_after(fresh(chat), example())
     config = ModelConfig(scratch=TINY, gradient_checkpointing=True)
     policy = load_policy(config, chat, torch.device("cpu"), temperature=1.0, seed=0)
-    learner = with_plain_steps(Learner(policy, OptimizerConfig(lr=1.0), steps=10))
+    learner = with_plain_steps(LocalLearner(policy, OptimizerConfig(lr=1.0), steps=10))
     _, checkpointed = weights_after(learner, example())
     assert_close(checkpointed, plain, atol=1e-7, rtol=1e-6)
 
@@ -79,7 +79,7 @@ def test_gradient_checkpointing_changes_memory_and_not_weights(chat: Chat) -> No
 def test_a_step_raises_the_probability_of_what_was_better_than_average(chat: Chat) -> None:
     learner, batch = fresh(chat), example()
     before = learner.frozen_logprobs(batch, torch.arange(6)).sum(-1)
-    learner.update(batch, loss_of(resolve("dr_grpo")))
+    learner.update(batch, GRPOLoss(resolve("dr_grpo")))
     gain = learner.frozen_logprobs(batch, torch.arange(6)).sum(-1) - before
     assert gain[0] > 0 > gain[2]
 
@@ -111,7 +111,7 @@ def test_a_gradient_that_is_no_number_leaves_the_weights_alone_and_the_third_sto
     for _ in range(2):
         assert learner.update(batch, broken).metrics["skipped"] == 1.0
     assert (
-        learner.update(batch, loss_of(resolve("dr_grpo"))).metrics["skipped"] == 0.0
+        learner.update(batch, GRPOLoss(resolve("dr_grpo"))).metrics["skipped"] == 0.0
     )  # a good one in between starts the count anew
     changed = [parameter.detach().clone() for parameter in learner.policy.trainable().values()]
     assert any((a != b).any() for a, b in zip(before, changed, strict=True))
@@ -127,10 +127,10 @@ def test_bfloat16_autocast_trains_float32_weights(chat: Chat) -> None:
     config = ModelConfig(scratch=TINY, autocast="bfloat16")
     policy: Policy = load_policy(config, chat, torch.device("cpu"), temperature=1.0, seed=0)
     exact = fresh(chat).frozen_logprobs(example(), torch.arange(6))
-    learner = Learner(policy, OptimizerConfig(lr=1e-2), steps=10)
+    learner = LocalLearner(policy, OptimizerConfig(lr=1e-2), steps=10)
     rounded = learner.frozen_logprobs(example(), torch.arange(6))
     assert 0 < (rounded - exact).abs().max() < 0.1
-    assert learner.update(example(), loss_of(resolve("dr_grpo"))).metrics["skipped"] == 0.0
+    assert learner.update(example(), GRPOLoss(resolve("dr_grpo"))).metrics["skipped"] == 0.0
     assert {parameter.dtype for parameter in policy.trainable().values()} == {torch.float32}
 
 
@@ -138,5 +138,5 @@ def test_bfloat16_autocast_trains_float32_weights(chat: Chat) -> None:
 def test_torch_compile_changes_speed_and_not_weights(chat: Chat) -> None:
     _, plain = weights_after(fresh(chat), example())
     policy = load_policy(ModelConfig(scratch=TINY, compile=True), chat, torch.device("cpu"), temperature=1.0, seed=0)
-    _, compiled = weights_after(with_plain_steps(Learner(policy, OptimizerConfig(lr=1.0), steps=10)), example())
+    _, compiled = weights_after(with_plain_steps(LocalLearner(policy, OptimizerConfig(lr=1.0), steps=10)), example())
     assert_close(compiled, plain, atol=1e-6, rtol=1e-5)

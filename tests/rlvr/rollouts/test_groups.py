@@ -7,20 +7,13 @@ import torch
 
 from rlvr.algorithms.objective import Objective
 from rlvr.errors import DataError
-from rlvr.rollouts.groups import (
-    describe,
-    has_signal,
-    has_spread,
-    overlong_punishment,
-    part_weights_of,
-    parts_of,
-    shaped,
-    why_no_signal,
-    with_advantages,
-)
+from rlvr.algorithms.credit import overlong_punishment
+from rlvr.rollouts.groups import describe, has_signal, has_spread, why_no_signal
 from rlvr.rollouts.history import Average, History
+from rlvr.rollouts.rows import part_weights_of, parts_of
 from rlvr.types import Finish, Group, Rollout
 from tasks import Problem
+from tests.rlvr.credit import credited
 from verifiers import Status, Verdict
 
 
@@ -39,15 +32,14 @@ def advantages(groups: list[Group]) -> list[list[float | None]]:
 
 
 def test_a_failed_grader_gives_no_advantage_and_is_no_part_of_the_mean() -> None:
-    (filled,) = with_advantages([group(1.0, None, 0.0)], Objective(scale="none"), History())
+    (filled,) = credited([group(1.0, None, 0.0)], Objective(scale="none"))
     assert advantages([filled]) == [[0.5, None, -0.5]]
     assert [rollout.reward for rollout in filled.rollouts] == [1.0, None, 0.0]  # a reward stays a reward
 
 
 def test_a_group_whose_graders_all_failed_has_no_advantages_at_all() -> None:
-    filled = with_advantages([group(None, None), group(1.0, 0.0)], Objective(scale="none"), History())
+    filled = credited([group(None, None), group(1.0, 0.0)], Objective(scale="none"))
     assert advantages(filled) == [[None, None], [0.5, -0.5]]
-    assert with_advantages([group(None)], Objective(), History())[0].rollouts[0].advantage is None
 
 
 def test_spread_is_of_rewards_whether_binary_or_not_and_a_failed_grader_adds_none() -> None:
@@ -58,7 +50,7 @@ def test_spread_is_of_rewards_whether_binary_or_not_and_a_failed_grader_adds_non
 
 
 def test_a_group_of_equal_rewards_has_advantages_of_zero_and_no_signal() -> None:
-    groups = with_advantages([group(1.0, 1.0), group(0.0, 1.0)], Objective(scale="none"), History())
+    groups = credited([group(1.0, 1.0), group(0.0, 1.0)], Objective(scale="none"))
     assert advantages(groups) == [[0.0, 0.0], [-0.5, 0.5]]
     assert [has_signal(group) for group in groups] == [False, True]
 
@@ -96,42 +88,47 @@ def with_rollouts(base: Group, **each: list[object]) -> Group:
 
 def test_a_masked_completion_counts_in_the_baseline_and_is_not_trained_on() -> None:
     cut = with_rollouts(group(1.0, 0.0, 0.0), finish=["stop", "length", "stop"])
-    (filled,) = with_advantages([cut], Objective(scale="none", overlong="mask"), History())
+    (filled,) = credited([cut], Objective(scale="none", overlong="mask"))
     assert advantages([filled]) == [[pytest.approx(2 / 3), None, pytest.approx(-1 / 3)]]
-    (kept,) = with_advantages([cut], Objective(scale="none"), History())
+    (kept,) = credited([cut], Objective(scale="none"))
     assert advantages([kept]) == [[pytest.approx(2 / 3), pytest.approx(-1 / 3), pytest.approx(-1 / 3)]]
 
 
 def test_the_punishment_for_length_is_daposs_line() -> None:
-    assert [overlong_punishment(n, buffer=4, max_tokens=20) for n in (1, 16, 17, 18, 20)] == [0, 0, -0.25, -0.5, -1]
+    lengths = torch.tensor([1.0, 16, 17, 18, 20])
+    assert overlong_punishment(lengths, buffer=4, max_tokens=20).tolist() == [0, 0, -0.25, -0.5, -1]
 
 
 def test_shaping_moves_the_advantage_and_never_the_reward() -> None:
-    long = with_rollouts(group(1.0, 1.0, 0.0), completion_ids=[[2] * 4, [2] * 9, [2] * 10])
+    lengths = (4, 9, 10)
+    long = with_rollouts(
+        group(1.0, 1.0, 0.0), completion_ids=[[2] * n for n in lengths], completion_mask=[[True] * n for n in lengths],
+        rollout_logprobs=[[0.0] * n for n in lengths],
+    )  # fmt: skip
     punished = Objective(scale="none", overlong="punish", overlong_buffer=2)
-    (filled,) = with_advantages(shaped([long], punished, max_tokens=10), punished, History())
+    (filled,) = credited([long], punished)
     assert [rollout.shaping for rollout in filled.rollouts] == [0.0, -0.5, -1.0]
     assert filled.rewards == [1.0, 1.0, 0.0]
     assert advantages([filled]) == [[pytest.approx(5 / 6), pytest.approx(2 / 6), pytest.approx(-7 / 6)]]
     fifth = Objective(overlong="punish")  # of ten tokens: two
-    assert [r.shaping for r in shaped([long], fifth, max_tokens=10)[0].rollouts] == [0.0, -0.5, -1.0]
-    assert [r.shaping for r in shaped([long], Objective(), max_tokens=10)[0].rollouts] == [0.0, 0.0, 0.0]
+    assert [r.shaping for r in credited([long], fifth)[0].rollouts] == [0.0, -0.5, -1.0]
+    assert [r.shaping for r in credited([long], Objective())[0].rollouts] == [0.0, 0.0, 0.0]
 
 
 def test_a_kl_penalty_in_the_reward_is_shaping_of_the_completion_and_one_on_tokens_is_not() -> None:
     penalty = torch.tensor([[0.0, 0.25, 0.125], [0.0, 0.0, 0.5]])
     made = group(1.0, None, 0.0)
     whole = Objective(kl_coef=1.0, kl_in="reward", scale="none")
-    (filled,) = with_advantages(shaped([made], whole, 9, penalty), whole, History())
+    (filled,) = credited([made], whole, penalty=penalty)
     assert [rollout.shaping for rollout in filled.rollouts] == [-0.375, 0.0, -0.5]
     assert advantages([filled]) == [[0.5625, None, -0.5625]]
     by_token = Objective(kl_coef=1.0, kl_in="token_reward", scale="none")
-    assert [r.shaping for r in shaped([made], by_token, 9, penalty)[0].rollouts] == [0.0, 0.0, 0.0]
+    assert [r.shaping for r in credited([made], by_token, penalty=penalty)[0].rollouts] == [0.0, 0.0, 0.0]
 
 
 def test_a_moving_average_of_earlier_steps_is_a_baseline() -> None:
     earlier = History(reward=Average(0.25, 4))
-    (filled,) = with_advantages([group(1.0, 0.0)], Objective(baseline="moving_average", scale="none"), earlier)
+    (filled,) = credited([group(1.0, 0.0)], Objective(baseline="moving_average", scale="none"), earlier)
     assert advantages([filled]) == [[0.75, -0.25]]
 
 
@@ -139,10 +136,14 @@ def test_groups_of_a_cohort_that_lags_behind_count_more() -> None:
     earlier = History(reward=Average(0.5, 4), cohorts={"easy": Average(0.75, 4), "hard": Average(0.25, 4)})
     groups = [group(1.0, 0.0, cohort="easy"), group(1.0, 0.0, cohort="hard")]
     fair = Objective(scale="none", group_weight="cohort", cohort_strength=2.0)
-    (easy, _), (hard, _) = advantages(with_advantages(groups, fair, earlier))
+    (easy, _), (hard, _) = advantages(credited(groups, fair, earlier))
     assert hard / easy == pytest.approx(math.exp(2 * 0.25) / math.exp(2 * -0.25))
-    (easy, _), (hard, _) = advantages(with_advantages(groups, fair, History()))
+    (easy, _), (hard, _) = advantages(credited(groups, fair))
     assert easy == hard == 0.5
+
+
+KL_IN_REWARD = Objective(combine="apart", scale="none", kl_in="reward", kl_coef=1.0)
+PENALTY = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5]])  # shaping of 0 and -1
 
 
 def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
@@ -150,12 +151,11 @@ def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
         return [Verdict(sum(p.values()) / 2, "partial", parts=p) for p in parts]
 
     pair = with_rollouts(group(0.5, 0.5), verdict=verdicts({"right": 1.0, "form": 0.0}, {"form": 1.0, "right": 0.0}))
-    assert parts_of(pair.rollouts).tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert parts_of(pair.rollouts) == [[0.0, 1.0], [1.0, 0.0]]
     apart = Objective(combine="apart", scale="none")
-    assert advantages(with_advantages([pair], apart, History())) == [[0.0, 0.0]]
-    punished = with_rollouts(pair, shaping=[0.0, -1.0])
-    assert parts_of(punished.rollouts).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, -1.0]]
-    assert advantages(with_advantages([punished], apart, History())) == [[0.5, -0.5]]
+    assert advantages(credited([pair], apart)) == [[0.0, 0.0]]
+    # Added up: (0 - 1/2) + (1 - 1/2) = 0, and of the shaping 0 - -1/2.
+    assert advantages(credited([pair], KL_IN_REWARD, penalty=PENALTY)) == [[0.5, -0.5]]
 
 
 def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() -> None:
@@ -169,17 +169,16 @@ def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() 
     pair = weighted(right=2.0, form=0.5)
     # By name: form 0.5, right 2. Row 0: 2 (1 - 1/2) + 0.5 (0 - 1/2) = 0.75.
     assert part_weights_of(pair.rollouts).tolist() == [0.5, 2.0]
-    assert advantages(with_advantages([pair], apart, History())) == [[0.75, -0.75]]
-    punished = with_rollouts(pair, shaping=[0.0, -1.0])  # and 1 (0 - -1/2)
-    assert part_weights_of(punished.rollouts).tolist() == [0.5, 2.0, 1.0]
-    assert advantages(with_advantages([punished], apart, History())) == [[1.25, -1.25]]
+    assert advantages(credited([pair], apart)) == [[0.75, -0.75]]
+    # Shaping counts 1: 0.75 + 1 (0 - -1/2).
+    assert advantages(credited([pair], KL_IN_REWARD, penalty=PENALTY)) == [[1.25, -1.25]]
     # The verdict's score, which `combine: sum` reads, is what it was.
-    assert advantages(with_advantages([pair], Objective(scale="none"), History())) == [[0.0, 0.0]]
+    assert advantages(credited([pair], Objective(scale="none"))) == [[0.0, 0.0]]
     assert part_weights_of(weighted().rollouts) is None
     assert part_weights_of(weighted(right=3.0).rollouts).tolist() == [1.0, 3.0]  # what has no weight counts 1
     as_kept = Group.of(json.loads(json.dumps(asdict(pair))))
     assert as_kept == pair
-    assert advantages(with_advantages([as_kept], apart, History())) == [[0.75, -0.75]]
+    assert advantages(credited([as_kept], apart)) == [[0.75, -0.75]]
 
 
 def test_weights_of_one_are_no_weights_to_the_last_bit() -> None:
@@ -188,7 +187,7 @@ def test_weights_of_one_are_no_weights_to_the_last_bit() -> None:
     plain = with_rollouts(group(*scores), verdict=[Verdict(0.5, "partial", parts=p) for p in parts])
     ones = [Verdict(0.5, "partial", parts=p, weights={"a": 1.0, "b": 1.0}) for p in parts]
     apart = Objective(combine="apart", whiten=True)
-    filled = [with_advantages([made], apart, History()) for made in (plain, with_rollouts(plain, verdict=ones))]
+    filled = [credited([made], apart) for made in (plain, with_rollouts(plain, verdict=ones))]
     assert advantages(filled[0]) == advantages(filled[1])
 
 
@@ -204,12 +203,12 @@ def test_verdicts_with_different_weights_cannot_be_added() -> None:
     with pytest.raises(
         DataError, match=r"same weights of every verdict: got \[2.0, 1.0\] beside \[1.0, 1.0\] for .* a, b"
     ):
-        with_advantages([pair], Objective(combine="apart"), History())
+        credited([pair], Objective(combine="apart"))
 
 
 def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
     with pytest.raises(DataError, match=r"needs the same parts of every verdict: got \[\] beside \[\]"):
-        with_advantages([group(1.0, 0.0)], Objective(combine="apart"), History())
+        credited([group(1.0, 0.0)], Objective(combine="apart"))
 
 
 def test_lengths_are_told_apart_by_outcome() -> None:

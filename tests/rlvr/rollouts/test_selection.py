@@ -70,13 +70,13 @@ def aged(version: int, *rewards: float) -> Group:
 
 def test_a_pool_asks_for_what_the_share_kept_so_far_lets_expect() -> None:
     pool = Pool(8, MIXED, version=0)
-    assert pool.wanted(usual_share=1.0) == 8
+    assert pool.wanted() == 8
     pool = pool.with_fresh([group(0, 1)] * 4 + [group(1, 1)] * 4)
-    assert pool.wanted(usual_share=1.0) == 8  # four are missing, and every other one is kept
+    assert pool.wanted() == 8  # four are missing, and every other one is kept
     pool = pool.with_fresh([group(0, 1)] * 3 + [group(0, 0)])
-    assert pool.wanted(usual_share=0.1) == 2  # one is missing, seven of twelve were kept
+    assert pool.wanted() == 2  # one is missing, seven of twelve were kept
     pool = pool.with_fresh([group(1, 1)] * 2)
-    assert pool.wanted(usual_share=1.0) == 0  # no round is left
+    assert pool.wanted() == 0  # no round is left
     assert len(pool.batch) == 7
     assert "7 of 8 groups were found in 3 rounds of sampling (50% of 14 sampled groups were kept)" in pool.shortfall()
     assert "43% of groups are all right" in pool.shortfall()
@@ -84,7 +84,7 @@ def test_a_pool_asks_for_what_the_share_kept_so_far_lets_expect() -> None:
 
 def test_a_round_takes_no_fewer_than_are_missing_and_no_more_than_a_batch() -> None:
     pool = Pool(4, MIXED, version=0).with_fresh([group(1, 1)] * 4)
-    assert pool.wanted(usual_share=1.0) == 4  # nothing was kept: no share to expect anything from
+    assert pool.wanted() == 4  # nothing was kept: no share to expect anything from
     assert Pool.waiting(4, replace(MIXED, max_staleness=3), [aged(0, 0, 1)] * 3, version=0).wanted(1.0) == 1
 
 

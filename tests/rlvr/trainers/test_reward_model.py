@@ -13,7 +13,7 @@ from rlvr.config.file import load_config
 from rlvr.data.examples import answer_batch, encode
 from rlvr.errors import ConfigError, DataError
 from rlvr.evaluate_pairs import pair_report
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
 from rlvr.models.policy import Policy
@@ -112,7 +112,7 @@ def test_a_prompt_counts_the_same_however_long_its_ranking_and_microbatches_chan
 ) -> None:
     batch = ranking(chat)
     batch = replace(batch, ratings_B=torch.tensor([6.0, 2.0, 1.0, 0.0, 3.0, 2.5]))
-    loss = reward_model.ComparisonLoss(batch, config(**keys))
+    loss = reward_model.ComparisonLoss.of(batch, config(**keys))
     scores = torch.tensor([0.3, -0.2, 0.5, 0.1, 1.0, -1.0])
     expected = 0.0
     for rows in ([0, 1, 2, 3], [4, 5]):
@@ -126,10 +126,10 @@ def test_a_prompt_counts_the_same_however_long_its_ranking_and_microbatches_chan
 
     def step(microbatch_tokens: int) -> tuple[dict[str, float], torch.Tensor]:
         model = fresh(chat)
-        learner = Learner(model, OptimizerConfig(lr=1.0, microbatch_tokens=microbatch_tokens), steps=1)
+        learner = LocalLearner(model, OptimizerConfig(lr=1.0, microbatch_tokens=microbatch_tokens), steps=1)
         for group in learner.optimizer.param_groups:
             group["eps"] = 1.0
-        metrics = learner.update(batch, reward_model.ComparisonLoss(batch, config(**keys)), whole_groups=True).metrics
+        metrics = learner.update(batch, reward_model.ComparisonLoss.of(batch, config(**keys)), whole_groups=True).metrics
         return metrics, torch.cat([p.detach().flatten() for p in model.trainable().values()])
 
     whole, whole_weights = step(10_000)
@@ -282,7 +282,7 @@ def test_a_pair_whose_scores_are_equal_is_trained_on_with_margin_zero(chat: Chat
     pairs = [row | {"score_chosen": 3, "score_rejected": 3}, row | {"score_chosen": 4, "score_rejected": 1}]
     batch = answer_batch([encode(parse_preference(pair), 1, chat, "rows") for pair in pairs])
     scores = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    loss, stats = reward_model.ComparisonLoss(batch, config(margin=True))(batch, scores)
+    loss, stats = reward_model.ComparisonLoss.of(batch, config(margin=True))(batch, scores)
     assert len(stats["margin"]) == 2
     expected = torch.nn.functional.softplus(torch.tensor([-1.0, 3.0 - 1.0])).mean()  # -log sigmoid(1 - 0), (1 - 3)
     assert_close(loss, expected)

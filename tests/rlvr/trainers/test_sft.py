@@ -32,7 +32,7 @@ def test_prompt_and_padding_carry_no_gradient(chat: Chat, policy: Policy) -> Non
     batch = sft.equal_tokens(sft.solution_batch([Arithmetic().problem(number) for number in range(3)], chat))
     logprobs = policy.scores(batch)
     leaf = logprobs.logprobs.detach().requires_grad_()
-    loss, _ = sft.likelihood_loss(batch, type(logprobs)(leaf, logprobs.entropy))
+    loss, _ = sft.LikelihoodLoss()(batch, type(logprobs)(leaf, logprobs.entropy))
     loss.backward()
     assert leaf.grad is not None
     assert (leaf.grad[~batch.completion_mask] == 0).all()
@@ -96,7 +96,7 @@ def test_prompt_padding_and_tool_output_carry_no_gradient(chat: Chat, policy: Po
     batch = sft.equal_tokens(answer_batch([encode(row, 1, chat, "rows") for row in (TALK, short)]))
     scores = policy.scores(batch)
     leaf = scores.logprobs.detach().requires_grad_()
-    sft.likelihood_loss(batch, TokenScores(leaf, scores.entropy))[0].backward()
+    sft.LikelihoodLoss()(batch, TokenScores(leaf, scores.entropy))[0].backward()
     assert leaf.grad is not None
     tool = batch.input_ids[0] == chat.tokenizer.encode("4", add_special_tokens=False)[0]
     assert tool.sum() == 2  # what the tool said, and the assistant after it

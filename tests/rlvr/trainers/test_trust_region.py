@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from rlvr.config import LoraConfig, ModelConfig, TrustRegionConfig
 from rlvr.errors import ConfigError
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead
 from rlvr.models.load import load_policy
@@ -27,7 +27,7 @@ def batch_of(policy: Policy, *lengths: int) -> Batch:
     policy.critic = policy.critic or ValueHead(TINY.hidden_size, CPU)
     cfg = config(**REGION)
     said = [rollout(policy, length, float(place % 2)) for place, length in enumerate(lengths)]
-    batch, _ = ppo.estimated(Learner(policy, cfg.optimizer, 1), cfg, cfg.objective, groups_of(*said))
+    batch, _ = ppo.estimated(LocalLearner(policy, cfg.optimizer, 1), cfg, cfg.objective, groups_of(*said))
     mask = batch.completion_mask
     return replace(batch, loss_weights=mask / mask.sum())
 
@@ -99,7 +99,7 @@ def test_where_there_is_nothing_to_gain_no_weight_moves(policy: Policy) -> None:
 def test_the_critic_learns_without_moving_the_policy(policy: Policy) -> None:
     batch = batch_of(policy, 3, 4, 5, 6)
     cfg = config(**REGION, **{"optimizer.lr": 1e-2})
-    learner = Learner(policy, cfg.optimizer, 8)
+    learner = LocalLearner(policy, cfg.optimizer, 8)
     model = [p.clone() for p in policy.model.parameters()]
     first = trust_region.critic_steps(learner, cfg, cfg.objective, batch, seed=0)["value/loss"]
     for _ in range(5):
