@@ -9,8 +9,8 @@ from rlvr.algorithms.objective import Objective, contradictions
 from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.presets import MAKERS, PRESETS, resolve
 from rlvr.algorithms.weights import AGGREGATES
-from rlvr.preflight import check_objective
 from rlvr.errors import ConfigError
+from rlvr.preflight import check_objective
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

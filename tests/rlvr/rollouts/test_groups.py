@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
+from rlvr.algorithms.credit import overlong_punishment
 from rlvr.algorithms.objective import Objective
 from rlvr.errors import DataError
-from rlvr.algorithms.credit import overlong_punishment
 from rlvr.rollouts.groups import describe, has_signal, has_spread, why_no_signal
 from rlvr.rollouts.history import Average, History
 from rlvr.rollouts.rows import part_weights_of, parts_of

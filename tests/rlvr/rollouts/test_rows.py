@@ -35,7 +35,9 @@ def test_rollouts_without_a_reward_are_no_rows() -> None:
 
 
 def test_a_tools_output_is_no_sampled_token() -> None:
-    talk = Rollout([7], [1, 2, 9, 9, 3], [True, True, False, False, True], [-1.0, -2.0, 0.0, 0.0, -3.0], "stop", 0, reward=1.0)
+    talk = Rollout(
+        [7], [1, 2, 9, 9, 3], [True, True, False, False, True], [-1.0, -2.0, 0.0, 0.0, -3.0], "stop", 0, reward=1.0
+    )
     rows = Rows.of([Group(PROBLEM, (talk,))])
     assert talk.sampled_tokens == 3
     assert rows.outcomes(History(), apart=False).lengths_B.tolist() == [3.0]

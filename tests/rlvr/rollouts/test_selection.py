@@ -69,8 +69,10 @@ def aged(version: int, *rewards: float) -> Group:
 
 
 def test_a_pool_asks_for_what_the_share_kept_so_far_lets_expect() -> None:
-    pool = Pool(8, MIXED, version=0)
-    assert pool.wanted() == 8
+    assert Pool(8, MIXED, version=0).wanted() == 8
+    half = History(kept=Average(0.5, 1))
+    assert Pool(8, MIXED, version=0, history=half, kept=(group(0, 1),) * 6).wanted() == 4
+    pool = Pool(8, MIXED, version=0, history=History(kept=Average(0.1, 1)))
     pool = pool.with_fresh([group(0, 1)] * 4 + [group(1, 1)] * 4)
     assert pool.wanted() == 8  # four are missing, and every other one is kept
     pool = pool.with_fresh([group(0, 1)] * 3 + [group(0, 0)])
@@ -85,21 +87,22 @@ def test_a_pool_asks_for_what_the_share_kept_so_far_lets_expect() -> None:
 def test_a_round_takes_no_fewer_than_are_missing_and_no_more_than_a_batch() -> None:
     pool = Pool(4, MIXED, version=0).with_fresh([group(1, 1)] * 4)
     assert pool.wanted() == 4  # nothing was kept: no share to expect anything from
-    assert Pool.waiting(4, replace(MIXED, max_staleness=3), [aged(0, 0, 1)] * 3, version=0).wanted(1.0) == 1
+    assert Pool(4, MIXED, version=0, max_staleness=3).with_waiting([aged(0, 0, 1)] * 3).wanted() == 1
 
 
 def test_a_surplus_waits_where_it_may_and_is_thrown_away_where_not() -> None:
     made = [group(0, 1), group(1, 0), group(0.2, 0.4)]
-    patient = Pool(2, replace(MIXED, max_staleness=1), version=0).with_fresh(made)
+    patient = Pool(2, MIXED, version=0, max_staleness=1).with_fresh(made)
     assert (list(patient.batch), list(patient.pending), patient.left_out) == (made[:2], made[2:], ())
     hasty = Pool(2, MIXED, version=0).with_fresh(made)
     assert (list(hasty.batch), hasty.pending, list(hasty.left_out)) == (made[:2], (), made[2:])
 
 
 def test_what_waited_comes_first_unless_its_weights_are_too_old() -> None:
-    patient = replace(MIXED, max_staleness=2)
     old, young = aged(3, 0, 1), aged(5, 0, 1)
-    pool = Pool.waiting(2, patient, [old, young], version=7).with_fresh([aged(7, 0, 1), aged(7, 1, 1)])
+    pool = (
+        Pool(2, MIXED, version=7, max_staleness=2).with_waiting([old, young]).with_fresh([aged(7, 0, 1), aged(7, 1, 1)])
+    )
     assert [member.policy_version for member in pool.batch] == [5, 7]
     assert list(pool.expired) == [old]
     figures = pool.describe(pool.batch)

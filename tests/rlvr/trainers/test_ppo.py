@@ -127,7 +127,9 @@ def test_loss_and_gradient_are_those_of_the_formulas_written_out_token_by_token(
         loss.backward()
         return torch.cat([p.grad.flatten() for p in critical.trainable().values() if p.grad is not None])
 
-    ours, stats = ppo.PPOLoss(cfg.objective, cfg.value_coef, cfg.value_clip)(batch, critical.scores(batch, entropy_gradient=True))
+    ours, stats = ppo.PPOLoss(cfg.objective, cfg.value_coef, cfg.value_clip)(
+        batch, critical.scores(batch, entropy_gradient=True)
+    )
     our_gradient = gradient(ours)
 
     rows = []
