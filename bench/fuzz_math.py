@@ -24,7 +24,7 @@ from tests.verifiers.math.cases import DIFFERENT, SAME
 from tests.verifiers.math.hostile import VALUES
 from verifiers import MathVerifier, Verdict, get_verifier
 from verifiers.code import extract_code
-from verifiers.math.vocabulary import words
+from verifiers.math.text.vocabulary import words
 
 LATEX = words(
     r"""\frac{ } { ( ) [ ] \{ \} ^ _ ! , \pm \cup \sqrt{ \sin | = < \le \in : % $ \text{ x 1 0 9 . - + / \cdot \infty

@@ -18,7 +18,7 @@ from rlvr.mutations import Mutation, equivalent_forms, hedges, near_misses
 from tasks.problem import asked
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 from verifiers.math.judge import number_of, tree_of, words_of
-from verifiers.math.text import undress
+from verifiers.math.text.dressing import undress
 
 Z_95 = 1.959964  # of the normal distribution, two-sided
 SHOWN_ROWS = 20

@@ -10,11 +10,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from verifiers.math.judge import number_of, tree_of
-from verifiers.math.nodes import ONE, Node, number, rebuild, walk
-from verifiers.math.numbers import decimal_places
-from verifiers.math.probe import NoValue, evaluate
-from verifiers.math.render import render
-from verifiers.math.text import undress
+from verifiers.math.proof.probe import NoValue, evaluate
+from verifiers.math.text.dressing import undress
+from verifiers.math.text.numbers import decimal_places
+from verifiers.math.tree.nodes import ONE, Node, number, rebuild, walk
+from verifiers.math.tree.render import render
 
 CONTAINERS = ("seq", "set", "group")
 OTHER_BRACKET = {"(": "[", "[": "(", ")": "]", "]": ")"}

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.math.extract import Mode, extract
+from verifiers.math.extract.answer import Mode, extract
 from verifiers.math.judge import choice, number_of
-from verifiers.math.text import undress
+from verifiers.math.text.dressing import undress
 from verifiers.verdict import Pair, Verdict, Verifier
 
 

@@ -5,15 +5,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from verifiers.math.choices import choice, without_choice
-from verifiers.math.compare import Comparison
 from verifiers.math.limits import MAX_ANSWER_CHARS, TooMuch
-from verifiers.math.nodes import INFINITY, Node, symbol, walk
-from verifiers.math.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
-from verifiers.math.parse import Unreadable, parse
-from verifiers.math.text import flat
-from verifiers.math.units import in_one_unit, with_unit_in_words, without_measure
-from verifiers.math.wording import (
+from verifiers.math.proof.compare import Comparison
+from verifiers.math.text.choices import choice, without_choice
+from verifiers.math.text.dressing import flat
+from verifiers.math.text.numbers import MAX_NUMBER_CHARS, Number, is_rounding_of, read_number
+from verifiers.math.text.units import in_one_unit, with_unit_in_words, without_measure
+from verifiers.math.text.wording import (
     as_ratio,
     phrase_of,
     same_time,
@@ -22,6 +20,8 @@ from verifiers.math.wording import (
     without_noun,
     words_of,
 )
+from verifiers.math.tree.nodes import INFINITY, Node, symbol, walk
+from verifiers.math.tree.parse import Unreadable, parse
 
 Pairs = tuple[tuple[Node, Node], ...]
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verifiers.math.endings import is_mere_prose
-from verifiers.math.extract import Extraction, Mode, extract
+from verifiers.math.extract.answer import Extraction, Mode, extract
+from verifiers.math.extract.endings import is_mere_prose
 from verifiers.math.judge import Judgement, is_readable, judge
-from verifiers.math.text import undress
+from verifiers.math.text.dressing import undress
 from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Pair, Verdict
 
@@ -21,7 +21,7 @@ CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few
 CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
 BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
-CONFIRM_TASK = "verifiers.math.confirm:confirm"
+CONFIRM_TASK = "verifiers.math.proof.confirm:confirm"
 MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too
 
 
@@ -129,7 +129,7 @@ def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
 
 def confirm_pool() -> WorkerPool:
     """The workers of this process that ask sympy."""
-    return shared_pool(WORKER_MEMORY_MB, ("verifiers.math.confirm:rehearse",))
+    return shared_pool(WORKER_MEMORY_MB, ("verifiers.math.proof.confirm:rehearse",))
 
 
 @functools.cache

@@ -57,9 +57,9 @@ def test_no_math500_solution_answers_another_problem(data: Path) -> None:
 
 
 def test_every_math500_answer_equals_itself_when_it_is_written_anew(data: Path) -> None:
-    from verifiers.math.parse import parse
-    from verifiers.math.render import render
-    from verifiers.math.text import undress
+    from verifiers.math.text.dressing import undress
+    from verifiers.math.tree.parse import parse
+    from verifiers.math.tree.render import render
 
     verifier = MathVerifier()
     for row in rows(data / "math500.jsonl"):

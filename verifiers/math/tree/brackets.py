@@ -1,0 +1,66 @@
+r"""The part of the grammar inside brackets: groups, intervals, sets, absolute values.
+
+`(1, 2]`, `\{x \mid x > 3\}`, `|x - 1|`, `\lfloor x \rfloor`. The parser in `parse` comes here at an opening bracket.
+"""
+
+from typing import TYPE_CHECKING
+
+from verifiers.math.text.tokens import Unreadable
+from verifiers.math.tree.nodes import Node, symbol
+
+if TYPE_CHECKING:
+    from verifiers.math.tree.parse import Parser
+
+REALS = symbol("mathbb R")
+
+
+def bracketed(parser: "Parser", opening: str) -> Node:
+    outside = parser.inside_bars, parser.in_set
+    parser.inside_bars, parser.in_set = 0, opening == "set"
+    found = parser.item_list(opening)
+    parser.inside_bars, parser.in_set = outside
+    token = parser.advance()
+    closing = token.value
+    if token.kind != "close":
+        if opening == "set" and token.kind == "op" and closing in ("|", "mid", ":"):
+            return condition(parser, found)
+        raise Unreadable("a bracket that is never closed")
+    if opening == "{":
+        if closing != "}" or not found:
+            raise Unreadable("brackets that do not match")
+        return found[0] if len(found) == 1 else parser.make("seq", *found)
+    if opening == "set":
+        if closing != "set":
+            raise Unreadable("brackets that do not match")
+        return parser.make("set", *found)
+    if opening in ("floor", "ceil"):
+        if closing != opening or len(found) != 1:
+            raise Unreadable("brackets that do not match")
+        return parser.make("fn", opening, found[0])
+    if closing in ("floor", "ceil", "}", "set") or (opening == "<") != (closing == ">"):
+        raise Unreadable("brackets that do not match")
+    if not found:
+        raise Unreadable("empty brackets")
+    if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
+        return found[0]
+    return parser.make("group", opening, closing, *found)
+
+
+def condition(parser: "Parser", variable: list[Node]) -> Node:
+    """What holds of the elements of `{x | x > 3}`: the set is that region."""
+    conditions = parser.item_list("set")
+    if len(variable) != 1 or len(conditions) != 1 or not parser.accept("close", "set"):
+        raise Unreadable("a set given by several conditions")
+    among = variable[0].args[2] if variable[0].head == "rel" and variable[0].args[0] == "in" else REALS
+    if among != REALS or conditions[0].head not in ("rel", "chain", "seq", "union", "cap"):
+        raise Unreadable("a set that is no region of the real line")
+    return conditions[0]
+
+
+def bars(parser: "Parser", kind: str) -> Node:
+    parser.inside_bars += 1
+    node = parser.set_expression()
+    parser.inside_bars -= 1
+    if not parser.accept("op", kind):
+        raise Unreadable("a bar that is never closed")
+    return parser.make("fn", "abs" if kind == "|" else "norm", node)
