@@ -8,7 +8,6 @@ cosine of a multiple of an angle in those of the angle, the logarithm of a produ
 import contextlib
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from verifiers.math.limits import TooMuch
 from verifiers.math.proof.polynomials import (
@@ -25,11 +24,9 @@ from verifiers.math.proof.polynomials import (
     factorize,
     render,
 )
+from verifiers.math.proof.quotient_algebra import QuotientAlgebra
 from verifiers.math.proof.roots import rational_root
 from verifiers.math.tree.nodes import Node, walk
-
-if TYPE_CHECKING:
-    from verifiers.math.proof.algebra import Algebra
 
 MAX_FALLING = 8  # factors by which a binomial coefficient or a shifted factorial is written out
 MAX_MULTIPLE = 10  # multiples of an angle that are written out
@@ -41,7 +38,7 @@ EXACT_SINES = {
 }  # fmt: skip
 
 
-def function(algebra: "Algebra", name: str, args: tuple[Node, ...]) -> Quotient:
+def function(algebra: QuotientAlgebra, name: str, args: tuple[Node, ...]) -> Quotient:
     if name in CIRCULAR and len(args) == 1:
         return trigonometric(algebra, name, algebra.quotient(args[0]))
     if name == "arccos" and len(args) == 1:
@@ -73,7 +70,7 @@ def function(algebra: "Algebra", name: str, args: tuple[Node, ...]) -> Quotient:
     return algebra.opaque(f"{name}({','.join(algebra.key_of(quotient) for quotient in quotients)})")
 
 
-def binomial(algebra: "Algebra", top: Quotient, bottom: Quotient) -> Quotient:
+def binomial(algebra: QuotientAlgebra, top: Quotient, bottom: Quotient) -> Quotient:
     """`n(n-1)/2` for `n` over 2, and `n!/(k!(n-k)!)` for `n` over `k`."""
     values = algebra.rational(top), algebra.rational(bottom)
     if values[0] is not None and values[1] is not None:
@@ -93,7 +90,7 @@ def binomial(algebra: "Algebra", top: Quotient, bottom: Quotient) -> Quotient:
     return algebra.opaque(f"binom({algebra.key_of(top)},{algebra.key_of(bottom)})")
 
 
-def factorial(algebra: "Algebra", argument: Quotient) -> Quotient:
+def factorial(algebra: QuotientAlgebra, argument: Quotient) -> Quotient:
     """`(n+1)!` as `(n+1) n!`."""
     value = algebra.rational(argument)
     exact = exact_function("factorial", [value]) if value is not None else None
@@ -110,7 +107,7 @@ def factorial(algebra: "Algebra", argument: Quotient) -> Quotient:
     return (algebra.multiply(plain[0], product), UNIT) if shift > 0 else (plain[0], product)
 
 
-def trigonometric(algebra: "Algebra", name: str, angle: Quotient) -> Quotient:
+def trigonometric(algebra: QuotientAlgebra, name: str, angle: Quotient) -> Quotient:
     if name in ("sec", "csc"):
         return algebra.divide((UNIT, UNIT), trigonometric(algebra, "cos" if name == "sec" else "sin", angle))
     if name in ("tan", "cot"):
@@ -131,7 +128,7 @@ def trigonometric(algebra: "Algebra", name: str, angle: Quotient) -> Quotient:
     return (sine_poly if name == "sin" else cosine_poly), UNIT
 
 
-def collect_angles(algebra: "Algebra", *nodes: Node) -> None:
+def collect_angles(algebra: QuotientAlgebra, *nodes: Node) -> None:
     """Learn of what all angles are multiples: `sin x` and `sin (x/2)` are written with the same two generators."""
     for node in nodes:
         for one in walk(node):
@@ -142,7 +139,7 @@ def collect_angles(algebra: "Algebra", *nodes: Node) -> None:
                         algebra.angles[monomial] = math.lcm(algebra.angles.get(monomial, 1), value.denominator)
 
 
-def unit_angles(algebra: "Algebra", angle: Quotient) -> list[tuple[Poly, int]] | None:
+def unit_angles(algebra: QuotientAlgebra, angle: Quotient) -> list[tuple[Poly, int]] | None:
     """An angle as `(unit, times)`; `None` if it has other parts than small multiples of the units."""
     top, bottom = angle
     found: list[tuple[Poly, int]] = []
@@ -161,7 +158,7 @@ def unit_angles(algebra: "Algebra", angle: Quotient) -> list[tuple[Poly, int]] |
     return found if bottom == UNIT else None
 
 
-def generators(algebra: "Algebra", angle: Quotient) -> tuple[Poly, Poly]:
+def generators(algebra: QuotientAlgebra, angle: Quotient) -> tuple[Poly, Poly]:
     """Sine and cosine of an angle as two generators, of which the squares add up to one."""
     top, bottom = angle
     sign = 1
@@ -175,7 +172,7 @@ def generators(algebra: "Algebra", angle: Quotient) -> tuple[Poly, Poly]:
     return {((sine_key, 1),): Fraction(sign)}, {((cosine_key, 1),): Fraction(1)}
 
 
-def exact_circle(algebra: "Algebra", angle: Poly) -> tuple[Poly, Poly] | None:
+def exact_circle(algebra: QuotientAlgebra, angle: Poly) -> tuple[Poly, Poly] | None:
     """Sine and cosine of a multiple of a twelfth of a turn or an eighth; `None` for any other angle."""
     if angle.keys() - {PI}:
         return None
@@ -184,7 +181,7 @@ def exact_circle(algebra: "Algebra", angle: Poly) -> tuple[Poly, Poly] | None:
     return (sine, cosine) if sine is not None and cosine is not None else None
 
 
-def exact_sine(algebra: "Algebra", turn: Fraction) -> Poly | None:
+def exact_sine(algebra: QuotientAlgebra, turn: Fraction) -> Poly | None:
     turn %= 2
     sign = 1
     if turn >= 1:
@@ -198,7 +195,7 @@ def exact_sine(algebra: "Algebra", turn: Fraction) -> Poly | None:
     return algebra.multiply({CONSTANT: sign * rational}, rational_root(algebra, Fraction(radicand), 2))
 
 
-def logarithm(algebra: "Algebra", argument: Quotient) -> Quotient:
+def logarithm(algebra: QuotientAlgebra, argument: Quotient) -> Quotient:
     """The natural logarithm, of products as a sum."""
     total: Poly = {}
     for poly, sign in ((argument[0], 1), (argument[1], -1)):

@@ -5,7 +5,6 @@ Variables are taken as positive. `algebra` calls this module for a root and for 
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from verifiers.math.limits import MAX_BITS, TooMuch
 from verifiers.math.proof.polynomials import (
@@ -19,19 +18,17 @@ from verifiers.math.proof.polynomials import (
     factorize,
     render,
 )
-
-if TYPE_CHECKING:
-    from verifiers.math.proof.algebra import Algebra
+from verifiers.math.proof.quotient_algebra import QuotientAlgebra
 
 
-def root(algebra: "Algebra", radicand: Quotient, index: int) -> Quotient:
+def root(algebra: QuotientAlgebra, radicand: Quotient, index: int) -> Quotient:
     top, bottom = radicand
     if bottom != UNIT:  # the root of a/b is the root of a*b^(k-1) over b
         top = algebra.multiply(top, algebra.poly_power(bottom, index - 1))
     return algebra.divide((poly_root(algebra, top, index), UNIT), (bottom, UNIT))
 
 
-def poly_root(algebra: "Algebra", poly: Poly, index: int) -> Poly:
+def poly_root(algebra: QuotientAlgebra, poly: Poly, index: int) -> Poly:
     if not poly:
         return {}
     content = content_of(poly)
@@ -57,14 +54,14 @@ def poly_root(algebra: "Algebra", poly: Poly, index: int) -> Poly:
     return algebra.multiply(rational_root(algebra, content, index), nested_root(algebra, primitive, index))
 
 
-def nested_root(algebra: "Algebra", poly: Poly, index: int) -> Poly:
+def nested_root(algebra: QuotientAlgebra, poly: Poly, index: int) -> Poly:
     key = f"root{index}({render(poly)})"
     algebra.relations[key] = (index, poly)
     algebra.dependent.add(key)
     return {((key, 1),): Fraction(1)}
 
 
-def rational_root(algebra: "Algebra", value: Fraction, index: int) -> Poly:
+def rational_root(algebra: QuotientAlgebra, value: Fraction, index: int) -> Poly:
     result: Poly = UNIT
     if value < 0:
         if index % 2:

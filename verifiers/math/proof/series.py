@@ -9,14 +9,11 @@ import contextlib
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from verifiers.math.limits import MAX_BITS, MAX_EXPONENT, TooMuch
 from verifiers.math.proof.polynomials import CONSTANT, UNIT, Quotient, Unsupported, exact_function
+from verifiers.math.proof.quotient_algebra import QuotientAlgebra
 from verifiers.math.tree.nodes import Node, bound_variable, number, substituted, symbol, walk
-
-if TYPE_CHECKING:
-    from verifiers.math.proof.algebra import Algebra
 
 MAX_SUMMED_TERMS = 1_000
 MAX_WRITTEN_TERMS = 12
@@ -24,7 +21,7 @@ MAX_NESTED = 3  # sums in one another that are computed
 MAX_VISITS = 8_000  # of nodes, in all terms of one sum and of the sums in it
 
 
-def series(algebra: "Algebra", node: Node) -> Quotient:
+def series(algebra: QuotientAlgebra, node: Node) -> Quotient:
     name, lower, upper, body = node.args
     variable = bound_variable(node) if name in ("sum", "prod") else ""
     if not variable:
@@ -48,7 +45,7 @@ def series(algebra: "Algebra", node: Node) -> Quotient:
     return total
 
 
-def integer(algebra: "Algebra", bound: Node) -> int | None:
+def integer(algebra: QuotientAlgebra, bound: Node) -> int | None:
     with contextlib.suppress(Unsupported):
         value = algebra.rational(algebra.quotient(bound))
         return int(value) if value is not None and value.denominator == 1 else None

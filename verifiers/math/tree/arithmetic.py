@@ -3,14 +3,10 @@ r"""The part of the grammar about sums, products, powers and the marks behind th
 Signs, multiplication by juxtaposition and indices are decided here; what a number, a name or a bracket is, in `parse`.
 """
 
-from typing import TYPE_CHECKING
-
 from verifiers.math.text.tokens import Token, Unreadable
 from verifiers.math.tree.nodes import Node, number, symbol
 from verifiers.math.tree.quantities import degrees, literal, mixed, ordinal, rate_of, trailing, with_unit
-
-if TYPE_CHECKING:
-    from verifiers.math.tree.parse import Parser
+from verifiers.math.tree.token_parser import TokenParser
 
 FUNCTION_LETTERS = frozenset("fghPFGQ")
 SPELLED_OUT = frozenset({"pow", "root", "div", "fn"})  # a number may follow: 2^6 3^5, 5!3!, but not 4 2
@@ -18,7 +14,7 @@ MEASURES = frozenset({"degree", "percent", "unit"})
 MINUS_ONE = Node("neg", (number(1),))
 
 
-def total(parser: "Parser") -> Node:
+def total(parser: TokenParser) -> Node:
     """A sum, with what stands behind a whole sum: `10 + 2\\sqrt{3}` cm, `x + 1 \\pmod 7`."""
     parser.descend()
     terms = [signed_product(parser)]
@@ -41,7 +37,7 @@ def total(parser: "Parser") -> Node:
     return node
 
 
-def signed_product(parser: "Parser") -> Node:
+def signed_product(parser: TokenParser) -> Node:
     signs: list[str] = []
     while (token := parser.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
         signs.append(parser.advance().value)
@@ -54,14 +50,14 @@ def signed_product(parser: "Parser") -> Node:
     return node
 
 
-def signed(parser: "Parser", sign: str, node: Node) -> Node:
+def signed(parser: TokenParser, sign: str, node: Node) -> Node:
     """A sign belongs to the value, not to the unit: -3 cm is (-3) cm."""
     if node.head in ("unit", "degree"):
         return parser.make(node.head, signed(parser, sign, node.args[0]), *node.args[1:])
     return parser.make(sign, node)
 
 
-def product(parser: "Parser") -> Node:
+def product(parser: TokenParser) -> Node:
     node = power(parser)
     while True:
         token = parser.peek()
@@ -83,7 +79,7 @@ def product(parser: "Parser") -> Node:
             return node
 
 
-def begins_factor(parser: "Parser", token: Token) -> bool:
+def begins_factor(parser: TokenParser, token: Token) -> bool:
     return (
         token.kind in ("num", "sym", "fn", "cmd", "open")
         or (token.kind == "env" and token.value.startswith("begin"))
@@ -91,7 +87,7 @@ def begins_factor(parser: "Parser", token: Token) -> bool:
     )
 
 
-def juxtaposed(parser: "Parser", left: Node) -> Node:
+def juxtaposed(parser: TokenParser, left: Node) -> Node:
     """A factor without an operator: a product, or the fraction of a mixed number."""
     token = parser.peek()
     if left.head == "text":
@@ -119,7 +115,7 @@ def juxtaposed(parser: "Parser", left: Node) -> Node:
     return parser.make("mul", left, power(parser))
 
 
-def power(parser: "Parser") -> Node:
+def power(parser: TokenParser) -> Node:
     base = postfix(parser)
     if not parser.accept("op", "^"):
         return base
@@ -148,7 +144,7 @@ def power(parser: "Parser") -> Node:
     return trailing(parser, parser.make("pow", base, exponent))
 
 
-def postfix(parser: "Parser") -> Node:
+def postfix(parser: TokenParser) -> Node:
     started = parser.position
     node = parser.primary()
     while True:
@@ -176,7 +172,7 @@ def postfix(parser: "Parser") -> Node:
             return node
 
 
-def subscripted(parser: "Parser", node: Node, token: Token) -> Node:
+def subscripted(parser: TokenParser, node: Node, token: Token) -> Node:
     before = parser.position
     index = parser.argument()
     written = parser.tokens[before - 4 : before - 2]  # (12)_5: a bracket, the digits, a bracket

@@ -3,18 +3,14 @@ r"""The part of the grammar inside brackets: groups, intervals, sets, absolute v
 `(1, 2]`, `\{x \mid x > 3\}`, `|x - 1|`, `\lfloor x \rfloor`. The parser in `parse` comes here at an opening bracket.
 """
 
-from typing import TYPE_CHECKING
-
 from verifiers.math.text.tokens import Unreadable
 from verifiers.math.tree.nodes import Node, symbol
-
-if TYPE_CHECKING:
-    from verifiers.math.tree.parse import Parser
+from verifiers.math.tree.token_parser import TokenParser
 
 REALS = symbol("mathbb R")
 
 
-def bracketed(parser: "Parser", opening: str) -> Node:
+def bracketed(parser: TokenParser, opening: str) -> Node:
     outside = parser.inside_bars, parser.in_set
     parser.inside_bars, parser.in_set = 0, opening == "set"
     found = parser.item_list(opening)
@@ -46,7 +42,7 @@ def bracketed(parser: "Parser", opening: str) -> Node:
     return parser.make("group", opening, closing, *found)
 
 
-def condition(parser: "Parser", variable: list[Node]) -> Node:
+def condition(parser: TokenParser, variable: list[Node]) -> Node:
     """What holds of the elements of `{x | x > 3}`: the set is that region."""
     conditions = parser.item_list("set")
     if len(variable) != 1 or len(conditions) != 1 or not parser.accept("close", "set"):
@@ -57,7 +53,7 @@ def condition(parser: "Parser", variable: list[Node]) -> Node:
     return conditions[0]
 
 
-def bars(parser: "Parser", kind: str) -> Node:
+def bars(parser: TokenParser, kind: str) -> Node:
     parser.inside_bars += 1
     node = parser.set_expression()
     parser.inside_bars -= 1

@@ -3,20 +3,16 @@ r"""The part of the grammar where a name says how to read on: functions, LaTeX c
 `\sin^2 2x`, `\frac12`, `\sum_{k=1}^n`, `\begin{pmatrix}`. The parser in `parse` comes here when it meets such a name.
 """
 
-from typing import TYPE_CHECKING
-
 from verifiers.math.text.tokens import END, Token, Unreadable
 from verifiers.math.tree.arithmetic import power, product
 from verifiers.math.tree.nodes import Node, number, symbol
-
-if TYPE_CHECKING:
-    from verifiers.math.tree.parse import Parser
+from verifiers.math.tree.token_parser import TokenParser
 
 SYMBOL_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
 SEVERAL_ARGUMENTS = frozenset({"max", "min", "gcd", "lcm"})
 
 
-def function(parser: "Parser", name: str) -> Node:
+def function(parser: TokenParser, name: str) -> Node:
     name = SYMBOL_FUNCTIONS.get(name, name)
     if name in ("sqrt", "cbrt"):
         index = number(2 if name == "sqrt" else 3)
@@ -59,7 +55,7 @@ def function(parser: "Parser", name: str) -> Node:
     return node if exponent is None else parser.make("pow", node, exponent)
 
 
-def function_arguments(parser: "Parser") -> list[Node]:
+def function_arguments(parser: TokenParser) -> list[Node]:
     """`\\sin(x)`, `\\sin{x}`, `\\sin 2x`: a bracket, or the product that follows, up to the next function."""
     token = parser.peek()
     if token.kind == "open" and token.value in ("(", "[", "{"):
@@ -85,7 +81,7 @@ def function_arguments(parser: "Parser") -> list[Node]:
     return [parser.make("neg", node) if negative else node]
 
 
-def command(parser: "Parser", name: str) -> Node:
+def command(parser: TokenParser, name: str) -> Node:
     if name == "frac":
         top = parser.argument()
         return parser.make("div", top, parser.argument())
@@ -104,7 +100,7 @@ def command(parser: "Parser", name: str) -> Node:
     return parser.make("big", name, lower, upper, product(parser))
 
 
-def environment(parser: "Parser", value: str) -> Node:
+def environment(parser: TokenParser, value: str) -> Node:
     action, _, name = value.partition(" ")
     if action != "begin" or not (name.rstrip("*").endswith("matrix") or name in ("array", "cases", "aligned")):
         raise Unreadable(f"the environment {name!r} is not known"[:60])

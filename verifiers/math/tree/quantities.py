@@ -5,7 +5,6 @@ r"""The part of the grammar about measured numbers: literals, mixed numbers, uni
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from verifiers.math.limits import MAX_EXPONENT, TooMuch
 from verifiers.math.text.counting import recounts
@@ -14,15 +13,13 @@ from verifiers.math.text.units import measures
 from verifiers.math.text.vocabulary import COMPUTING_WORDS, SCALES, TAKEN_BACK
 from verifiers.math.text.wording import MONTHS
 from verifiers.math.tree.nodes import Node, number
-
-if TYPE_CHECKING:
-    from verifiers.math.tree.parse import Parser
+from verifiers.math.tree.token_parser import TokenParser
 
 SPOTLESS_UNIT = re.compile(r"(?:[^0-9]|(?<=[A-Za-z])[23]\b|\^-?[0-9]\b)*")  # m2 and cm^2, but not "or 43"
 TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 
 
-def with_unit(parser: "Parser", node: Node) -> Node:
+def with_unit(parser: TokenParser, node: Node) -> Node:
     unit = parser.advance().value
     if node.head == "sym" and unit.startswith("-"):
         raise Unreadable(f"a name and no unit: {node.args[0]}{unit}"[:60])  # the x-axis
@@ -59,7 +56,7 @@ def rate_of(fraction: Node) -> str:
     return "/".join(names) if all(map(measures, names)) else ""
 
 
-def degrees(parser: "Parser", base: Node) -> Node:
+def degrees(parser: TokenParser, base: Node) -> Node:
     node = trailing(parser, parser.make("degree", base))
     scale = TEMPERATURES.get(parser.peek().value) if parser.peek().kind == "sym" else None
     if scale is None:
@@ -68,7 +65,7 @@ def degrees(parser: "Parser", base: Node) -> Node:
     return parser.make("unit", node, scale)
 
 
-def trailing(parser: "Parser", node: Node) -> Node:
+def trailing(parser: TokenParser, node: Node) -> Node:
     """Marks after a power: `x^2!`, `50^\\circ`."""
     while True:
         if parser.accept("op", "%"):
@@ -79,7 +76,7 @@ def trailing(parser: "Parser", node: Node) -> Node:
             return node
 
 
-def ordinal(parser: "Parser") -> bool:
+def ordinal(parser: TokenParser) -> bool:
     """Whether an exponent only says "the 21st"; then it is read over."""
     start = parser.position
     braced = parser.accept("open", "{")
@@ -91,7 +88,7 @@ def ordinal(parser: "Parser") -> bool:
     return False
 
 
-def mixed(parser: "Parser", whole: Node, fraction: Node) -> Node:
+def mixed(parser: TokenParser, whole: Node, fraction: Node) -> Node:
     numerator, denominator = (part.args[0] for part in fraction.args)
     if not 0 <= numerator < denominator or denominator.denominator != 1:
         raise Unreadable("a mixed number with an improper fraction")
