@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.math.extract.answer import Mode, extract
-from verifiers.math.judge import choice, number_of
-from verifiers.math.text.dressing import undress
+from verifiers.math import Mode, extract_answer, number_of, same_choice, undress
 from verifiers.verdict import Pair, Verdict, Verifier
 
 
@@ -61,7 +59,7 @@ class NumericVerifier:
         truth = number_of(undress(answer))
         if truth is None:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not a number: {answer!r}"[:200])
-        found = extract(completion, self.mode)
+        found = extract_answer(completion, self.mode)
         if not found.candidates:
             return Verdict(0.0, "no_answer", detail=found.detail)
         for candidate in found.candidates:
@@ -94,9 +92,9 @@ class ChoiceVerifier:
         truth = undress(answer).strip("()").upper()
         if len(truth) != 1 or truth not in self.letters:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not one of {self.letters}: {answer!r}"[:200])
-        found = extract(completion, "standard")
+        found = extract_answer(completion, "standard")
         for candidate in found.candidates:
-            chosen = choice(undress(candidate), truth)
+            chosen = same_choice(undress(candidate), truth)
             if chosen is not None:
                 return found_or_not(chosen, candidate[:200], "the same choice" if chosen else "another choice")
             letters = set(CHOSEN_LETTER.findall(candidate)) & set(self.letters)

@@ -16,10 +16,10 @@ from verifiers.math.extract.prose import (
     spanned,
 )
 from verifiers.math.extract.retractions import DENIED, correction, taken_back
-from verifiers.math.judge import is_readable
 from verifiers.math.limits import MAX_ANSWER_CHARS
 from verifiers.math.text.counting import recounts
 from verifiers.math.text.dressing import undress
+from verifiers.math.tree.reading import is_readable
 
 ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
 ANNOUNCED = re.compile(

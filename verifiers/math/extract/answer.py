@@ -17,10 +17,11 @@ from verifiers.math.extract.emphasis import emphasized
 from verifiers.math.extract.endings import bare, closing, concluded, last_sentence, looks_bare, without_chat
 from verifiers.math.extract.prose import last_value, loosely
 from verifiers.math.extract.retractions import is_denied
-from verifiers.math.judge import is_readable, judge
 from verifiers.math.limits import MAX_ANSWER_CHARS, MAX_COMPLETION_CHARS
+from verifiers.math.rules import decide
 from verifiers.math.text.choices import CHOICE
 from verifiers.math.text.dressing import UNWRAPPED, undress
+from verifiers.math.tree.reading import is_readable
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -79,7 +80,7 @@ class _Mark:
     prose: bool = False  # a line or a tag may hold a sentence, a box holds an answer
 
 
-def extract(text: str, mode: Mode = "standard") -> Extraction:
+def extract_answer(text: str, mode: Mode = "standard") -> Extraction:
     """The answer of a completion. `marked` reads marks and announced answers only; see the module for the others."""
     text = text[-MAX_COMPLETION_CHARS:]
     text = text[:-200] + END_MARKS.sub("", text[-200:])
@@ -129,12 +130,12 @@ def replaces(later: str, marked: str) -> bool:
     """Whether an announcement behind a mark states another value, and one of the same kind; `correct` is none."""
     later, marked = undress(later), undress(marked)
     if CHOICE.fullmatch(later):
-        return CHOICE.fullmatch(marked) is not None and not judge(later, marked).same
+        return CHOICE.fullmatch(marked) is not None and not decide(later, marked).same
     if STARTS_WITH_A_WORD.match(later) or not any(character.isdigit() for character in later):
         return False
     if not is_readable(later) or "\\approx" in later:
         return False
-    return not judge(later, marked).same
+    return not decide(later, marked).same
 
 
 def in_words(group: list[str], mark: "_Mark") -> tuple[str, ...]:

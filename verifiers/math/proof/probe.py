@@ -8,7 +8,7 @@ import cmath
 import math
 from collections.abc import Callable
 
-from verifiers.math.tree.nodes import Node, symbols_of
+from verifiers.math.tree.nodes import Node, symbols_of, walk
 
 RELATIVE_TOLERANCE = 1e-9
 # Positive, then of both signs: identities that hold for positive numbers only must not fail the first,
@@ -45,6 +45,16 @@ def differ(left: Node, right: Node) -> bool | None:
         if not names:
             break
     return False if compared else None
+
+
+def is_nonzero(node: Node) -> bool:
+    """Whether an expression has a value other than zero at one fixed point."""
+    names = sorted({one.args[0] for one in walk(node) if one.head == "sym"})
+    try:
+        value = evaluate(node, {name: complex(0.61 + 0.17 * place) for place, name in enumerate(names)})
+    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
+        return False
+    return abs(value) > 1e-9
 
 
 def evaluate(node: Node, values: dict[str, complex]) -> complex:

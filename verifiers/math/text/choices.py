@@ -35,7 +35,7 @@ def without_choice(text: str, other: str) -> str:
     return text if HEDGED_CHOICE.search(labelled["value"]) else undress(labelled["value"])
 
 
-def choice(ours: str, truth: str) -> bool | None:
+def same_choice(ours: str, truth: str) -> bool | None:
     """Whether the letter of a multiple choice is the same; `None` if the ground truth (or the answer) is no letter."""
     letter, other = CHOICE.fullmatch(unwrapped(truth)), unwrapped(ours)
     if letter is None:

@@ -112,6 +112,20 @@ def _mixed(whole: Fraction, numerator: int, denominator: int) -> Fraction | None
     return whole + Fraction(numerator, denominator)
 
 
+def numbers_agree(left: Number, right: Number) -> bool:
+    """Exact equality; `28%` is 0.28, and also answers "28" where a percentage was asked for."""
+    if left.percent == right.percent:
+        return (
+            left.value == right.value
+            or is_rounding_of(left.value, right.value)
+            or is_rounding_of(right.value, left.value)
+        )
+    plain, percent = (right, left) if left.percent else (left, right)
+    if abs(plain.value) < 1:
+        return plain.value == percent.value / 100  # 0.5% is no answer to 1/2
+    return plain.value in (percent.value, percent.value / 100)
+
+
 def is_rounding_of(decimal: Fraction, exact: Fraction) -> bool:
     """Whether a decimal of many digits is an endless number, correctly rounded: 0.0833333333 for 1/12."""
     places = decimal_places(decimal)
