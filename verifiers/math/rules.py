@@ -107,13 +107,13 @@ def same_text(question: Question) -> Ruling | None:
 
 
 def empty(question: Question) -> Ruling | None:
-    return None if question.ours and question.truth else Ruling(False, "nothing to compare")
+    return None if question.ours and question.truth else Ruling(False, "one of the answers is empty")
 
 
 def too_long(question: Question) -> Ruling | None:
     if len(question.ours) <= MAX_ANSWER_CHARS and len(question.truth) <= MAX_ANSWER_CHARS:
         return None
-    return Ruling(False, f"longer than {MAX_ANSWER_CHARS} characters and not the text of the ground truth")
+    return Ruling(False, f"longer than {MAX_ANSWER_CHARS} characters, and not the text of the ground truth")
 
 
 # Rules about numbers
@@ -125,7 +125,7 @@ def numbers(question: Question) -> Ruling | None:
         return None
     if numbers_agree(left, right):
         return Ruling(True, "the same number")
-    return Ruling(False, f"another number than {question.truth}"[:120])
+    return Ruling(False, f"a different number from {question.truth}"[:120])
 
 
 def dollars_and_cents(question: Question) -> Rewording | None:
@@ -173,7 +173,7 @@ def labelled_choice(question: Question) -> Rewording | None:
 
 def choices(question: Question) -> Ruling | None:
     same = same_choice(question.ours, question.truth)
-    return None if same is None else Ruling(same, "the same choice" if same else "another choice")
+    return None if same is None else Ruling(same, "the same choice" if same else "a different choice")
 
 
 def words(question: Question) -> Ruling | None:
@@ -213,12 +213,12 @@ def unreadable_truth(question: Question) -> Ruling | None:
     _, tree = trees_of(question)
     if not isinstance(tree, str):
         return None
-    return Ruling(False, f"not the text of the ground truth, which is no expression: {tree}")
+    return Ruling(False, f"the ground truth cannot be read as an expression: {tree}")
 
 
 def unreadable_answer(question: Question) -> Ruling | None:
     tree, _ = trees_of(question)
-    return Ruling(False, f"not an expression: {tree}") if isinstance(tree, str) else None
+    return Ruling(False, f"the answer cannot be read as an expression: {tree}") if isinstance(tree, str) else None
 
 
 def trees(question: Question) -> Ruling:

@@ -1,7 +1,7 @@
-"""The `math` verifier: extract, then ask ever stronger questions until one decides.
+"""The `math` verifier: extract the candidates for the answer, compare each with the ground truth, then ask sympy.
 
-All but the last question run in the calling process, in bounded time. Only what exact algebra cannot prove and numbers
-do not refute goes to sympy, in a worker process under a deadline.
+Extraction and comparison run in the calling process, in bounded time. Only pairs that exact algebra cannot prove and
+numbers do not refute go to sympy, in a worker process under a deadline.
 """
 
 import functools
@@ -19,7 +19,7 @@ from verifiers.pool import Outcome, WorkerPool, shared_pool
 from verifiers.verdict import Pair, Status, Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
-CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
+CONFIRM_SECONDS = 5.0  # of wall-clock time: reached only on a machine that hardly runs the worker at all
 BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
 CONFIRM_TASK = "verifiers.math.proof.confirm:confirm"
@@ -61,7 +61,7 @@ class MathVerifier:
         return verdicts
 
     def _check(self, completion: str, answer: str) -> tuple[Verdict, Decision | None]:
-        """What can be said here and now, and the decision that still needs sympy."""
+        """The verdict so far, and its decision if that still needs sympy."""
         if not isinstance(completion, str) or not isinstance(answer, str):
             types = f"{type(completion).__name__} and {type(answer).__name__}"
             return Verdict(None, "error", detail=f"completion and answer must be strings: got {types}"), None
@@ -100,7 +100,7 @@ class MathVerifier:
     def _confirm(
         self, waiting: list[tuple[int, Decision]], verdicts: list[Verdict], workers: int, timeout_seconds: float
     ) -> None:
-        """Settle with sympy what is equal if some pairs are; the smallest first."""
+        """Ask sympy about the pending pairs; the smallest decisions first."""
         waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
         jobs = [list(decision.pending) for _, decision in waiting]
         outcomes = confirm_pool().run(

@@ -78,7 +78,7 @@ def test_the_modes_differ_in_what_they_read() -> None:
 
 
 def test_a_verdict_gives_its_reason() -> None:
-    assert VERIFIER(r"\boxed{41}", "42").detail == "another number than 42 (rule: numbers)"
+    assert VERIFIER(r"\boxed{41}", "42").detail == "a different number from 42 (rule: numbers)"
     assert VERIFIER("", "42").status == "no_answer"
     assert VERIFIER(r"\boxed{42", "42").detail == "the last box is never closed"
     assert VERIFIER("The answer is then clearly", "42").status == "no_answer"

@@ -85,7 +85,7 @@ def test_a_verdict_names_the_rules_that_led_to_it() -> None:
     assert details == {
         "17.0": "the same number (rule: numbers)",
         "(B) 17": "the same text (rule: identical text, reworded by: labelled choice)",
-        "18": "another number than 17 (rule: numbers)",
+        "18": "a different number from 17 (rule: numbers)",
     }
     twice = MathVerifier()(r"\boxed{17} and \boxed{34/2}", "17")
     assert (twice.score, twice.detail) == (

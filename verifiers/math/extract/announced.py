@@ -1,6 +1,6 @@
 """Announced answers: "the answer is 18", `A: 18` as the last line, and announcements behind a mark.
 
-What is only supposed, asked or taken back announces nothing.
+A sentence that supposes, asks or takes back announces nothing.
 """
 
 import re
@@ -21,7 +21,7 @@ from verifiers.math.text.counting import recounts
 from verifiers.math.text.dressing import undress
 from verifiers.math.tree.reading import is_readable
 
-ANNOUNCED_CHARS = 4_000  # an announcement is looked for in so much of the end
+ANNOUNCED_CHARS = 4_000  # how much of the end is searched for an announcement
 ANNOUNCED = re.compile(
     r"(?:final\s+answer|answer|result|solution|option|choice)(?:\s+(?:to|of|for)\s[^.\n:$]{0,80}?)?"
     r"(?:\s*(?:\*\*|__)?\s*(?:\bis\b|\bare\b|\b(?:would|will|should) be\b|:|=)\s*(?:\*\*|__)?:?"
@@ -95,7 +95,7 @@ def called_answer(text: str) -> tuple[str, ...]:
 
 
 def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str, ...]:
-    """What follows the last "the answer is", unless it is a question or taken back."""
+    """The candidates after the last "the answer is"; none if it is a question or is taken back."""
     last_line = LAST_LINE.search(text[-MAX_ANSWER_CHARS:])
     if last_line:
         return tuple(dict.fromkeys((last_line[1], *loosely(last_line[1]))))
@@ -104,20 +104,20 @@ def announced(text: str, words: tuple[str, ...] = ANNOUNCING_WORDS) -> tuple[str
     while position >= 0:
         start = max(0, position - 16)
         end = min(len(text), position + 200)
-        found = ANNOUNCED.match(text, position, end) or ANNOUNCED.search(
+        match = ANNOUNCED.match(text, position, end) or ANNOUNCED.search(
             text, start, end
         )  # the last one, if there are two
-        if found:
+        if match:
             break
         position = lowered.rfind("answer", 0, position)
         if position >= 0 and len(text) - position > ANNOUNCED_CHARS:
             return ()
-    if position < 0 or not found:
+    if position < 0 or not match:
         return ()
-    before = text[max(0, found.start() - 80) : found.start()]
+    before = text[max(0, match.start() - 80) : match.start()]
     if HYPOTHETICAL.search(before) or WRONG.search(before):
         return ()
-    rest = text[found.end() : found.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
+    rest = text[match.end() : match.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t*_:\n")
     rest = NEW_QUESTION.split(FILLER.sub("", rest), maxsplit=1)[0]
     math_span = MATH_SPAN.match(rest)
     ending = SENTENCE_END.search(rest, math_span.end() if math_span else 0)
@@ -150,13 +150,13 @@ def _one_value(sentence: str) -> str:
 
 
 def _without_reason(sentence: str) -> str:
-    """`15 (since 3*5 = 15)` and `12, which is an integer` as what they state."""
-    found = REASON.search(sentence)
-    if found is None or (
-        not found[0].strip(" ,(") and not AFTERTHOUGHT.fullmatch(sentence[found.end() :].strip(" .!"))
+    """`15 (since 3*5 = 15)` and `12, which is an integer` without the reason or the afterthought."""
+    reason = REASON.search(sentence)
+    if reason is None or (
+        not reason[0].strip(" ,(") and not AFTERTHOUGHT.fullmatch(sentence[reason.end() :].strip(" .!"))
     ):
         return sentence
-    return sentence[: found.start()]
+    return sentence[: reason.start()]
 
 
 def _untag(sentence: str) -> str:
@@ -164,11 +164,11 @@ def _untag(sentence: str) -> str:
 
 
 def revised(after: str) -> tuple[str, ...] | None:
-    """What is announced behind the last mark; nothing where the mark is only taken back, `None` where it stands."""
+    """The answer announced after the last mark; empty if the mark is only taken back, `None` if it stands."""
     after = NEW_QUESTION.split(after[:ANNOUNCED_CHARS], maxsplit=1)[0]
-    last = max((found.start() for found in ANSWERED.finditer(after)), default=-1)
+    last = max((match.start() for match in ANSWERED.finditer(after)), default=-1)
     if last >= 0 and not OTHER_ANSWER.search(after[max(0, last - 20) : last]) and not DENIED.search(after[:last][-12:]):
-        found = announced(after, ("answer",))
-        if found:
-            return found
+        candidates = announced(after, ("answer",))
+        if candidates:
+            return candidates
     return correction(after)

@@ -1,10 +1,11 @@
 r"""Which part of a completion is its answer.
 
-Marks, in one left-to-right pass: `\boxed{}` and `\fbox{}`, `#### 42`, `<answer>42</answer>`. The last mark counts,
-since a corrected answer replaces the earlier one; marks with nothing but punctuation between them are one list, so that
-naming two answers is naming a list and not choosing. A last box that is never closed is no answer. Without a mark:
-`{"answer": 42}`, "the answer is ...", then a last line or sentence that states a value, a short completion that is
-nothing but an answer, and in lenient mode the last formula or number. Time is linear in the length of the text.
+Marks come first: `\boxed{}`, `####`, `<answer>` (see `marks`). The last mark counts, since a corrected answer replaces
+an earlier one. A last box that is never closed is no answer. Words after the last mark may take it back, or announce a
+different value: to see that it differs, the two are compared with each other (`rules`). Without a mark, these are tried
+in order: `{"answer": 42}`; "the answer is ..."; a last line or sentence that states a value; a short completion that is
+only an answer; in lenient mode the last formula or number. The ground truth plays no part here. Time is linear in the
+length of the text.
 """
 
 import re
@@ -33,7 +34,7 @@ class Extraction:
     candidates: tuple[str, ...]
     source: str
     detail: str = ""
-    parts: tuple[str, ...] = ()  # the marks that make up one list: they may also be one answer, said several times
+    parts: tuple[str, ...] = ()  # the marks that make up one list: they may also be one answer, given several times
 
 
 END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a tokenizer leaves at the end
@@ -44,7 +45,7 @@ THINKING = re.compile(r"\s*<think>")
 
 
 def extract_answer(text: str, mode: Mode = "standard") -> Extraction:
-    """The answer of a completion. `marked` reads marks and announced answers only; see the module for the others."""
+    """The candidates of a completion. `marked` mode stops after announced answers; `lenient` goes to the end."""
     text = text[-MAX_COMPLETION_CHARS:]
     text = text[:-200] + END_MARKS.sub("", text[-200:])
     _, closed, after = text.rpartition("</think>")
@@ -71,12 +72,12 @@ def extract_answer(text: str, mode: Mode = "standard") -> Extraction:
     if '"' in text and (named := list(NAMED_ANSWER.finditer(text))):
         return Extraction((named[-1]["text"] or named[-1]["number"],), "mark")
     stripped = without_chat(text)
-    if found := called_answer(stripped) or announced(stripped):
-        return Extraction(found, "announced")
+    if candidates := called_answer(stripped) or announced(stripped):
+        return Extraction(candidates, "announced")
     if mode == "marked":
         return Extraction((), "", "no marked answer")
-    if found := concluded(stripped) or closing(stripped) or emphasized(stripped):
-        return Extraction(found, "concluded")
+    if candidates := concluded(stripped) or closing(stripped) or emphasized(stripped):
+        return Extraction(candidates, "concluded")
     last = last_value(text) if mode == "lenient" else ""
     sentence = last_sentence(stripped)
     if sentence and len(sentence) <= MAX_ANSWER_CHARS and looks_bare(sentence):
@@ -90,7 +91,7 @@ STARTS_WITH_A_WORD = re.compile(r"[a-z]{3}", re.IGNORECASE)
 
 
 def replaces(later: str, marked: str) -> bool:
-    """Whether an announcement behind a mark states another value, and one of the same kind; `correct` is none."""
+    """Whether an announcement after a mark replaces it: it must state a different value of the same kind."""
     later, marked = undress(later), undress(marked)
     if CHOICE.fullmatch(later):
         return CHOICE.fullmatch(marked) is not None and not decide(later, marked).same
@@ -102,7 +103,7 @@ def replaces(later: str, marked: str) -> bool:
 
 
 def in_words(group: list[str], mark: Mark) -> tuple[str, ...]:
-    """What a marked sentence states, where the mark holds a sentence and not just an answer."""
+    """The candidates of a mark that holds a sentence and not just an answer."""
     if len(group) != 1 or len(group[0]) > MAX_ANSWER_CHARS:
         return ()
     sentence = UNWRAPPED.sub(r" \1 ", group[0]).replace(r"\ ", " ").replace(r"\$", "$")

@@ -1,8 +1,8 @@
 r"""A bold last line: `**We get $8 + 14t$.**`, `The midpoint is **$(1, -5)$**.`, `**$\frac12$**`, `17 * 23 = **391**`.
 
-Whoever closes with bold type marks a result, but a heading is bold too, and so is a step that more would follow. So the
-line has one bold part, which ends it; its words state the value that they end with, and neither they nor the line
-before doubt, deny or suppose it.
+A bold last line often marks the result, but headings and intermediate steps are bold too. So the line must end with its
+only bold part, its words must state the value at their end, and neither they nor the line before may doubt, deny or
+suppose it.
 """
 
 import re
@@ -55,12 +55,12 @@ def emphasized(text: str) -> tuple[str, ...]:
 
 
 def _is_bold_value(line: str) -> bool:
-    """Whether a line closes with bold type as well: what follows it is one of several."""
+    """Whether a line ends in a bold value too, so that the next one is one of several."""
     return line.endswith(("**", "**.")) and any(character.isdigit() for character in line)
 
 
 def _stated(sentence: str, before: str) -> tuple[str, ...]:
-    """The formula of a sentence that says that something is this; `before` is the line above."""
+    """The formula that a sentence states as its result; `before` is the line above."""
     spans = list(MATH_SPAN.finditer(sentence))
     if not spans:
         return ()

@@ -1,4 +1,4 @@
-"""How a completion ends in which no answer is marked or announced: a conclusion, or nothing but an answer."""
+"""The end of a completion with no marked or announced answer: a conclusion, or a text that is only an answer."""
 
 import re
 
@@ -112,7 +112,7 @@ def without_chat(text: str) -> str:
     text = text.strip()
     for _ in range(MAX_CHAT_SENTENCES):
         tail = text[-300:]
-        start = max((found.end() for found in SENTENCE_START.finditer(tail)), default=0)
+        start = max((match.end() for match in SENTENCE_START.finditer(tail)), default=0)
         if start == 0 or not CHAT.match(tail, start):
             break
         text = text[: len(text) - len(tail) + start].rstrip()
@@ -120,7 +120,7 @@ def without_chat(text: str) -> str:
 
 
 def last_sentence(text: str) -> str:
-    """The last sentence where it sums up what stands before it, or where nothing long does; else the whole text."""
+    """The last sentence if it sums up the text, or if the text before it is short; else the whole text."""
     sentence = SENTENCE_START.split(text[-3_000:])[-1]
     if SUMMARY.search(sentence):
         return sentence
@@ -141,9 +141,9 @@ def concluded(text: str) -> tuple[str, ...]:
         return ()
     spans = [span.span() for span in MATH_SPAN.finditer(sentence)]
     value, begin, end = "", 0, 0
-    for found in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
-        if not any(start < found.start("value") < stop for start, stop in spans):
-            value, begin, end = found["value"], found.start(), found.end()
+    for match in CONCLUDED_VALUE.finditer(sentence):  # the last one counts
+        if not any(start < match.start("value") < stop for start, stop in spans):
+            value, begin, end = match["value"], match.start(), match.end()
     if not total and not CONCLUSION.search(sentence[:end]):
         return ()  # "It is 5, so we add one"
     if SHARE.search(sentence[max(0, begin - 24) : begin]) and sentence[begin:].startswith("of"):
@@ -157,8 +157,8 @@ def concluded(text: str) -> tuple[str, ...]:
 def closing(text: str) -> tuple[str, ...]:
     """The number that is all of a last line, or that a last sentence states: `18`, "She makes 18 dollars a day."
 
-    A sentence counts only once it is complete, and a line only behind one that does not lead on to it: both are what a
-    completion leaves that was cut off, or that lists numbers.
+    A sentence counts only if it is complete, and a line only if the line before does not lead on to it. Otherwise the
+    completion may have been cut off, or may list numbers.
     """
     line = LAST_LINE.search(text[-400:])
     before = text[: -len(line[0])].rstrip()[-400:] if line else ""
@@ -174,7 +174,7 @@ def closing(text: str) -> tuple[str, ...]:
 
 
 def leads_on(line: str) -> bool:
-    """Whether what stands behind a line is one of several, a guess, or the rest of a sentence or formula."""
+    """Whether a line makes what follows it one of several, a guess, or the rest of a sentence or formula."""
     finished = line.endswith((*".:!?)]}$*|0123456789", " is", " are", " get", " equals", "nswer")) or "=" in line
     if not finished or ARGUMENT.match(line) or LEADS_ON.search(line):
         return True
@@ -182,7 +182,7 @@ def leads_on(line: str) -> bool:
 
 
 def _number_of_line(line: str) -> str:
-    """The number that a line is, with a word or two for what is counted; empty for any other line, `18.` among them."""
+    """The number of a line that is only a number, perhaps with its unit; empty for other lines and for `18.`"""
     plain = undress(line) if len(line) <= MAX_LINE_CHARS else ""
     if line.rstrip().endswith((".", ",", ";", ":")) or not plain.lstrip("-$\\")[:1].isdigit():
         return ""
@@ -193,7 +193,7 @@ def _number_of_line(line: str) -> str:
 
 
 def looks_bare(text: str) -> bool:
-    """Whether a text can be an answer and nothing else: short and not several sentences of prose."""
+    """Whether a text can be only an answer: it is short, and not several sentences of prose."""
     if ARGUMENT.match(text):
         return False
     outside = MATH_SPAN.sub(" ", text)
@@ -202,7 +202,7 @@ def looks_bare(text: str) -> bool:
 
 
 def bare(text: str) -> tuple[str, ...]:
-    """What a short text states that is an answer or one sentence."""
+    """The candidates of a short text that is only an answer, or one sentence."""
     chosen = CHOSEN_OPTION.search(text)
     if chosen and is_prose(text[: chosen.start()]):
         return (chosen[1].upper(),)
@@ -222,5 +222,5 @@ def bare(text: str) -> tuple[str, ...]:
 
 
 def is_mere_prose(text: str) -> bool:
-    """Whether a text has neither a number nor a formula and more words than a text answer: `The answer is clearly`."""
+    """Whether a text has no number, no formula, and too many words for a text answer: `The answer is clearly`."""
     return MERE_PROSE.fullmatch(text) is not None and len(text.split()) > 3

@@ -14,8 +14,8 @@ MARK = re.compile(
     r"\\(?:boxed|fbox)(?![A-Za-z])\s*|\\[{}\\]|[{}]|^[ \t]*#{4}(?!#)|(?<=[\s.])#{4}(?!#)|</?answer>",
     re.MULTILINE | re.IGNORECASE,
 )
-MAX_SUPPOSED = 8  # last marks that may answer another question
-MAX_GROUP = 64  # marks that are looked at for one list
+MAX_SUPPOSED = 8  # how many of the last marks may answer a hypothetical question
+MAX_GROUP = 64  # how many marks make one list at most
 LINE_END = re.compile(r"\n|<\||</s>|<eos>")
 BETWEEN_ADJACENT = re.compile(
     r"(?:[\s$.,;:&*|/~_{}-]|\\[\[\]()\\,;! ]|\\q?quad\b|\\(?:text|mathrm|textbf)\s*\{[^{}]{0,12}\}"
@@ -58,11 +58,11 @@ def find_marks(text: str) -> tuple[list[Mark], bool]:
     pending: tuple[int, int] | None = None  # a box command, and where its brace must open
     tag_opened = -1
     after_hashes: list[int] = []
-    for found in MARK.finditer(text):
-        token = found.group()
+    for match in MARK.finditer(text):
+        token = match.group()
         lead = token[0]
         if lead == "{":
-            if pending is not None and pending[1] == found.start():
+            if pending is not None and pending[1] == match.start():
                 stack.append(pending[0])
                 open_boxes += 1
                 pending = None
@@ -73,12 +73,12 @@ def find_marks(text: str) -> tuple[list[Mark], bool]:
                 open_boxes -= 1
                 if open_boxes == 0:
                     inside = text.index("{", box) + 1
-                    marks.append(Mark(box, found.end(), text[inside : found.start()]))
+                    marks.append(Mark(box, match.end(), text[inside : match.start()]))
         elif lead == "<":
             if token[1] != "/":
-                tag_opened = found.end()
+                tag_opened = match.end()
             elif tag_opened >= 0:
-                content = text[tag_opened : found.start()]
+                content = text[tag_opened : match.start()]
                 start = tag_opened - len("<answer>")
                 while marks and marks[-1].start >= start:
                     marks.pop()
@@ -87,19 +87,19 @@ def find_marks(text: str) -> tuple[list[Mark], bool]:
                     broken_after = start
                 else:
                     value = join([mark.content for mark in inner]) if inner else content
-                    marks.append(Mark(start, found.end(), value, prose=True))
+                    marks.append(Mark(start, match.end(), value, prose=True))
                 tag_opened = -1
         elif token.lstrip().startswith("#"):
-            after_hashes.append(found.end())
+            after_hashes.append(match.end())
         elif len(token) > 2:
-            follows = text[found.end() : found.end() + 1]
+            follows = text[match.end() : match.end() + 1]
             if follows == "{":
-                pending = (found.start(), found.end())
+                pending = (match.start(), match.end())
             elif follows and follows not in "\n$\\":
                 if open_boxes == 0:
-                    marks.append(Mark(found.start(), found.end() + 1, follows))
+                    marks.append(Mark(match.start(), match.end() + 1, follows))
             else:
-                broken_after = found.start()
+                broken_after = match.start()
     if after_hashes:
         marks += _line_marks(text, after_hashes[-MAX_GROUP:], marks)
         marks.sort(key=lambda mark: mark.start)
@@ -109,7 +109,7 @@ def find_marks(text: str) -> tuple[list[Mark], bool]:
 
 
 def without_suppositions(text: str, marks: list[Mark]) -> list[Mark]:
-    """Without the last marks that only say what the answer would be if something else were asked."""
+    """The marks without the last ones that only answer a hypothetical question."""
     kept = len(marks)
     while kept > max(1, len(marks) - MAX_SUPPOSED):
         gap = text[marks[kept - 2].end : marks[kept - 1].start]
@@ -120,7 +120,7 @@ def without_suppositions(text: str, marks: list[Mark]) -> list[Mark]:
 
 
 def _line_marks(text: str, starts: list[int], marks: list[Mark]) -> list[Mark]:
-    """The lines behind `####`, except those that hold one of `marks` (in order): a box is its line's mark."""
+    """The lines after `####`, except those that hold one of `marks` (sorted): there the box is the mark."""
     lines: list[Mark] = []
     for start in starts:
         line = LINE_END.split(text[start : start + 2 * MAX_ANSWER_CHARS], maxsplit=1)[0]
@@ -132,7 +132,7 @@ def _line_marks(text: str, starts: list[int], marks: list[Mark]) -> list[Mark]:
 
 
 def last_group(text: str, marks: list[Mark]) -> list[str]:
-    """The contents of the last mark and of those that adjoin it, with their names where each has its own."""
+    """The contents of the last mark and of those that adjoin it, with their names if each has its own."""
     group = [marks[-1]]
     names = [_name_before(text, marks[-1])] if len(marks) > 1 else [""]
     for mark in reversed(marks[:-1]):

@@ -1,7 +1,7 @@
 """What a sentence states: the one number that its other words only name.
 
-"18 dollars a day" is 18, but "x + 5", "5 squared" and "between 3 and 5" are not 5. Where an answer stands in a
-completion is asked in `announced` and `endings`.
+"18 dollars a day" is 18, but "x + 5", "5 squared" and "between 3 and 5" are not 5. `announced` and `endings`
+say where in a completion an answer stands.
 """
 
 import re
@@ -41,7 +41,7 @@ DOUBTING = words(
 
 
 def one_of(table: frozenset[str]) -> str:
-    """A pattern for any one of some words."""
+    """A pattern that matches any one of the words."""
     return rf"\b(?:{'|'.join(sorted(table))})\b"
 
 
@@ -69,7 +69,7 @@ IN_MONTHS = re.compile(rf"\s(?:in|during)\s+{MONTH}(?:\s+and\s+{MONTH})?(?=[\s.!
 
 
 def loosely(sentence: str) -> tuple[str, ...]:
-    """What a sentence states: the words after its last "is", and its only number."""
+    """The candidates of a sentence: the words after its last "is", and its only number."""
     after_is = re.split(r"\s(?:is|are|equals|be|given by)\s", sentence)[-1].strip()
     return ((after_is,) if after_is else ()) + only_number(sentence)
 
@@ -80,7 +80,7 @@ def is_prose(text: str) -> bool:
 
 
 def plainly(after: str) -> str:
-    """What follows a number, without words that only look as if they computed: "15 more apples", "in April and May"."""
+    """What follows a number, without words that only seem to compute: "15 more apples", "in April and May"."""
     return IN_MONTHS.sub("", MORE.sub(" ", SQUARE_UNIT.sub(" ", after, count=1)))
 
 

@@ -36,7 +36,7 @@ QUESTIONED = re.compile(r"[\s$*)\]\\]{0,6}\?")
 
 
 def correction(after: str) -> tuple[str, ...] | None:
-    """What sentences that admit an error say instead; nothing if they say no value, `None` where there are none."""
+    """The correction in sentences that admit an error; empty if they give no value, `None` if none admits one."""
     admitted = [sentence for sentence in SENTENCE_START.split(after) if RETRACTION.match(sentence)]
     for sentence in admitted:
         corrected = CORRECTED.search(sentence)
@@ -46,7 +46,7 @@ def correction(after: str) -> tuple[str, ...] | None:
 
 
 def taken_back(after: str) -> tuple[str, ...] | None:
-    """The same for an answer without a mark, which the sentence behind it takes back more easily."""
+    """The same for an unmarked answer, which weaker words can take back."""
     corrected = correction(after)
     return () if corrected is None and TAKES_BACK.match(after) else corrected
 

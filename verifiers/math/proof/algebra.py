@@ -1,10 +1,10 @@
 r"""Exact equality of expressions, without sympy: quotients of polynomials with rational coefficients.
 
 A polynomial is a dict from monomials to Fractions; a monomial is a sorted tuple of `(generator, exponent)`. Generators
-are variables, constants (`\pi`, `e`, `i`), roots and functions of canonical arguments. Those with a relation reduce by
-it: `i^2 = -1`, `sqrt(2)^2 = 2`, `sin(t)^2 = 1 - cos(t)^2`. Two expressions are equal where the difference of the cross
-products is the zero polynomial, which is a proof; a difference that is not zero is a proof of the contrary only where
-the generators are known to be independent. Work is bounded by the limits; beyond them `TooMuch` is raised.
+are variables, constants (`\pi`, `e`, `i`), roots, and functions of canonical arguments. Some have a relation by which
+they are reduced: `i^2 = -1`, `sqrt(2)^2 = 2`, `sin(t)^2 = 1 - cos(t)^2`. If the difference of the cross products is the
+zero polynomial, that proves the two expressions equal. If it is not, that proves them different only where the
+generators are known to be independent. Work is bounded by the limits; beyond them `TooMuch` is raised.
 
 Variables under roots and logarithms are taken as positive; the numeric probe guards the other signs.
 """
@@ -40,18 +40,18 @@ MAX_EXPANDED_POWER = 24
 
 
 class Algebra:
-    """The generators met so far and their relations; one instance serves one comparison."""
+    """The generators seen so far and their relations. One instance serves one comparison."""
 
     def __init__(self) -> None:
         self.relations: dict[str, tuple[int, Poly]] = {"i": (2, {CONSTANT: Fraction(-1)})}
-        self.dependent: set[str] = set()  # generators of which independence is not known
-        self.angles: dict[Monomial, int] = {}  # by how much each part of an angle is divided: trigonometric functions
-        self.assumed_positive = False  # whether a variable was taken as positive on the way
+        self.dependent: set[str] = set()  # generators that are not known to be independent
+        self.angles: dict[Monomial, int] = {}  # what each part of an angle is divided by: trigonometric functions
+        self.assumed_positive = False  # whether a variable was taken as positive
         self.work = 0
-        self.bound = 0  # sums that are being read whose variable has no value
+        self.bound = 0  # how many sums with an unknown range are open
 
     def equal(self, left: Node, right: Node) -> bool | None:
-        """Whether two expressions are equal; `None` where that is not decided here. Raises as the module says."""
+        """Whether two expressions are equal; `None` if unknown. Raises `Unsupported`, `Undefined` or `TooMuch`."""
         collect_angles(self, left, right)
         difference = self.difference(left, right)
         if not difference:
@@ -64,7 +64,7 @@ class Algebra:
         return add(self.multiply(top, other_bottom), self.multiply(other_top, bottom), -1)
 
     def opaque(self, key: str) -> Quotient:
-        """A generator of which nothing is known but that equal keys are equal."""
+        """A generator of which one thing is known: equal keys are equal."""
         self.dependent.add(key)
         return {((key, 1),): Fraction(1)}, UNIT
 
@@ -250,7 +250,7 @@ class Algebra:
     # Keys
 
     def key(self, node: Node) -> str:
-        """A string that equal expressions share (as far as it goes)."""
+        """A string that equal expressions share, as far as they are recognised as equal."""
         try:
             return self.key_of(self.quotient(node))
         except Unsupported:

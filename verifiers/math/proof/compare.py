@@ -1,7 +1,8 @@
-r"""Whether two trees are the same answer: first the container, then element by element, last the expressions.
+r"""Are two trees the same answer? First the container is compared, then the elements, last the expressions.
 
-`[1,2)` is not `(1,2)`, a set is not a pair, order counts in tuples, `4210_7` is not `4210_5`. What exact algebra cannot
-decide and numbers do not refute is left in `pending` for sympy: the answer is then "equal, if these pairs are".
+`[1,2)` is not `(1,2)`, a set is not a pair, order counts in tuples, `4210_7` is not `4210_5`. Pairs that
+exact algebra cannot decide and numbers do not refute are left in `pending` for sympy: the answers are the same if every
+one of them is equal.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from verifiers.math.proof.regions import FLIPPED, is_conditions, is_inequality, 
 from verifiers.math.text.units import contradict, conversion
 from verifiers.math.tree.nodes import Node, number, symbol
 from verifiers.math.tree.shapes import (
+    choices_counted,
     flattened,
     has_matrix,
     is_constant,
@@ -30,7 +32,6 @@ from verifiers.math.tree.shapes import (
     names_in,
     percentage,
     plain_words,
-    said_of_choices,
     split_letter,
     split_unit,
     variables,
@@ -52,7 +53,7 @@ class Comparison:
         if ours == truth:
             return True
         if is_constant(truth) or is_constant(ours):
-            ours, truth = said_of_choices(ours), said_of_choices(truth)
+            ours, truth = choices_counted(ours), choices_counted(truth)
         ours = with_parameter_of(ours, truth)
         truth = with_parameter_of(truth, ours)
         ours, truth = concluded(percentage(ours)), concluded(percentage(truth))
@@ -105,9 +106,9 @@ class Comparison:
             if len(items) == 1:
                 return self.same(items[0], other)
             if (ours if left is not None else truth).head == "seq" and other.head not in ("group", "text"):
-                # "7/2 or 3.5" is one value, said twice; "5, 5" is a list of two.
-                said_anew = all(item not in items[:index] for index, item in enumerate(items))
-                return said_anew and all(self.same(item, other) for item in items)
+                # "7/2 or 3.5" is one value, written twice; "5, 5" is a list of two.
+                all_distinct = all(item not in items[:index] for index, item in enumerate(items))
+                return all_distinct and all(self.same(item, other) for item in items)
             container = ours if left is not None else truth
             if other.head == "group" and container.head == "seq":
                 # A bare list against a tuple: the order counts. Two items in square brackets are an interval.
@@ -130,7 +131,7 @@ class Comparison:
         return self.matched(left, right)
 
     def labels_settled(self, left: list[Node], right: list[Node]) -> tuple[list[Node], list[Node]]:
-        """`x=1, y=2`: matched by label against labels; without their labels against bare values."""
+        """`x=1, y=2` keeps its labels beside other labels, and loses them beside bare values."""
         ours, theirs = [label_of(item) for item in left], [label_of(item) for item in right]
         if all(ours) and all(theirs) and len(set(ours)) > 1 and not is_numbering(ours, theirs):
             return left, right
@@ -150,7 +151,7 @@ class Comparison:
         return answer
 
     def matched(self, ours: Sequence[Node], truth: Sequence[Node]) -> bool:
-        """Whether the items match one to one in some order. Equality being transitive, the first match will do."""
+        """Whether the items match one to one in some order. Equality is transitive, so the first match will do."""
         if len(ours) != len(truth) or len(ours) > MAX_LIST_ITEMS:
             return False
         left_over = list(truth)
@@ -195,7 +196,7 @@ class Comparison:
         return self.same_region(ours, truth)
 
     def same_equation(self, ours: Node, truth: Node) -> bool:
-        """`x - 2y = 1` and `4y - 2x + 2 = 0`: one difference is a constant multiple of the other."""
+        """`x - 2y = 1` and `4y - 2x + 2 = 0`: the difference of one's sides is a constant multiple of the other's."""
         factor = self.equality.proportion(ours, truth)
         if factor is not None:
             return factor != 0
@@ -236,7 +237,7 @@ class Comparison:
     # Quantities, matrices and ratios
 
     def same_quantity(self, ours: Node, truth: Node) -> bool:
-        """Values with units: the same unit, none beside one, or one that converts exactly."""
+        """Values with units: the units are the same, or convert exactly, or only one value has one."""
         (ours, our_unit), (truth, true_unit) = split_unit(ours), split_unit(truth)
         if (not our_unit or not true_unit) and len(our_unit + true_unit) == 1:  # 5\\text{m} as 5m, if not as 5
             product = Node("mul", (ours if our_unit else truth, symbol(our_unit + true_unit)))

@@ -1,7 +1,7 @@
-"""The last question, asked of sympy: are two expressions that agree numerically the same?
+"""The last resort, sympy: are two expressions that agree numerically equal?
 
-Runs in a worker process only (`verifiers.pool`), which has a memory limit and is killed at its deadline. Trees are
-built from our own nodes; sympy never sees text. Variables are positive, as in `verifiers.math.proof.algebra`.
+This runs in a worker process only (`verifiers.pool`), which has a memory limit and is killed at its deadline. sympy's
+expressions are built from our own nodes; sympy never sees text. Variables are positive, as in `algebra`.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ KNOWN_FUNCTIONS = words("sin cos tan cot sec csc arcsin arccos arctan sinh cosh 
 
 
 def can_be_confirmed(*nodes: Node) -> bool:
-    """Whether sympy could tell, in bounded work: known heads, a bounded size, no huge power or factorial."""
+    """Whether sympy might tell in bounded work: known heads, a bounded size, no huge power or number."""
     count = 0
     for root in nodes:
         for node in walk(root):
@@ -44,7 +44,7 @@ def confirm(pairs: list[tuple[Node, Node]]) -> bool:
 
 
 def rehearse() -> None:
-    """Prove something of each kind, so that sympy has loaded what it loads late before a deadline runs."""
+    """Prove something of each kind, so that sympy loads its lazy modules before a deadline runs."""
     two, x = Node("num", (Fraction(2),)), Node("sym", ("x",))
     root = Node("root", (Node("num", (Fraction(3),)), two))
     nested = Node("root", (Node("add", (two, two, Node("mul", (two, root)))), two))
@@ -86,10 +86,10 @@ def has_a_certain_digit(value: Any) -> bool:
 
 
 def is_plain(node: Node) -> bool:
-    """Whether a constant is made of small numbers by few operations, none of them able to yield a tiny number.
+    """Whether a constant is made of small numbers by a few operations, none of which can yield a tiny number.
 
-    Two such constants that agree to 400 digits are equal; a proof is then not waited for. With exponentials in it,
-    `42 + e^{-160000}` would agree with 42 as well.
+    Two such constants that agree to 400 digits are taken as equal without a proof. Exponentials are excluded:
+    `42 + e^{-160000}` agrees with 42 as well.
     """
     for one in walk(node):
         if one.head == "num" and max(abs(one.args[0].numerator), one.args[0].denominator) > 10**6:

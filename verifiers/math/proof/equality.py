@@ -1,4 +1,4 @@
-r"""Whether two expressions are equal: by exact algebra, then by numbers, and what neither decides is left to sympy."""
+r"""Are two expressions equal? Exact algebra is asked first, then numbers; what neither decides is left to sympy."""
 
 from fractions import Fraction
 
@@ -11,19 +11,19 @@ from verifiers.math.text.numbers import MIN_ROUNDED_DIGITS, decimal_places, is_r
 from verifiers.math.tree.nodes import Node
 from verifiers.math.tree.shapes import variables
 
-MAX_WORK = 15_000  # of all algebra for one answer: a long list is compared item by item
+MAX_WORK = 15_000  # of all algebra for one answer: a long list needs many comparisons
 
 
 class Equality:
-    """The expressions of one answer. They are equal if every pair in `pending` is, which only sympy can tell."""
+    """All comparisons of one answer. They hold if every pair in `pending` is equal, which only sympy can tell."""
 
     def __init__(self) -> None:
         self.pending: list[tuple[Node, Node]] = []
         self.current = Algebra()
-        self.work = 0  # of the algebras before
+        self.work = 0  # of the algebras before the current one
 
     def algebra(self) -> Algebra:
-        """A fresh one. Raises `TooMuch` where those before it have worked too long together."""
+        """A fresh algebra. Raises `TooMuch` if those before it have done too much work in total."""
         self.work += self.current.work
         if self.work > MAX_WORK:
             raise TooMuch("too many comparisons")
@@ -31,7 +31,7 @@ class Equality:
         return self.current
 
     def equal(self, ours: Node, truth: Node) -> bool:
-        """Whether two expressions are equal: by exact algebra, then by numbers, then left to sympy."""
+        """Whether two expressions are equal, provided that every pair in `pending` is."""
         algebra = self.algebra()
         try:
             decided = algebra.equal(ours, truth)
@@ -57,7 +57,7 @@ class Equality:
         return True
 
     def proportion(self, ours: Node, truth: Node) -> Fraction | None:
-        """The constant by which the differences of two relations differ; 0 if there is none, `None` if unknown."""
+        """The constant factor between the differences of two relations; 0 if there is none, `None` if unknown."""
         algebra = self.algebra()
         try:
             left = algebra.difference(ours.args[1], ours.args[2])
@@ -82,7 +82,7 @@ def same_key(ours: Node, truth: Node) -> bool:
 
 
 def approximates(decimal: Node, exact: Node) -> bool:
-    """Whether a written decimal of many digits is an irrational or endless number, correctly rounded."""
+    """Whether a decimal of many digits is the correct rounding of a number that has no finite decimal."""
     if decimal.head == "neg":
         return approximates(decimal.args[0], Node("neg", (exact,)))
     if decimal.head != "num" or variables(exact):
@@ -94,7 +94,7 @@ def approximates(decimal: Node, exact: Node) -> bool:
     if places is None or places < 3 or significant(value) < MIN_ROUNDED_DIGITS:
         return False
     try:
-        found = evaluate(exact, {})
+        number = evaluate(exact, {})
     except (NoValue, OverflowError, ZeroDivisionError, ValueError):
         return False
-    return abs(found.imag) < 1e-12 and abs(found.real - float(value)) <= 0.51 * 10**-places + 2e-15 * abs(found.real)
+    return abs(number.imag) < 1e-12 and abs(number.real - float(value)) <= 0.51 * 10**-places + 2e-15 * abs(number.real)

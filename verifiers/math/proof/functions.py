@@ -2,7 +2,7 @@
 
 Each is written in generators that have known relations, so that identities become equalities of polynomials: sine and
 cosine of a multiple of an angle in those of the angle, the logarithm of a product as a sum, `(n+1)!` as `(n+1) n!`.
-`verifiers.math.proof.algebra` comes here when it meets a function.
+`algebra` calls this module for each function.
 """
 
 import contextlib
@@ -129,7 +129,7 @@ def trigonometric(algebra: QuotientAlgebra, name: str, angle: Quotient) -> Quoti
 
 
 def collect_angles(algebra: QuotientAlgebra, *nodes: Node) -> None:
-    """Learn of what all angles are multiples: `sin x` and `sin (x/2)` are written with the same two generators."""
+    """Record the denominators of all angles, so that `sin x` and `sin (x/2)` share two generators."""
     for node in nodes:
         for one in walk(node):
             if one.head == "fn" and one.args[0] in CIRCULAR and len(one.args) == 2:
@@ -140,13 +140,13 @@ def collect_angles(algebra: QuotientAlgebra, *nodes: Node) -> None:
 
 
 def unit_angles(algebra: QuotientAlgebra, angle: Quotient) -> list[tuple[Poly, int]] | None:
-    """An angle as `(unit, times)`; `None` if it has other parts than small multiples of the units."""
+    """An angle as `(unit, times)`; `None` if a part is no small multiple of its unit."""
     top, bottom = angle
-    found: list[tuple[Poly, int]] = []
+    parts: list[tuple[Poly, int]] = []
     for monomial, value in top.items():
         if monomial == PI:
             turn = value % 2
-            found.append(({PI: turn} if turn else {}, 1))
+            parts.append(({PI: turn} if turn else {}, 1))
             if turn and exact_circle(algebra, {PI: turn}) is None:
                 return None
             continue
@@ -154,12 +154,12 @@ def unit_angles(algebra: QuotientAlgebra, angle: Quotient) -> list[tuple[Poly, i
         if times.denominator != 1 or abs(times) > MAX_MULTIPLE:
             return None
         sign = 1 if times > 0 else -1
-        found.append(({monomial: Fraction(sign, algebra.angles.get(monomial, 1))}, abs(int(times))))
-    return found if bottom == UNIT else None
+        parts.append(({monomial: Fraction(sign, algebra.angles.get(monomial, 1))}, abs(int(times))))
+    return parts if bottom == UNIT else None
 
 
 def generators(algebra: QuotientAlgebra, angle: Quotient) -> tuple[Poly, Poly]:
-    """Sine and cosine of an angle as two generators, of which the squares add up to one."""
+    """Sine and cosine of an angle as two generators whose squares add up to one."""
     top, bottom = angle
     sign = 1
     if top and min(top.items())[1] < 0:
@@ -173,7 +173,7 @@ def generators(algebra: QuotientAlgebra, angle: Quotient) -> tuple[Poly, Poly]:
 
 
 def exact_circle(algebra: QuotientAlgebra, angle: Poly) -> tuple[Poly, Poly] | None:
-    """Sine and cosine of a multiple of a twelfth of a turn or an eighth; `None` for any other angle."""
+    """Sine and cosine of a multiple of 30 or 45 degrees; `None` for any other angle."""
     if angle.keys() - {PI}:
         return None
     turn = angle.get(PI, Fraction(0))
@@ -186,17 +186,17 @@ def exact_sine(algebra: QuotientAlgebra, turn: Fraction) -> Poly | None:
     sign = 1
     if turn >= 1:
         turn, sign = turn - 1, -1
-    found = EXACT_SINES.get(min(turn, 1 - turn))
-    if found is None:
+    exact = EXACT_SINES.get(min(turn, 1 - turn))
+    if exact is None:
         return None
-    rational, radicand = found
+    rational, radicand = exact
     if not rational:
         return {}
     return algebra.multiply({CONSTANT: sign * rational}, rational_root(algebra, Fraction(radicand), 2))
 
 
 def logarithm(algebra: QuotientAlgebra, argument: Quotient) -> Quotient:
-    """The natural logarithm, of products as a sum."""
+    """The natural logarithm; that of a product is a sum."""
     total: Poly = {}
     for poly, sign in ((argument[0], 1), (argument[1], -1)):
         if not poly:

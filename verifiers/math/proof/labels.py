@@ -1,4 +1,4 @@
-r"""What stands before an equals sign only to name what stands behind it: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
+r"""Labels: a left side that only names the value on the right: `x = 5`, `f(t) = 3t`, `\angle ABC = 50`."""
 
 import re
 from itertools import pairwise
@@ -34,7 +34,7 @@ def implied(node: Node) -> Node:
 
 
 def concluded(node: Node) -> Node:
-    """What a chain of equations or an approximation says in the end."""
+    """The conclusion of a chain of equations or of an approximation."""
     if node.head == "chain" and not IMPLYING.isdisjoint(node.args[0].split()):
         return implied(node)
     if node.head == "chain" and set(node.args[0].split()) <= {"=", "~"}:
@@ -92,7 +92,7 @@ def is_numbering(ours: list[Node | None], theirs: list[Node | None]) -> bool:
 
 
 def is_near(left: Node, right: Node) -> bool:
-    """Whether `left ~ right` can be meant: two constants within five percent of each other, or anything else."""
+    """Whether `left ~ right` is plausible: two constants must be within five percent of each other."""
     try:
         ours, theirs = evaluate(left, {}), evaluate(right, {})
     except (NoValue, OverflowError, ZeroDivisionError, ValueError):
@@ -101,7 +101,7 @@ def is_near(left: Node, right: Node) -> bool:
 
 
 def is_label(node: Node) -> bool:
-    """Whether a left side only names what the right side is worth: `x`, `f(x)`, `(x, y)`, `\\angle ABC`, words."""
+    """Whether a left side only names the value on the right: `x`, `f(x)`, `(x, y)`, `\\angle ABC`, words."""
     if node.head == "sym":
         return node.args[0] not in CONSTANTS
     if node.head == "text":
@@ -137,12 +137,12 @@ def label_of(node: Node, *, loosely: bool = False) -> Node | None:
 
 
 def has_names(node: Node) -> bool:
-    """Whether a variable or a function of which only the name is known stands in it."""
+    """Whether it contains a variable, or a function of which only the name is known."""
     return variables(node) or any(map(is_named_function, walk(node)))
 
 
 def names_value(node: Node) -> bool:
-    r"""Whether names and values of functions are all there is: `f(2) + g(2)`, `\cos 2\theta`, but not `2 + 2`."""
+    r"""Whether it is made of names and values of functions alone: `f(2) + g(2)`, `\cos 2\theta`, but not `2 + 2`."""
     if is_named_function(node):
         return True
     if node.head == "fn" and node.args[0] in CIRCULAR:
@@ -164,7 +164,7 @@ def unlabelled(node: Node) -> Node:
 
 
 def grouped_by_label(items: list[Node]) -> list[Node]:
-    """`p=5, q=2; p=7, q=2` as `(5,2), (7,2)`: labels that come round again make tuples."""
+    """`p=5, q=2; p=7, q=2` as `(5,2), (7,2)`: labels that repeat make tuples."""
     labels = [label_of(item) for item in items]
     size = labels.index(labels[0], 1) if labels and labels[0] is not None and labels[0] in labels[1:] else 0
     if size < 2 or len(items) % size or labels != labels[:size] * (len(items) // size):
@@ -174,7 +174,7 @@ def grouped_by_label(items: list[Node]) -> list[Node]:
 
 
 def by_name(items: list[Node]) -> list[Node]:
-    """`y=2, x=3` as `x=3, y=2`, where letters name all of them: a tuple has its unknowns in this order."""
+    """`y=2, x=3` as `x=3, y=2`, if every label is a letter: a tuple lists its unknowns in this order."""
     labels = [label_of(item) for item in items]
     names = [label.args[0] for label in labels if label is not None and label.head == "sym"]
     if len(set(names)) < len(items) or not all(len(name) == 1 for name in names):

@@ -1,11 +1,11 @@
-"""Polynomials as dicts from monomials to Fractions, and exact arithmetic of numbers. Their meaning is in `algebra`."""
+"""Polynomials as dicts from monomials to Fractions, and exact arithmetic of numbers. `algebra` gives them meaning."""
 
 import math
 from fractions import Fraction
 
 from verifiers.math.limits import MAX_BITS, TooMuch
 
-TRIAL_LIMIT = 1_000  # of the primes that roots are factored by
+TRIAL_LIMIT = 1_000  # the largest divisor that is tried
 
 Monomial = tuple[tuple[str, int], ...]
 Poly = dict[Monomial, Fraction]
@@ -67,8 +67,8 @@ def render(poly: Poly) -> str:
 
 
 def factorize(integer: int) -> list[tuple[int, int]]:
-    """Small primes by trial division; what is left counts as a prime, or as the square of one."""
-    found: list[tuple[int, int]] = []
+    """The prime factors that trial division finds; the rest counts as a prime, or as the square of one."""
+    factors: list[tuple[int, int]] = []
     candidate = 2
     while candidate * candidate <= integer and candidate < TRIAL_LIMIT:
         times = 0
@@ -76,12 +76,12 @@ def factorize(integer: int) -> list[tuple[int, int]]:
             integer //= candidate
             times += 1
         if times:
-            found.append((candidate, times))
+            factors.append((candidate, times))
         candidate += 1 if candidate == 2 else 2
     if integer > 1:
         whole = math.isqrt(integer)
-        found.append((whole, 2) if whole * whole == integer else (integer, 1))
-    return found
+        factors.append((whole, 2) if whole * whole == integer else (integer, 1))
+    return factors
 
 
 def exact_function(name: str, values: list[Fraction]) -> Fraction | None:

@@ -1,7 +1,7 @@
 """Numeric values of expressions at a few fixed points: a cheap proof that two are different.
 
-Floating-point arithmetic in constant time; whatever would overflow, or has no value at a point, raises
-`NoValue`. A match proves nothing: it only makes two expressions candidates.
+Floating-point arithmetic in constant time; what would overflow, or has no value at a point, raises `NoValue`. A match
+proves nothing: it only makes two expressions candidates for sympy.
 """
 
 import cmath
@@ -21,7 +21,7 @@ class NoValue(Exception):
 
 
 def differ(left: Node, right: Node) -> bool | None:
-    """Whether two expressions certainly differ; `None` if neither point could tell."""
+    """Whether two expressions certainly differ; `None` if no point could tell."""
     names = sorted(symbols_of(left) | symbols_of(right))
     if len(names) > 12:
         return None
@@ -116,7 +116,7 @@ def raised(base: complex, exponent: complex) -> complex:
 
 
 def real_root(base: complex, index: int) -> complex:
-    """The odd root, real for real numbers: the cube root of -8 is -2."""
+    """An odd root, which is real for real numbers: the cube root of -8 is -2."""
     if base.imag == 0 and base.real < 0:
         return -raised(-base, complex(1 / index))
     return raised(base, complex(1 / index))

@@ -38,7 +38,7 @@ def is_union(node: Node) -> bool:
 
 
 def is_conditions(node: Node) -> bool:
-    """Whether a list says what holds of one name: `x >= 2, x <= 5`, `x in R, x != 3`."""
+    """Whether a list states conditions on one variable: `x >= 2, x <= 5`, `x in R, x != 3`."""
     if node.head != "seq" or not all(
         is_inequality(one) or (one.head == "rel" and one.args[0] in ("in", "!=")) for one in node.args
     ):
@@ -47,16 +47,16 @@ def is_conditions(node: Node) -> bool:
 
 
 def region(node: Node) -> list[Piece] | None:
-    """The pieces of the real line that an interval, a union or an inequality in one variable means."""
+    """An interval, a union or an inequality in one variable as pieces of the real line; `None` for anything else."""
     if node.head == "group" and len(node.args) == 4 and set(node.args[:2]) <= {"(", ")", "[", "]"}:
         return [node.args]
     if node.head == "union":
         pieces: list[Piece] = []
         for part in node.args:
-            found = region(part)
-            if found is None:
+            inner = region(part)
+            if inner is None:
                 return None
-            pieces += found
+            pieces += inner
         return pieces
     if node.head == "cap":
         parts = [region(part) for part in node.args]
@@ -113,7 +113,7 @@ def region(node: Node) -> list[Piece] | None:
 
 
 def meet(left: list[Piece] | None, right: list[Piece] | None) -> list[Piece] | None:
-    """What two regions have in common; `None` where the order of their ends is not known."""
+    """The intersection of two regions; `None` if the order of their ends is not known."""
     if left is None or right is None or len(left) * len(right) > MAX_PIECES:
         return None
     pieces: list[Piece] = []
@@ -144,7 +144,7 @@ def position(end: Node) -> float | None:
 
 
 def outside(piece: Piece) -> list[Piece]:
-    """The real line without a piece of it."""
+    """The complement of a piece."""
     opening, closing, low, high = piece
     below: Piece = ("(", "]" if opening == "(" else ")", MINUS_INFINITY, low)
     above: Piece = ("[" if closing == ")" else "(", ")", high, INFINITY)
@@ -152,7 +152,7 @@ def outside(piece: Piece) -> list[Piece]:
 
 
 def is_absolute(node: Node) -> bool:
-    """Whether a node is `|x - 1|`, but not bars in bars."""
+    """Whether a node is an absolute value like `|x - 1|`, without another one inside."""
     return node.head == "fn" and node.args[0] == "abs" and node.args[1].head in ("sym", "add", "mul", "neg", "div")
 
 

@@ -1,8 +1,8 @@
 r"""Sums and products over a running variable: `\sum_{k=1}^{10} k`.
 
-Between integers, those of rational numbers are computed and short ones of anything else written out. All others, and
-integrals and limits, are generators of which nothing is known but that equal ones have equal keys, whatever their
-variable is called.
+With integer limits, a sum of rational numbers is computed, and a short sum of anything else is written out. All other
+sums and products, integrals and limits become opaque generators: equal ones have equal keys, whatever their variable is
+called.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ def integer(algebra: QuotientAlgebra, bound: Node) -> int | None:
 
 @lru_cache(maxsize=1_024)
 def rational_value(node: Node) -> Fraction | None:
-    """The value of a sum or product of rational numbers; `None` where it has none, or takes too much work."""
+    """The value of a sum or product of rational numbers; `None` if it has no value or takes too much work."""
     if sum(one.head == "big" for one in walk(node)) > MAX_NESTED:
         return None
     try:
@@ -108,11 +108,11 @@ class _Evaluation:
         first, last = self.value(lower.args[2], values), self.value(upper, values)
         if first.denominator * last.denominator != 1 or not 0 <= last - first < MAX_SUMMED_TERMS:
             raise Unsupported("no range of integers, or a long one")
-        found = Fraction(int(name == "prod"))
+        total = Fraction(int(name == "prod"))
         for running in range(int(first), int(last) + 1):
             term = self.value(body, {**values, variable: Fraction(running)})
-            found = small(found + term if name == "sum" else found * term)
-        return found
+            total = small(total + term if name == "sum" else total * term)
+        return total
 
 
 def small(value: Fraction) -> Fraction:

@@ -1,4 +1,4 @@
-r"""Letters of a multiple choice, alone or with the value that they stand before: `(B)`, `B. 17`, `\textbf{(B)}\ 17`."""
+r"""Letters of a multiple choice, alone or with the value that they label: `(B)`, `B. 17`, `\textbf{(B)}\ 17`."""
 
 import re
 
@@ -26,7 +26,7 @@ HEDGED_CHOICE = re.compile(
 
 
 def without_choice(text: str, other: str) -> str:
-    """`(B) 17` and `B. 17` as 17, where the other answer is a value and not a letter."""
+    """`(B) 17` and `B. 17` as 17, if the other answer is a value and not a letter."""
     labelled, others = (LABELLED_CHOICE.fullmatch(unwrapped(one)) for one in (text, other))
     if labelled is None or other.startswith("(") or CHOICE.fullmatch(unwrapped(other)):
         return text
@@ -36,15 +36,15 @@ def without_choice(text: str, other: str) -> str:
 
 
 def same_choice(ours: str, truth: str) -> bool | None:
-    """Whether the letter of a multiple choice is the same; `None` if the ground truth (or the answer) is no letter."""
+    """Whether two answers choose the same letter; `None` if they are not a letter and a choice."""
     letter, other = CHOICE.fullmatch(unwrapped(truth)), unwrapped(ours)
     if letter is None:
         letter, other = CHOICE.fullmatch(unwrapped(ours)), unwrapped(truth)
     if letter is None or (letter[1] > "J"):
         return None
-    found = CHOSEN.fullmatch(other)
-    if found is None:
+    chosen = CHOSEN.fullmatch(other)
+    if chosen is None:
         return None
-    if found[1] and HEDGED_CHOICE.search(other[found.end(1) :]):
+    if chosen[1] and HEDGED_CHOICE.search(other[chosen.end(1) :]):
         return False
-    return (found[1] or found[2]).upper() == letter[1]
+    return (chosen[1] or chosen[2]).upper() == letter[1]

@@ -1,8 +1,8 @@
-r"""Words behind a number that make it mean another one: `5 and a half`, `5 feet six inches`, `5 less than ten`.
+r"""Words after a number that change its value: `5 and a half`, `5 feet six inches`, `5 less than ten`.
 
-What names the thing counted leaves the number as it is: `5 apples left`, `18 dollars in two weeks`. So a second number
-may only stand behind a word that leads to a second thing (`in two weeks`), and a word that computes, compares or
-negates nowhere.
+Words that only name the thing counted leave the number as it is: `5 apples left`, `18 dollars in two weeks`. So a
+second number may follow only a word that introduces a second thing (`in two weeks`), and no word may compute, compare
+or negate.
 """
 
 import re
@@ -26,7 +26,7 @@ TRANSPARENT = words("a an the")
 
 
 def recounts(phrase: str) -> bool:
-    """Whether the words behind a number change what it says; `5 (five)` only says it again."""
+    """Whether the words after a number change its value; `5 (five)` only repeats it."""
     before = led_by = ""  # the word before, and the last one that is no article and no number
     for word in WORD.findall(SAID_AGAIN.sub("", phrase.lower())):
         changes = word in CHANGING or word.endswith("n't") or (word.endswith("fold") and is_number(word[:-4]))

@@ -1,4 +1,4 @@
-r"""Answers as strings: what is only dressing, and when two strings are the same answer."""
+r"""Dressing: what surrounds an answer (`undress` removes it), and what changes only its look (`flat` removes that)."""
 
 import re
 
@@ -41,7 +41,7 @@ SAME = (
 
 
 def undress(text: str) -> str:
-    """The answer without what surrounds it: math delimiters, emphasis, a full stop at the end."""
+    """The answer without its surroundings: math delimiters, emphasis, a full stop at the end."""
     text = " ".join(text.split())
     if not text.isascii():
         text = text.strip(INVISIBLE + " ")
@@ -65,7 +65,7 @@ def undress(text: str) -> str:
 
 
 def flat(text: str) -> str:
-    """A form in which two strings are equal only if they say the same: no spacing, fonts or size commands."""
+    """The text without spacing, fonts and size commands. Two texts that agree in this form are the same answer."""
     text = BETWEEN_DIGITS.sub("~", UNWRAPPED.sub(r"\1", text))
     text = DRESSING.sub("", text)
     for pattern, replacement in SAME:

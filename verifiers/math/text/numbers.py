@@ -27,11 +27,10 @@ MIN_ROUNDED_DIGITS = 9  # a decimal of so many significant digits may stand for 
 
 @dataclass(frozen=True)
 class Number:
-    """An exact value. `percent`: a percent sign followed it and has not been applied. `unit`: what else followed."""
+    """An exact value. `percent`: a percent sign followed it and has not been applied."""
 
     value: Fraction
     percent: bool = False
-    unit: str = ""
 
 
 GROUPED = (
@@ -61,35 +60,35 @@ def read_number(text: str) -> Number | None:
         return Number(Fraction(int(text)))
     if not text.isascii():
         text = text.replace("−", "-")
-    found = NUMBER.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
-    if found is None:
+    match = NUMBER.fullmatch(text) if len(text) <= MAX_NUMBER_CHARS else None
+    if match is None:
         return None
-    value = _value(found)
+    value = _value(match)
     if value is None:
         return None
-    if "-" in (found["sign"], found["sign2"]):
-        if found["sign"] and found["sign2"]:
+    if "-" in (match["sign"], match["sign2"]):
+        if match["sign"] and match["sign2"]:
             return None
         value = -value
-    return Number(value, percent=found["percent"] is not None)
+    return Number(value, percent=match["percent"] is not None)
 
 
-def _value(found: re.Match[str]) -> Fraction | None:
-    if found["fraction"]:
-        numerator, denominator = _fraction_of(found["fraction"])
+def _value(match: re.Match[str]) -> Fraction | None:
+    if match["fraction"]:
+        numerator, denominator = _fraction_of(match["fraction"])
         return Fraction(numerator, denominator) if denominator else None
-    whole = SEPARATORS.sub("", found["whole"])
+    whole = SEPARATORS.sub("", match["whole"])
     if len(whole) > MAX_DIGITS:
         return None
     value = Fraction(whole if whole[-1] != "." else whole[:-1])
-    if found["mixed"]:
-        return _mixed(value, *_fraction_of(found["mixed"]))
-    if found["mixnum"]:
-        return _mixed(value, int(found["mixnum"]), int(found["mixden"]))
-    if found["slash"]:
-        denominator = int(found["slash"]) if len(found["slash"]) <= MAX_DIGITS else 0
+    if match["mixed"]:
+        return _mixed(value, *_fraction_of(match["mixed"]))
+    if match["mixnum"]:
+        return _mixed(value, int(match["mixnum"]), int(match["mixden"]))
+    if match["slash"]:
+        denominator = int(match["slash"]) if len(match["slash"]) <= MAX_DIGITS else 0
         return value / denominator if denominator else None
-    power = found["power"] or found["power1"] or found["power2"] or found["exponent"]
+    power = match["power"] or match["power1"] or match["power2"] or match["exponent"]
     if power:
         power = power.replace("−", "-")
         if len(power) > 4 or abs(int(power)) > MAX_EXPONENT:
@@ -106,14 +105,14 @@ def _fraction_of(text: str) -> tuple[int, int]:
 
 
 def _mixed(whole: Fraction, numerator: int, denominator: int) -> Fraction | None:
-    """A mixed number needs a whole part and a proper fraction; `11 6/6` and `1.5 1/2` are nothing."""
+    """A mixed number needs a whole part and a proper fraction; `11 6/6` and `1.5 1/2` are no numbers."""
     if whole.denominator != 1 or not 0 <= numerator < denominator:
         return None
     return whole + Fraction(numerator, denominator)
 
 
 def numbers_agree(left: Number, right: Number) -> bool:
-    """Exact equality; `28%` is 0.28, and also answers "28" where a percentage was asked for."""
+    """Whether two numbers are equal. `28%` is 0.28, and also 28, since a question may ask for a percentage."""
     if left.percent == right.percent:
         return (
             left.value == right.value
@@ -127,7 +126,7 @@ def numbers_agree(left: Number, right: Number) -> bool:
 
 
 def is_rounding_of(decimal: Fraction, exact: Fraction) -> bool:
-    """Whether a decimal of many digits is an endless number, correctly rounded: 0.0833333333 for 1/12."""
+    """Whether a decimal of many digits is the correct rounding of a recurring one: 0.0833333333 for 1/12."""
     places = decimal_places(decimal)
     if places is None or places < 3 or decimal_places(exact) is not None:
         return False
@@ -135,7 +134,7 @@ def is_rounding_of(decimal: Fraction, exact: Fraction) -> bool:
 
 
 def decimal_places(value: Fraction) -> int | None:
-    """How many decimals a number has; `None` if they never end, or are more than 30."""
+    """How many decimal places a number has; `None` if they never end, or are more than 30."""
     places = 0
     while 10**places % value.denominator:
         places += 1
@@ -145,6 +144,6 @@ def decimal_places(value: Fraction) -> int | None:
 
 
 def significant(value: Fraction) -> int:
-    """The digits of a terminating decimal, without leading zeros."""
+    """How many significant digits a terminating decimal has."""
     places = decimal_places(value) or 0
     return len(str(abs(value.numerator) * 10**places // value.denominator))

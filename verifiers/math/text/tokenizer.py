@@ -62,12 +62,12 @@ PRESCRIPT = re.compile(  # {}_8C_3 and _8C_3, but not x_8C_3
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of an answer. Raises `TooMuch` beyond a limit and `Unreadable` at a character without meaning."""
+    """The tokens of an answer. Raises `TooMuch` beyond a limit and `Unreadable` at a character with no meaning."""
     if len(text) > MAX_ANSWER_CHARS:
         raise TooMuch(f"the answer has {len(text)} characters: at most {MAX_ANSWER_CHARS} are read")
     if not text.isascii():
-        text = SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(RAISED)}}}", text)
-        text = SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(LOWERED)}}}", text).translate(TO_ASCII)
+        text = SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(RAISED)}}}", text)
+        text = SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(LOWERED)}}}", text).translate(TO_ASCII)
         if not text.isascii():
             raise Unreadable("characters that are not mathematics")
     if "C" in text or "P" in text:
@@ -77,21 +77,21 @@ def tokenize(text: str) -> list[Token]:
     position = 0
     spaced = False
     while position < len(text):
-        found = PATTERN.match(text, position)
-        if found is None:
-            raise Unreadable(f"what is {text[position]!r}?")
-        position = found.end()
-        kind = found.lastgroup
-        value = found.group()
+        match = PATTERN.match(text, position)
+        if match is None:
+            raise Unreadable(f"unexpected character {text[position]!r}")
+        position = match.end()
+        kind = match.lastgroup
+        value = match.group()
         if kind == "space":
             spaced = True
             continue
         if kind == "number":
-            if depth and "," in value and not found.group("number").count("!"):
+            if depth and "," in value and not match.group("number").count("!"):
                 # Inside brackets a comma separates: (2,102) is a pair.
                 first = re.match(r"\d+(?:\.\d+)?", value)
                 assert first is not None
-                value, position = first.group(), found.start() + first.end()
+                value, position = first.group(), match.start() + first.end()
             value = re.sub(r"[^\d.]", "", value)
             if len(value) > MAX_DIGITS:
                 raise TooMuch(f"a number of {len(value)} digits: at most {MAX_DIGITS} are read")
@@ -101,11 +101,11 @@ def tokenize(text: str) -> list[Token]:
                 position = exponent.end()
             tokens.append(Token("num", value, spaced))
         elif kind in ("repeating", "fixed", "period"):
-            tokens.append(Token("num", f"{value.split(chr(92))[0]}r{found['period'].strip('{}')}", spaced))
+            tokens.append(Token("num", f"{value.split(chr(92))[0]}r{match['period'].strip('{}')}", spaced))
         elif kind == "row":
             tokens.append(Token("op", r"\\", spaced))
         elif kind == "command":
-            position, depth = _command(text, found, position, depth, spaced, tokens)
+            position, depth = _command(text, match, position, depth, spaced, tokens)
         elif kind == "cup" and tokens and tokens[-1].kind == "close":  # (1,2) U (3,4)
             tokens.append(Token("op", "cup", spaced))
         elif kind in ("word", "cup"):
@@ -133,19 +133,19 @@ def tokenize(text: str) -> list[Token]:
     return tokens
 
 
-def _counted(found: "re.Match[str]") -> str:
+def _counted(match: "re.Match[str]") -> str:
     r"""`{}_8C_3` as `\\binom{8}{3}`, `{}_8P_3` as `\\frac{8!}{5!}`."""
-    items, kind, chosen = (part for part in found.groups() if part)
+    items, kind, chosen = (part for part in match.groups() if part)
     if kind == "C":
         return rf"\binom{{{items}}}{{{chosen}}}"
     return rf"\frac{{{items}!}}{{{int(items) - int(chosen)}!}}"
 
 
 def _command(
-    text: str, found: "re.Match[str]", position: int, depth: int, spaced: bool, tokens: list[Token]
+    text: str, match: "re.Match[str]", position: int, depth: int, spaced: bool, tokens: list[Token]
 ) -> tuple[int, int]:
-    """Append what a command means; the new position and bracket depth."""
-    command = found.group()
+    """Append the tokens of a command. Returns the new position and bracket depth."""
+    command = match.group()
     name = command[1:].rstrip("*")
     if command in DROPPED:
         if command in (r"\left", r"\right") and text[position : position + 1] == ".":
@@ -172,7 +172,7 @@ def _command(
         braced = BRACED.match(text, position)
         if braced is None or MATHEMATICS.search(braced.group(1)):
             return position, depth  # \mathrm e, \textbf{\pi}: the font changes nothing
-        apart = spaced or braced.group(1)[:1] in (" ", "~") or text.endswith(THIN_SPACES, 0, found.start())
+        apart = spaced or braced.group(1)[:1] in (" ", "~") or text.endswith(THIN_SPACES, 0, match.start())
         _text(braced.group(1), name, apart, tokens)
         return braced.end(), depth
     elif name in ACCENTS:
@@ -207,7 +207,7 @@ def _command(
 
 
 def _text(content: str, command: str, spaced: bool, tokens: list[Token]) -> None:
-    r"""The content of `\text{}` and its kin: a separator, a function, mathematics in an upright font, or words."""
+    r"""The content of `\text{}` and the like: a separator, a function, mathematics in an upright font, or words."""
     words = content.replace("\\ ", " ").replace("~", " ").strip().strip("{}").strip()
     lowered = words.lower().strip(" .,")
     if lowered in SEPARATING or (not lowered and "," in words):

@@ -1,4 +1,4 @@
-"""What the tokenizer makes tokens of: a token, and how words, dots and accented symbols become one or several."""
+"""Tokens, and how words, dots and accented symbols become one or several of them."""
 
 import re
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from verifiers.math.text.vocabulary import (
 
 
 class Unreadable(Exception):
-    """The text is not an answer that this grammar knows; the message says where it fails."""
+    """The text is no answer in this grammar; the message says why."""
 
 
 class Token(NamedTuple):
@@ -26,7 +26,7 @@ class Token(NamedTuple):
     spaced: bool = False
 
 
-END = Token("end", "")  # stands behind the last
+END = Token("end", "")  # follows the last token
 GLUED_WORD = re.compile(r"(?:or|and)[A-Za-z]")
 MAX_PERIOD = 6
 UNIT_VECTOR = re.compile(r"(?:\\(?:mathbf|textbf|mathrm|boldsymbol)\s*)?\{?\\?([ijk])(?:math)?\}?")  # also \imath
@@ -37,7 +37,7 @@ ARGUMENT = re.compile(r"\s*+(?:\{((?:[^{}]|\{[^{}]*\})*)\}|([A-Za-z\d]))")
 
 
 def accent(text: str, name: str, position: int, spaced: bool, tokens: list[Token]) -> int:
-    r"""Append an accented symbol, `\vec{v}`, or a set of numbers, `\mathbb{R}^+`; the position behind it."""
+    r"""Append an accented symbol, `\vec{v}`, or a set of numbers, `\mathbb{R}^+`. Returns the position after it."""
     braced = ARGUMENT.match(text, position)
     inside = (braced[1] or braced[2] or "").strip() if braced else ""
     if braced is None or not inside or len(inside) > 20:
@@ -56,7 +56,7 @@ def accent(text: str, name: str, position: int, spaced: bool, tokens: list[Token
 
 
 def dots(spaced: bool, tokens: list[Token]) -> None:
-    r"""`0.1666\ldots`: digits that stand there three times before the dots go on for ever. Other dots are a symbol."""
+    r"""`0.1666\ldots`: digits that occur three times before the dots repeat for ever. Other dots are a symbol."""
     previous = tokens[-1] if tokens and not spaced else None
     whole, point, digits = (
         previous.value.partition(".") if previous is not None and previous.kind == "num" else ("",) * 3

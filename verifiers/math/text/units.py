@@ -50,7 +50,7 @@ SAME_UNIT = {
     "pm": "p.m",
 }
 CANONICAL = {alias: name for name, aliases in SAME_UNIT.items() for alias in [name, *aliases.split()]}
-SIZES = {  # in a base that other units share, where the conversion is exact
+SIZES = {  # in a base unit that others share; only exact conversions
     "mm": ("m", Fraction(1, 1_000)), "cm": ("m", Fraction(1, 100)), "km": ("m", Fraction(1_000)),
     "in": ("m", Fraction(254, 10_000)), "ft": ("m", Fraction(3_048, 10_000)), "yd": ("m", Fraction(9_144, 10_000)),
     "mi": ("m", Fraction(1_609_344, 1_000)),
@@ -82,31 +82,31 @@ IN_SEVERAL = re.compile(rf"{PART}{JOINT}{PART}(?:{JOINT}{PART})?")
 
 def without_measure(text: str) -> str:
     """`540 m`, `9.8 m/s^2` without their unit, and anything else as it is: `540m` may be a product."""
-    found = _measured(text)
-    return found["value"] if found else text
+    match = _measured(text)
+    return match["value"] if match else text
 
 
 def with_unit_in_words(text: str) -> str:
     r"""`15 m/s` as `15\text{ m/s}`, and anything else as it is."""
-    found = _measured(text)
-    return rf"{found['value']}\text{{ {text[found.end('gap') :]}}}" if found else text
+    match = _measured(text)
+    return rf"{match['value']}\text{{ {text[match.end('gap') :]}}}" if match else text
 
 
 def _measured(text: str) -> "re.Match[str] | None":
-    found = MEASURED.fullmatch(text)
-    if found is None or not (found["gap"] or found["under"] or found["power"]):
+    match = MEASURED.fullmatch(text)
+    if match is None or not (match["gap"] or match["under"] or match["power"]):
         return None
-    names = [found["over"], *filter(None, [found["under"]])]
+    names = [match["over"], *filter(None, [match["under"]])]
     known = all(name in LETTER_UNITS or (len(name) > 1 and name in CANONICAL) or name in COMPOUND for name in names)
-    return found if known else None
+    return match if known else None
 
 
 def in_one_unit(text: str) -> str:
     r"""`5 hours and 30 minutes` as `\frac{11}{2}\text{ hours}`, and anything else as it is."""
-    found = IN_SEVERAL.fullmatch(text) if len(text) <= MAX_CHARS else None
-    if found is None:
+    match = IN_SEVERAL.fullmatch(text) if len(text) <= MAX_CHARS else None
+    if match is None:
         return text
-    parts = [part for part in found.groups() if part]
+    parts = [part for part in match.groups() if part]
     names = [CANONICAL.get(name.lower(), "") for name in parts[1::2]]
     bases = [SIZES.get(name, (name, Fraction(1))) for name in names]
     sizes = [size for _, size in bases]
@@ -117,13 +117,13 @@ def in_one_unit(text: str) -> str:
 
 
 def measures(unit: str) -> dict[str, int]:
-    """The known measures that a unit is made of, with their exponents: `square inches` is `{"in": 2}`."""
+    """The known measures in a unit, with their exponents: `square inches` is `{"in": 2}`."""
     return _read(unit)[0]
 
 
 def _read(unit: str) -> tuple[dict[str, int], bool]:
-    """The measures of a unit, and whether it has no other words."""
-    found: dict[str, int] = {}
+    """The measures of a unit with their exponents, and whether the unit has no other words."""
+    exponents: dict[str, int] = {}
     complete = True
     power, sign, last = 1, 1, ""
     for word in WORD.finditer(unit.lower().replace("^{", "^")):
@@ -132,33 +132,33 @@ def _read(unit: str) -> tuple[dict[str, int], bool]:
             sign = -1
         elif name in POWER_WORDS:
             if name.endswith("d") and last:
-                found[last] *= POWER_WORDS[name]
+                exponents[last] *= POWER_WORDS[name]
             else:
                 power = POWER_WORDS[name]
         elif name in COMPOUND:
-            found |= COMPOUND[name]
+            exponents |= COMPOUND[name]
         elif name in CANONICAL:
             last = CANONICAL[name]
-            found[last] = found.get(last, 0) + sign * power * int(word["exponent"] or 1)
+            exponents[last] = exponents.get(last, 0) + sign * power * int(word["exponent"] or 1)
             power, sign = 1, 1
         else:
             complete = False
-    return {name: exponent for name, exponent in found.items() if exponent}, complete
+    return {name: exponent for name, exponent in exponents.items() if exponent}, complete
 
 
 def contradict(left: str, right: str) -> bool:
-    """Whether both name a measure and not the same one: 5 cm is not 5 m. Words that are no measure say nothing."""
+    """Whether two units name different measures: 5 cm is not 5 m. Words that are no measure do not count."""
     ours, theirs = measures(left), measures(right)
-    scales = [TEMPERATURES & found.keys() for found in (ours, theirs)]
+    scales = [TEMPERATURES & unit.keys() for unit in (ours, theirs)]
     if scales[0] and scales[1]:
         return scales[0] != scales[1]
     if scales[0] or scales[1]:
-        ours, theirs = ({"degree" if one in TEMPERATURES else one: 1 for one in found} for found in (ours, theirs))
+        ours, theirs = ({"degree" if name in TEMPERATURES else name: 1 for name in unit} for unit in (ours, theirs))
     return bool(ours) and bool(theirs) and ours != theirs
 
 
 def conversion(left: str, right: str) -> Fraction | None:
-    """How many of the right unit one of the left is: 100 for m in cm; `None` where that is not certain."""
+    """How many right units make one left unit: 100 for m and cm; `None` if that is not certain."""
     (ours, our_words), (theirs, their_words) = _read(left), _read(right)
     (our_bases, our_size), (their_bases, their_size) = _in_bases(ours), _in_bases(theirs)
     if not (our_words and their_words and our_bases) or our_bases != their_bases:
@@ -166,10 +166,10 @@ def conversion(left: str, right: str) -> Fraction | None:
     return our_size / their_size
 
 
-def _in_bases(found: dict[str, int]) -> tuple[dict[str, int], Fraction]:
+def _in_bases(exponents: dict[str, int]) -> tuple[dict[str, int], Fraction]:
     bases: dict[str, int] = {}
     total = Fraction(1)
-    for name, exponent in found.items():
+    for name, exponent in exponents.items():
         base, size = SIZES.get(name, (name, Fraction(1)))
         if abs(exponent) > MAX_POWER:
             return {}, total

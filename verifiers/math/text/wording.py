@@ -1,6 +1,6 @@
 r"""Answers in words: names, dates, times of day, `three to five`.
 
-Each question has an answer only where the text is certainly of that kind; the others are left to the parser.
+Each function decides only where the text is certainly of its kind; other texts are left to the parser.
 """
 
 import re
@@ -62,7 +62,7 @@ def unwrapped(text: str) -> str:
 
 
 def is_language(text: str) -> bool:
-    r"""Whether a text certainly has words: not `xyz` or `f(x)`, which are mathematics, but `odd` and `\text{ab}`."""
+    r"""Whether a text certainly contains words, as `odd` and `\text{ab}` do; `xyz` and `f(x)` are mathematics."""
     try:
         tokens = tokenize(STOPS.sub(" ", text))
     except (Unreadable, TooMuch):
@@ -71,7 +71,7 @@ def is_language(text: str) -> bool:
 
 
 def words_of(text: str) -> str:
-    """A text answer without case, spaces and the punctuation of words; empty if there is more than words."""
+    """A text answer without case, spaces and the punctuation of words; empty if it has more than words."""
     plain = unwrapped(text).replace("~", " ")
     if plain in NAMED_SETS:
         return NAMED_SETS[plain]
@@ -82,7 +82,7 @@ def words_of(text: str) -> str:
 
 
 def same_words(ours: str, truth: str) -> bool:
-    """Whether two answers are the same words: both plainly language, or one of them and the other letters alone."""
+    """Whether two answers are the same words. Both must be language, or one language and the other all letters."""
     if LETTERS.fullmatch(unwrapped(truth)):  # a truth `A, C, D` of a choice of several, as ACD
         return re.sub(r"[,\s]", "", unwrapped(truth)) == unwrapped(ours)
     words = words_of(ours)
@@ -93,12 +93,12 @@ def same_words(ours: str, truth: str) -> bool:
     plain = [unwrapped(text) for text in (ours, truth)]
     if any(map(CAPITALIZED.fullmatch, plain)) and all(map(str.isalpha, plain)):  # Bob, but not XYZ
         return True
-    unspoken = [text for text in (ours, truth) if not is_language(text)]
-    return not unspoken or (len(unspoken) == 1 and unwrapped(unspoken[0]).replace(" ", "").isalpha())
+    no_language = [text for text in (ours, truth) if not is_language(text)]
+    return not no_language or (len(no_language) == 1 and unwrapped(no_language[0]).replace(" ", "").isalpha())
 
 
 def phrase_of(text: str) -> list[str]:
-    """The words and numbers of a text answer that has both, in order; of a date the month first."""
+    """The words and numbers, in order, of a text answer that has both; a date starts with its month."""
     plain = unwrapped(text)
     if not any(character.isdigit() for character in plain) or not WORDS_AND_NUMBERS.fullmatch(plain):
         return []
@@ -111,7 +111,7 @@ def phrase_of(text: str) -> list[str]:
 
 
 def same_time(ours: str, truth: str) -> bool:
-    """Whether both are one time of day: `16:15` is `4:15 p.m.`, and `4:15` may be; `8:30:00` is `8:30`."""
+    """Whether both are the same time of day: `16:15` is `4:15 p.m.`, and `4:15` may be; `8:30:00` is `8:30`."""
     if ":" not in ours or ":" not in truth:
         return False
     left, right = (TIME.fullmatch(SPACING.sub("", unwrapped(text)).replace("{:}", ":")) for text in (ours, truth))
@@ -123,7 +123,7 @@ def same_time(ours: str, truth: str) -> bool:
 
 
 def hours_of(time: "re.Match[str]") -> set[int]:
-    """The hours of the day that a time can mean: `4:15` is also said of the afternoon."""
+    """The hours of the day that a time can mean: `4:15` can also be in the afternoon."""
     hour = int(time[1])
     if not time[4]:
         return {hour, hour % 12 + 12} if hour <= 12 else {hour}
@@ -132,10 +132,10 @@ def hours_of(time: "re.Match[str]") -> set[int]:
 
 def without_noun(text: str) -> str:
     """`the year 1998` as 1998, and anything else as it is."""
-    found = NUMBERED.fullmatch(unwrapped(text))
-    return found[1] if found else text
+    match = NUMBERED.fullmatch(unwrapped(text))
+    return match[1] if match else text
 
 
 def as_ratio(text: str, other: str) -> str:
-    """`3 to 5` as `3:5`, where the other answer is a ratio: it might be a range elsewhere."""
+    """`3 to 5` as `3:5`, if the other answer is a ratio; elsewhere it might be a range."""
     return RATIO_WORD.sub(":", unwrapped(text)) if ":" in other and "to" in text else text

@@ -1,6 +1,6 @@
-r"""The part of the grammar about sums, products, powers and the marks behind them.
+r"""The part of the grammar for sums, products, powers and postfix marks.
 
-Signs, multiplication by juxtaposition and indices are decided here; what a number, a name or a bracket is, in `parse`.
+Signs, multiplication by juxtaposition and indices are read here; numbers, names and brackets in `parse`.
 """
 
 from verifiers.math.text.tokens import Token, Unreadable
@@ -15,7 +15,7 @@ MINUS_ONE = Node("neg", (number(1),))
 
 
 def total(parser: TokenParser) -> Node:
-    """A sum, with what stands behind a whole sum: `10 + 2\\sqrt{3}` cm, `x + 1 \\pmod 7`."""
+    """A sum, with what applies to the whole sum: `10 + 2\\sqrt{3}` cm, `x + 1 \\pmod 7`."""
     parser.descend()
     terms = [signed_product(parser)]
     while (token := parser.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
@@ -42,7 +42,7 @@ def signed_product(parser: TokenParser) -> Node:
     while (token := parser.peek()).kind == "op" and token.value in ("+", "-", "pm", "mp"):
         signs.append(parser.advance().value)
         if len(signs) > 1:
-            raise Unreadable("a row of signs")
+            raise Unreadable("several signs in a row")
     node = product(parser)
     for sign in signs:
         if sign != "+":

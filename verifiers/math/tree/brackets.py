@@ -1,6 +1,6 @@
-r"""The part of the grammar inside brackets: groups, intervals, sets, absolute values.
+r"""The part of the grammar for brackets: groups, intervals, sets, absolute values.
 
-`(1, 2]`, `\{x \mid x > 3\}`, `|x - 1|`, `\lfloor x \rfloor`. The parser in `parse` comes here at an opening bracket.
+`(1, 2]`, `\{x \mid x > 3\}`, `|x - 1|`, `\lfloor x \rfloor`. `parse` calls this module at an opening bracket.
 """
 
 from verifiers.math.text.tokens import Unreadable
@@ -13,37 +13,37 @@ REALS = symbol("mathbb R")
 def bracketed(parser: TokenParser, opening: str) -> Node:
     outside = parser.inside_bars, parser.in_set
     parser.inside_bars, parser.in_set = 0, opening == "set"
-    found = parser.item_list(opening)
+    items = parser.item_list(opening)
     parser.inside_bars, parser.in_set = outside
     token = parser.advance()
     closing = token.value
     if token.kind != "close":
         if opening == "set" and token.kind == "op" and closing in ("|", "mid", ":"):
-            return condition(parser, found)
+            return condition(parser, items)
         raise Unreadable("a bracket that is never closed")
     if opening == "{":
-        if closing != "}" or not found:
+        if closing != "}" or not items:
             raise Unreadable("brackets that do not match")
-        return found[0] if len(found) == 1 else parser.make("seq", *found)
+        return items[0] if len(items) == 1 else parser.make("seq", *items)
     if opening == "set":
         if closing != "set":
             raise Unreadable("brackets that do not match")
-        return parser.make("set", *found)
+        return parser.make("set", *items)
     if opening in ("floor", "ceil"):
-        if closing != opening or len(found) != 1:
+        if closing != opening or len(items) != 1:
             raise Unreadable("brackets that do not match")
-        return parser.make("fn", opening, found[0])
+        return parser.make("fn", opening, items[0])
     if closing in ("floor", "ceil", "}", "set") or (opening == "<") != (closing == ">"):
         raise Unreadable("brackets that do not match")
-    if not found:
+    if not items:
         raise Unreadable("empty brackets")
-    if len(found) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
-        return found[0]
-    return parser.make("group", opening, closing, *found)
+    if len(items) == 1 and opening in "([" and closing == {"(": ")", "[": "]"}[opening]:
+        return items[0]
+    return parser.make("group", opening, closing, *items)
 
 
 def condition(parser: TokenParser, variable: list[Node]) -> Node:
-    """What holds of the elements of `{x | x > 3}`: the set is that region."""
+    """The condition of a set like `{x | x > 3}`, which stands for the set."""
     conditions = parser.item_list("set")
     if len(variable) != 1 or len(conditions) != 1 or not parser.accept("close", "set"):
         raise Unreadable("a set given by several conditions")

@@ -1,6 +1,6 @@
-r"""The part of the grammar where a name says how to read on: functions, LaTeX commands, environments.
+r"""The part of the grammar for names that say how to read what follows: functions, LaTeX commands, environments.
 
-`\sin^2 2x`, `\frac12`, `\sum_{k=1}^n`, `\begin{pmatrix}`. The parser in `parse` comes here when it meets such a name.
+`\sin^2 2x`, `\frac12`, `\sum_{k=1}^n`, `\begin{pmatrix}`. `parse` calls this module at such a name.
 """
 
 from verifiers.math.text.tokens import END, Token, Unreadable
@@ -40,7 +40,7 @@ def function(parser: TokenParser, name: str) -> Node:
         name = "arc" + name
     arguments = function_arguments(parser)
     if len(arguments) != 1 and name not in SEVERAL_ARGUMENTS:
-        raise Unreadable(f"{name} of {len(arguments)} things")
+        raise Unreadable(f"{name} takes one argument: got {len(arguments)}")
     if name == "cis" and len(arguments) == 1:
         sine = parser.make("mul", symbol("i"), parser.make("fn", "sin", arguments[0]))
         node = parser.make("add", parser.make("fn", "cos", arguments[0]), sine)
@@ -60,18 +60,18 @@ def function_arguments(parser: TokenParser) -> list[Node]:
     token = parser.peek()
     if token.kind == "open" and token.value in ("(", "[", "{"):
         parser.advance()
-        found = parser.item_list(token.value)
-        if parser.advance().kind != "close" or not found:
+        arguments = parser.item_list(token.value)
+        if parser.advance().kind != "close" or not arguments:
             raise Unreadable("a bracket that is never closed")
         if parser.peek() in (Token("op", "^"), Token("op", "^", True)) and token.value == "{":
             parser.advance()
-            found[-1] = parser.make("pow", found[-1], parser.argument())
-        return found
+            arguments[-1] = parser.make("pow", arguments[-1], parser.argument())
+        return arguments
     negative = parser.accept("op", "-")
     node = power(parser)
     while (token := parser.peek()).kind in ("num", "sym") or (token.kind == "cmd" and token.value == "frac"):
         if token.kind == "num":
-            raise Unreadable("a number behind an argument")
+            raise Unreadable("a number after an argument")
         if token.value == "e" and parser.peek(1).value == "^":
             break  # \\sin x e^x is a product
         node = parser.make("mul", node, power(parser))

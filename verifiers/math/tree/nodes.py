@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 
 class Node(NamedTuple):
-    """A head and its arguments; see the module for which goes with which."""
+    """A head and its arguments; the module's table says which arguments each head has."""
 
     head: str
     args: tuple[Any, ...]
@@ -83,7 +83,7 @@ def rebuild(node: Node, change: Any) -> Node:
 
 
 def substituted(node: Node, name: str, value: Node) -> Node:
-    """The same node with a value for a variable; a sum over that variable has its own."""
+    """The same node with a value for a variable; a sum over that variable keeps its own."""
     if node == ("sym", (name,)):
         return value
     if node.head == "big" and bound_variable(node) == name:

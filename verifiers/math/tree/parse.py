@@ -1,7 +1,7 @@
 r"""Tokens into a tree, by precedence climbing. Bounded in depth and size; nothing is computed here.
 
 From loose to tight: list (`,` and `or`), relation, union, sum, product (written or by juxtaposition), power, postfix.
-What is ambiguous is refused instead of guessed: `11 6/6` (a mixed number needs a proper fraction), two numbers side by
+An ambiguous text is refused, not guessed at: `11 6/6` (a mixed number needs a proper fraction), two numbers side by
 side, an unbalanced bracket.
 """
 
@@ -67,7 +67,7 @@ class Parser:
         return Node(head, args)
 
     def descend(self) -> None:
-        """One level deeper; the caller comes up again by itself. Raises `TooMuch`."""
+        """Count one level of nesting; the caller takes it off again. Raises `TooMuch`."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise TooMuch(f"nested deeper than {MAX_DEPTH}")
@@ -76,14 +76,14 @@ class Parser:
 
     def items(self, closing: str | None) -> Node:
         """One item, or a bare list of several."""
-        found = self.item_list(closing)
-        if not found:
-            raise Unreadable("nothing where an answer should be")
-        return found[0] if len(found) == 1 else self.make("seq", *found)
+        items = self.item_list(closing)
+        if not items:
+            raise Unreadable("an expression is missing")
+        return items[0] if len(items) == 1 else self.make("seq", *items)
 
     def item_list(self, closing: str | None) -> list[Node]:
         self.descend()
-        found: list[Node] = []
+        items: list[Node] = []
         joints: set[str] = set()
         while True:
             joint = ""
@@ -92,23 +92,23 @@ class Parser:
             token = self.peek()
             if token is END or token.kind == "close" or (token.kind == "env" and closing == "env"):
                 break
-            if found:
+            if items:
                 joints.add(joint)
-            found.append(self.relation())
+            items.append(self.relation())
             if self.accept("op", "over"):
-                found[-1] = self.make("div", found[-1], self.relation())
+                items[-1] = self.make("div", items[-1], self.relation())
             elif self.accept("op", "choose"):
-                found[-1] = self.make("fn", "binom", found[-1], self.relation())
-            if len(found) > MAX_LIST_ITEMS:
+                items[-1] = self.make("fn", "binom", items[-1], self.relation())
+            if len(items) > MAX_LIST_ITEMS:
                 raise TooMuch(f"more than {MAX_LIST_ITEMS} items")
             if self.peek().kind != "sep":
                 break
         self.depth -= 1
-        if joints in ({"and"}, {"or"}) and about_one_name(found):  # 2 < x and x < 5
-            return [self.make("cap" if joints == {"and"} else "union", *found)]
-        if joints == {"or"} and are_intervals(found):
-            return [self.make("union", *found)]
-        return found
+        if joints in ({"and"}, {"or"}) and about_one_name(items):  # 2 < x and x < 5
+            return [self.make("cap" if joints == {"and"} else "union", *items)]
+        if joints == {"or"} and are_intervals(items):
+            return [self.make("union", *items)]
+        return items
 
     def relation(self) -> Node:
         if self.peek().kind == "rel" and self.peek().value in ("=", "~"):
@@ -138,16 +138,16 @@ class Parser:
         first = total(self)
         if not (self.peek().kind == "op" and self.peek().value == ":") or (self.in_set and first.head == "sym"):
             return first
-        found, clock = [first], False
+        parts, clock = [first], False
         while self.accept("op", ":"):
             clock = CLOCK.fullmatch(self.peek().value) is not None
-            found.append(total(self))
+            parts.append(total(self))
         unit = ""
-        if found[-1].head == "unit":  # 3:45 p.m.
-            found[-1], unit = found[-1].args
-        if clock and len(found) == 2:
-            found.append(number(0))
-        node = self.make("ratio", *found)
+        if parts[-1].head == "unit":  # 3:45 p.m.
+            parts[-1], unit = parts[-1].args
+        if clock and len(parts) == 2:
+            parts.append(number(0))
+        node = self.make("ratio", *parts)
         return self.make("unit", node, unit) if unit else node
 
     # Primaries
@@ -177,7 +177,7 @@ class Parser:
             while self.peek().kind == "text":
                 words += " " + self.advance().value
             return self.make("text", words)
-        raise Unreadable(f"unexpected {value!r}" if value else "the answer breaks off")
+        raise Unreadable(f"unexpected {value!r}" if value else "the answer is incomplete")
 
     def count(self, node: Node) -> Node:
         self.nodes += 1
@@ -192,7 +192,7 @@ class Parser:
         return node
 
     def is_defined(self) -> bool:
-        """Whether `(t) =` follows: then the name before it is a function of `t`."""
+        """Whether `(t) =` follows, so that the name before it is a function of `t`."""
         ahead = 1
         while self.peek(ahead).kind == "sym" and self.peek(ahead + 1).kind == "sep":
             ahead += 2
@@ -201,7 +201,7 @@ class Parser:
         return opened and closed and self.peek(ahead + 2).kind == "rel" and self.peek(ahead + 2).value == "="
 
     def applied(self, name: str) -> Node | None:
-        """The function called `name` of what follows in round brackets, if it can be one."""
+        """The function `name` applied to what follows in round brackets, if that can be one."""
         start, tokens = self.position, self.tokens
         if self.accept("open", "("):
             self.tokens = list(tokens)  # the 12 of \frac12 is taken apart, which must be undone with the rest
@@ -214,7 +214,7 @@ class Parser:
         return None
 
     def composed(self) -> Node | None:
-        r"""`(f \circ g)(2)` as `f(g(2))`, behind the first bracket."""
+        r"""`(f \circ g)(2)` as `f(g(2))`, read from after the first bracket."""
         outer, ring, inner, closing = (self.peek(ahead) for ahead in range(4))
         if (outer.kind, ring[:2], inner.kind, closing[:2]) != ("sym", ("op", "circ"), "sym", ("close", ")")):
             return None
@@ -226,16 +226,16 @@ class Parser:
         return self.make("fn", outer.value, applied)
 
     def arguments(self) -> list[Node]:
-        """What stands in round brackets behind the name of a function; `A | B` is one argument."""
+        """What stands in round brackets after the name of a function; `A | B` is one argument."""
         inside = takewhile(lambda token: token.kind != "close", self.tokens[self.position :])
         conditional = sum(token.value in ("|", "mid") for token in inside) == 1
         outside, self.inside_bars = self.inside_bars, int(conditional)
-        found = self.item_list("(")
-        if conditional and len(found) == 1 and self.peek().value in ("|", "mid"):
+        arguments = self.item_list("(")
+        if conditional and len(arguments) == 1 and self.peek().value in ("|", "mid"):
             self.advance()
-            found = [self.make("rel", "mid", *found, self.items("("))]
+            arguments = [self.make("rel", "mid", *arguments, self.items("("))]
         self.inside_bars = outside
-        return found
+        return arguments
 
     def argument(self) -> Node:
         r"""What a command or an index takes: a braced group, or one token (one digit of a number)."""
@@ -261,7 +261,7 @@ class Parser:
 
 
 def is_argument(node: Node) -> bool:
-    """Whether a function may be of it: names, what has a value, another function, the complement of a name."""
+    """Whether a node can be a function's argument: a name, a value, another function, the complement of a name."""
     complement = node.head == "pow" and node.args[0].head == "sym" and node.args[1] in (symbol("c"), symbol("C"))
     return node.head in NAMES or complement or is_named_function(node) or not variables(node)
 

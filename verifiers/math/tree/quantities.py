@@ -1,4 +1,4 @@
-r"""The part of the grammar about measured numbers: literals, mixed numbers, units, degrees, ordinals.
+r"""The part of the grammar for measured numbers: literals, mixed numbers, units, degrees, ordinals.
 
 `2 \frac{3}{8}`, `12 \text{ cm}^2`, `5 million`, `20^\circ C`, `21^{\text{st}}`.
 """
@@ -22,7 +22,7 @@ TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 def with_unit(parser: TokenParser, node: Node) -> Node:
     unit = parser.advance().value
     if node.head == "sym" and unit.startswith("-"):
-        raise Unreadable(f"a name and no unit: {node.args[0]}{unit}"[:60])  # the x-axis
+        raise Unreadable(f"a name, not a unit: {node.args[0]}{unit}"[:60])  # the x-axis
     first = unit.lower().split()[0]
     if first in SCALES:
         node = parser.make("mul", node, number(SCALES[first]))
@@ -48,7 +48,7 @@ def with_unit(parser: TokenParser, node: Node) -> Node:
 
 
 def rate_of(fraction: Node) -> str:
-    r"""`\frac{\text{miles}}{\text{hour}}` as a unit; empty for what is none."""
+    r"""`\frac{\text{miles}}{\text{hour}}` as a unit; empty for anything else."""
     heads = {part.head for part in fraction.args} if fraction.head == "div" else set()
     if "text" not in heads or not heads <= {"text", "sym"}:  # two letters may be variables
         return ""
@@ -77,7 +77,7 @@ def trailing(parser: TokenParser, node: Node) -> Node:
 
 
 def ordinal(parser: TokenParser) -> bool:
-    """Whether an exponent only says "the 21st"; then it is read over."""
+    """Whether an exponent only makes an ordinal, "the 21st"; it is then skipped."""
     start = parser.position
     braced = parser.accept("open", "{")
     if parser.peek().kind == "text" and parser.peek().value in ("st", "nd", "rd", "th"):

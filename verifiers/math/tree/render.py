@@ -1,4 +1,4 @@
-"""Trees back into LaTeX, such that parsing it gives the same answer. For tests, audits and reports."""
+"""A tree as LaTeX that parses to the same answer. For tests, audits and reports."""
 
 from fractions import Fraction
 from typing import Any
@@ -18,7 +18,7 @@ COMMANDS = words("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ma
 
 
 def render(node: Node, level: int = LOOSE) -> str:
-    """LaTeX for a tree, in brackets where it binds looser than `level`."""
+    """The LaTeX of a tree, in brackets if it binds more loosely than `level`."""
     text = _written(node)
     own = LEVELS.get(node.head, ATOM)
     if node.head == "num" and (node.args[0] < 0 or node.args[0].denominator != 1):

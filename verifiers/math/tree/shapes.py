@@ -31,13 +31,13 @@ INTEGERS = tuple(symbol(name) for name in ("mathbb Z", "mathbb N", r"\Z", r"\N")
 
 
 def variables(node: Node) -> bool:
-    """Whether an expression depends on a variable; the running letter of a sum is none."""
+    """Whether an expression depends on a variable; the index of a sum does not count."""
     running = {bound_variable(one) for one in walk(node) if one.head == "big"}
     return bool(symbols_of(node) - running)
 
 
 def names_in(node: Node) -> frozenset[str]:
-    """The variables of an expression and the functions that are named by a letter."""
+    """The variables of an expression, and the functions that are named by a single letter."""
     return frozenset(
         one.args[0]
         for one in walk(node)
@@ -46,7 +46,7 @@ def names_in(node: Node) -> frozenset[str]:
 
 
 def is_named_function(node: Node) -> bool:
-    r"""`f(3)`, `f'(x)`, `f^{-1}(2)`, `\phi(12)`: a function of which nothing but a letter is known."""
+    r"""`f(3)`, `f'(x)`, `f^{-1}(2)`, `\phi(12)`: a function of which only the name is known."""
     if node.head != "fn":
         return False
     name = node.args[0].removesuffix("^{-1}").rstrip("'")
@@ -62,7 +62,7 @@ def flattened(node: Node, head: str) -> Iterator[Node]:
 
 
 def is_time(node: Node) -> bool:
-    """`10:30` may be a time of day, and `2:05`, which is read as `2:5:0`, is one: no ratios to be reduced."""
+    """Whether a ratio is a time of day and must not be reduced: `10:30` may be one, `2:05` (read as `2:5:0`) is one."""
     if not all(one.head == "num" for one in node.args):
         return False
     hours, *rest = (one.args[0] for one in node.args)
@@ -97,8 +97,8 @@ def counted(node: Node) -> Node:
     return Node("div", (Node("fn", ("factorial", arguments[0])), Node("fn", ("factorial", number(items - chosen)))))
 
 
-def said_of_choices(node: Node) -> Node:
-    """`C(8, 3)`, and `C(8, 3) = 56` as an equation between two numbers."""
+def choices_counted(node: Node) -> Node:
+    """The same for a whole answer, and for both sides of `C(8, 3) = 56`."""
     return rebuild(node, counted) if node.head == "rel" and node.args[0] == "=" else counted(node)
 
 
@@ -111,7 +111,7 @@ def split_unit(node: Node) -> tuple[Node, str]:
 
 
 def split_letter(node: Node, unit: str) -> tuple[Node, str]:
-    """`15 m`, read as a product, as 15 meters where the other answer is in meters."""
+    """`15 m`, read as a product, becomes 15 metres if the other answer is in metres."""
     if node.head == "mul" and node.args[1].head == "sym" and node.args[1].args[0] in LETTER_UNITS:
         letter = node.args[1].args[0]
         if measures(letter) == measures(unit):
@@ -141,12 +141,14 @@ def is_quantifier(node: Node) -> bool:
 
 def integer_parameter(node: Node) -> Node | None:
     r"""The relation in a list that says which letter runs over all integers, if it is the only one."""
-    found = [one for one in node.args if is_quantifier(one) and one.args[1].head == "sym"] if node.head == "seq" else []
-    return found[0] if len(found) == 1 else None
+    if node.head != "seq":
+        return None
+    relations = [one for one in node.args if is_quantifier(one) and one.args[1].head == "sym"]
+    return relations[0] if len(relations) == 1 else None
 
 
 def with_parameter_of(node: Node, other: Node) -> Node:
-    r"""`n\pi, n \in \mathbb{Z}` as `k\pi, k \in \mathbb{Z}` where the other answer calls it so."""
+    r"""`n\pi, n \in \mathbb{Z}` as `k\pi, k \in \mathbb{Z}` if the other answer uses that letter."""
     ours, theirs = integer_parameter(node), integer_parameter(other)
     if theirs is None or (ours and ours.args[2] != theirs.args[2]):
         return node
@@ -181,7 +183,7 @@ def has_matrix(node: Node) -> bool:
 
 
 def matrix_of(node: Node) -> Node | None:
-    """A matrix, also with a factor or a sign before it."""
+    """A matrix, or a sum, product or multiple of matrices as one matrix; `None` for anything else."""
     if node.head == "matrix":
         return node
     if node.head == "neg":
@@ -229,7 +231,7 @@ def scaled(matrix: Node | None, change: Callable[[Node], Node]) -> Node | None:
 
 
 def about_one_name(items: list[Node]) -> bool:
-    """Whether all items are inequalities between one and the same variable and something."""
+    """Whether all items are inequalities in the same variable."""
     names = set()
     for item in items:
         if item.head != "rel" or item.args[0] not in ("<", "<=", ">", ">="):
@@ -239,7 +241,7 @@ def about_one_name(items: list[Node]) -> bool:
 
 
 def are_intervals(items: list[Node]) -> bool:
-    r"""Whether all items are intervals, and one of them certainly no point: `[1, 2)`, `(-\infty, 2)`."""
+    r"""Whether all items are intervals, and at least one cannot be a point: `[1, 2)`, `(-\infty, 2)`."""
     if not all(item.head == "group" and len(item.args) == 4 for item in items):
         return False
     return any({"[", "]"} & set(item.args[:2]) or INFINITY in item.args for item in items)
