@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,12 @@ def test_each_rule_stands_where_its_line_in_the_table_says(rule: Rule) -> None:
     for side, others in re.findall(r"(before|after) ((?:`[a-z ]+`(?:, | and )?)+)", place):
         for other in re.findall(r"`([a-z ]+)`", others):
             assert (NAMES.index(name) < NAMES.index(other)) == (side == "before")
+
+
+def test_the_documentation_lists_the_rules_in_their_order() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "verifiers.md").read_text()
+    table = page.partition("| rule | what it does |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| ([a-z ]+) \|", table, re.MULTILINE) == NAMES
 
 
 def test_a_verdict_names_the_rules_that_led_to_it() -> None:
