@@ -11,7 +11,7 @@ from verifiers.math.tree.nodes import Node
 
 
 class TokenParser(Protocol):
-    """A position in a list of tokens, and the rules of the grammar that other rules are made of."""
+    """A position in a list of tokens, and those rules of the grammar that other rules use."""
 
     tokens: list[Token]
     position: int
@@ -20,16 +20,16 @@ class TokenParser(Protocol):
     in_set: bool  # in a set a bar means "such that"
 
     def peek(self, ahead: int = 0) -> Token:
-        """The next token, or the one `ahead` places behind it; `END` behind the last."""
+        """The next token, or the one `ahead` places after it; `END` after the last."""
 
     def advance(self) -> Token:
-        """The next token, which is then behind us."""
+        """Consume the next token and return it."""
 
     def accept(self, kind: str, value: str) -> bool:
-        """Whether the next token is this one; if so, it is then behind us."""
+        """Consume the next token if it is this one. Returns whether it was."""
 
     def make(self, head: str, *args: object) -> Node:
-        """A node, counted. Raises `TooMuch`."""
+        """Make a node and count it. Raises `TooMuch`."""
 
     def descend(self) -> None:
         """Count one level of nesting; the caller takes it off again. Raises `TooMuch`."""
@@ -56,4 +56,4 @@ class TokenParser(Protocol):
         """What a command or an index takes: a braced group or one token."""
 
     def closed(self, opening: str) -> Node:
-        """What stands behind an opening bracket, up to the bracket that closes it."""
+        """What follows an opening bracket, up to the bracket that closes it."""
