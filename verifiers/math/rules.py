@@ -84,7 +84,7 @@ def decide(ours: str, truth: str, *, ordered: bool = False) -> Decision:
     question = Question(ours, truth, ordered)
     reworded_by: list[str] = []
     row = 0
-    while True:
+    while True:  # ends: each rewording from the top takes something away, and the last rule always decides
         rule = RULES[row]
         outcome = rule.apply(question)
         row += 1
