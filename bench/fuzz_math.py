@@ -24,13 +24,10 @@ from tests.verifiers.math.cases import DIFFERENT, SAME
 from tests.verifiers.math.hostile import VALUES
 from verifiers import MathVerifier, Verdict, get_verifier
 from verifiers.code import extract_code
-from verifiers.math.vocabulary import words
 
-LATEX = words(
-    r"""\frac{ } { ( ) [ ] \{ \} ^ _ ! , \pm \cup \sqrt{ \sin | = < \le \in : % $ \text{ x 1 0 9 . - + / \cdot \infty
-    \boxed{ #### & \\ \begin{pmatrix} \end{pmatrix} e i \pi ^\circ ² é '"""
-)
-PIECES = [*sorted(LATEX), " and ", " or ", "\x00"]
+LATEX = r"""\frac{ } { ( ) [ ] \{ \} ^ _ ! , \pm \cup \sqrt{ \sin | = < \le \in : % $ \text{ x 1 0 9 . - + / \cdot
+    \infty \boxed{ #### & \\ \begin{pmatrix} \end{pmatrix} e i \pi ^\circ ² é '"""
+PIECES = [*sorted(set(LATEX.split())), " and ", " or ", "\x00"]
 PROSE = [
     *(
         " ",

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.math.extract import Mode, extract
-from verifiers.math.judge import choice, number_of
-from verifiers.math.text import undress
+from verifiers.math import Mode, extract_answer, number_of, same_choice, undress
 from verifiers.verdict import Pair, Verdict, Verifier
 
 
@@ -65,7 +63,7 @@ class NumericVerifier:
         truth = number_of(undress(answer))
         if truth is None:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not a number: {answer!r}"[:200])
-        extraction = extract(completion, self.mode)
+        extraction = extract_answer(completion, self.mode)
         if not extraction.candidates:
             return Verdict(0.0, "no_answer", detail=extraction.detail)
         for candidate in extraction.candidates:
@@ -102,9 +100,9 @@ class ChoiceVerifier:
         truth = undress(answer).strip("()").upper()
         if len(truth) != 1 or truth not in self.letters:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not one of {self.letters}: {answer!r}"[:200])
-        extraction = extract(completion, "standard")
+        extraction = extract_answer(completion, "standard")
         for candidate in extraction.candidates:
-            chosen = choice(undress(candidate), truth)
+            chosen = same_choice(undress(candidate), truth)
             if chosen is not None:
                 return right_or_wrong(chosen, candidate[:200], "the same choice" if chosen else "another choice")
             letters = set(CHOSEN_LETTER.findall(candidate)) & set(self.letters)

@@ -19,8 +19,7 @@ from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import DataError
 from tasks.problem import question_problem
 from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
-from verifiers.math.judge import number_of, tree_of, words_of
-from verifiers.math.text import undress
+from verifiers.math import why_unreadable
 
 Z_95 = 1.959964  # of the normal distribution, two-sided
 SHOWN_ROWS = 20
@@ -302,14 +301,3 @@ def checks(checker: Verifier, workers: int, timeout_seconds: float) -> Check:
         )
 
     return check
-
-
-def why_unreadable(answer: str) -> str:
-    """Why a ground truth can be matched as text only; empty if it is a number, words or an expression."""
-    text = undress(answer)
-    if not text:
-        return "it is empty"
-    if number_of(text) is not None or words_of(text):
-        return ""
-    tree = tree_of(text)
-    return tree if isinstance(tree, str) else ""

@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from verifiers.math.judge import number_of, tree_of
-from verifiers.math.nodes import ONE, Node, number, rebuild, walk
-from verifiers.math.numbers import decimal_places
-from verifiers.math.probe import NoValue, evaluate
-from verifiers.math.render import render
-from verifiers.math.text import undress
+from verifiers.math import Node, decimal_places, is_nonzero, number, number_of, rebuild, render, tree_of, undress, walk
 
+ONE = number(1)
 CONTAINERS = ("seq", "set", "group")
 OTHER_BRACKET = {"(": "[", "[": "(", ")": "]", "]": ")"}
 EXPRESSIONS = ("add", "mul", "neg", "div", "pow", "root", "fn", "sym", "num")
@@ -124,7 +120,7 @@ def _near(answer: str) -> Iterator[Mutation]:
         return
     if node.head in EXPRESSIONS:
         yield Mutation("one more", render(Node("add", (node, ONE))))
-        if _is_not_zero(node):
+        if is_nonzero(node):
             yield Mutation("the other sign", render(Node("neg", (node,))))
             yield Mutation("twice as much", render(Node("mul", (number(2), node))))
             yield Mutation("slightly more", render(Node("mul", (number(Fraction(1001, 1000)), node))))
@@ -163,16 +159,6 @@ def _wrong_numbers(value: Fraction) -> Iterator[Mutation]:
             yield Mutation("upside down", render(number(1 / value)))
         yield Mutation("with a root", rf"{render(node)}\sqrt{{2}}")
         yield Mutation("with a variable", f"{render(node)}x")
-
-
-def _is_not_zero(node: Node) -> bool:
-    try:
-        names = {one.args[0] for one in walk(node) if one.head == "sym"}
-        return (
-            abs(evaluate(node, {name: complex(0.61 + 0.17 * place) for place, name in enumerate(sorted(names))})) > 1e-9
-        )
-    except (NoValue, OverflowError, ZeroDivisionError, ValueError):
-        return False
 
 
 def _infinite(node: Node) -> bool:

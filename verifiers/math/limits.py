@@ -1,4 +1,4 @@
-"""How much work one answer may ask for. Beyond a limit only string equality can make an answer correct.
+"""How much work one answer may need. Beyond a limit only string equality can make an answer correct.
 
 The numbers are far above what answers need (the longest official MATH answer has 159 characters) and far below what
 could take a noticeable time.
@@ -12,8 +12,8 @@ MAX_NODES = 400
 MAX_LIST_ITEMS = 64
 MAX_DIGITS = 60  # of one written number
 MAX_EXPONENT = 400  # of a power of ten, and of an exact integer power
-MAX_BITS = 4_096  # of any exact integer on the way
+MAX_BITS = 4_096  # of any exact integer in a computation
 
 
 class TooMuch(Exception):
-    """An answer asks for more work than any answer needs; the message says which limit."""
+    """An answer would take more work than a limit allows; the message names the limit."""

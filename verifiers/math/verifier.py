@@ -1,7 +1,7 @@
-"""The `math` verifier: extract, then ask ever stronger questions until one decides.
+"""The `math` verifier: extract the candidates for the answer, compare each with the ground truth, then ask sympy.
 
-All but the last question run in the calling process, in bounded time. Only what exact algebra cannot prove and numbers
-do not refute goes to sympy, in a worker process under a deadline.
+Extraction and comparison run in the calling process, in bounded time. Only pairs that exact algebra cannot prove and
+numbers do not refute go to sympy, in a worker process under a deadline.
 """
 
 import functools
@@ -10,18 +10,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verifiers.math.endings import is_mere_prose
-from verifiers.math.extract import Extraction, Mode, extract
-from verifiers.math.judge import Judgement, is_readable, judge
-from verifiers.math.text import undress
+from verifiers.math.extract.answer import Extraction, Mode, extract_answer
+from verifiers.math.extract.endings import is_mere_prose
+from verifiers.math.rules import Decision, decide, with_rule
+from verifiers.math.text.dressing import undress
+from verifiers.math.tree.reading import is_readable
 from verifiers.pool import Outcome, WorkerPool, shared_pool
-from verifiers.verdict import Pair, Verdict
+from verifiers.verdict import Pair, Status, Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
-CONFIRM_SECONDS = 5.0  # of wall-clock time: only a machine that hardly runs the worker at all comes so far
+CONFIRM_SECONDS = 5.0  # of wall-clock time: reached only on a machine that hardly runs the worker at all
 BATCH_CONFIRM_SECONDS = 2.0  # for all answers of one batch: a flood of hard ones must not hold up a training step
 WORKER_MEMORY_MB = 280
-CONFIRM_TASK = "verifiers.math.confirm:confirm"
+CONFIRM_TASK = "verifiers.math.proof.confirm:confirm"
 MAX_TRUTH_CHARS = 40  # a longer ground truth may be a whole solution: its answer is extracted too
 
 
@@ -47,60 +48,61 @@ class MathVerifier:
         """The verdicts of `(completion, answer)` pairs, in order. What cannot be settled in time is not correct."""
         warm_up(os.getpid())
         verdicts: list[Verdict] = []
-        waiting: list[tuple[int, Judgement]] = []
+        waiting: list[tuple[int, Decision]] = []
         for index, (completion, answer, *_) in enumerate(pairs):
             started = time.perf_counter()
-            verdict, judgement = self._decide(completion, answer)
+            verdict, decision = self._check(completion, answer)
             seconds = time.perf_counter() - started
             verdicts.append(Verdict(verdict.score, verdict.status, verdict.extracted, verdict.detail, seconds))
-            if judgement is not None:
-                waiting.append((index, judgement))
+            if decision is not None:
+                waiting.append((index, decision))
         if waiting:
             self._confirm(waiting, verdicts, workers, min(timeout_seconds, CONFIRM_SECONDS))
         return verdicts
 
-    def _decide(self, completion: str, answer: str) -> tuple[Verdict, Judgement | None]:
-        """What can be said here and now, and the judgement that still needs sympy."""
+    def _check(self, completion: str, answer: str) -> tuple[Verdict, Decision | None]:
+        """The verdict so far, and its decision if that still needs sympy."""
         if not isinstance(completion, str) or not isinstance(answer, str):
-            return Verdict(None, "error", detail=f"completion and answer are strings: got {type(completion).__name__} "
-                           f"and {type(answer).__name__}"), None  # fmt: skip
+            types = f"{type(completion).__name__} and {type(answer).__name__}"
+            return Verdict(None, "error", detail=f"completion and answer must be strings: got {types}"), None
         try:
             truth = truth_of(answer)
             if not truth:
                 return Verdict(None, "bad_gold", detail="the ground truth is empty"), None
-            found = extract(completion, self.mode)
-            if not found.candidates:
-                return Verdict(0.0, "no_answer", detail=found.detail), None
-            return self._compare(found, truth)
+            extraction = extract_answer(completion, self.mode)
+            if not extraction.candidates:
+                return Verdict(0.0, "no_answer", detail=extraction.detail), None
+            return self._compare(extraction, truth)
         except Exception as problem:  # a verifier never takes a training run down; this is a bug worth a report
             return Verdict(None, "error", detail=f"{type(problem).__name__}: {problem}"[:300]), None
 
-    def _compare(self, found: Extraction, truth: str) -> tuple[Verdict, Judgement | None]:
-        if len(found.parts) > 1:
-            judgements = [judge(undress(part), truth, ordered=self.ordered_lists) for part in found.parts]
-            if all(judgement.same for judgement in judgements):  # one answer, written several times
-                pending = tuple(pair for judgement in judgements for pair in judgement.pending)
-                merged = Judgement(True, "equal", pending)
-                return Verdict(1.0, "correct", found.candidates[0], "equal"), merged if pending else None
-        refusal = ""
-        for candidate in found.candidates:
-            judgement = judge(undress(candidate), truth, ordered=self.ordered_lists)
-            if judgement.same:
-                verdict = Verdict(1.0, "correct", candidate, judgement.detail)
-                return verdict, judgement if judgement.pending else None
-            refusal = refusal or judgement.detail
-            if is_readable(undress(candidate)):
+    def _compare(self, extraction: Extraction, truth: str) -> tuple[Verdict, Decision | None]:
+        """Compare the candidates with the ground truth, the most literal first, until one is right or says enough."""
+        if len(extraction.parts) > 1:
+            decisions = [decide(undress(part), truth, ordered=self.ordered_lists) for part in extraction.parts]
+            if all(decision.same for decision in decisions):
+                return verdict_of(extraction.candidates[0], merged(decisions))
+        refusal: Decision | None = None
+        for candidate in extraction.candidates:
+            text = undress(candidate)
+            decision = decide(text, truth, ordered=self.ordered_lists)
+            if decision.same:
+                return verdict_of(candidate, decision)
+            refusal = refusal or decision
+            if is_readable(text):
                 break  # a looser reading is for sentences, not for answers that say something else
-        if found.source == "bare" and is_mere_prose(found.candidates[0]):
+        assert refusal is not None
+        first = extraction.candidates[0]
+        if extraction.source == "bare" and is_mere_prose(first):
             return Verdict(0.0, "no_answer", detail="prose without an answer"), None
-        return Verdict(0.0, "wrong", found.candidates[0], refusal), None
+        return verdict_of(first, refusal)
 
     def _confirm(
-        self, waiting: list[tuple[int, Judgement]], verdicts: list[Verdict], workers: int, timeout_seconds: float
+        self, waiting: list[tuple[int, Decision]], verdicts: list[Verdict], workers: int, timeout_seconds: float
     ) -> None:
-        """Settle by sympy what is equal if some pairs are; the smallest first."""
+        """Ask sympy about the pending pairs; the smallest decisions first."""
         waiting = sorted(waiting, key=lambda one: len(repr(one[1].pending)))
-        jobs = [list(judgement.pending) for _, judgement in waiting]
+        jobs = [list(decision.pending) for _, decision in waiting]
         outcomes = confirm_pool().run(
             CONFIRM_TASK,
             jobs,
@@ -109,27 +111,43 @@ class MathVerifier:
             workers=workers,
             total_seconds=BATCH_CONFIRM_SECONDS,
         )
-        for (index, _), outcome in zip(waiting, outcomes, strict=True):
-            verdicts[index] = settled(verdicts[index], outcome)
+        for (index, decision), outcome in zip(waiting, outcomes, strict=True):
+            verdicts[index] = settled(verdicts[index], decision.rule, outcome)
 
 
-def settled(verdict: Verdict, outcome: Outcome) -> Verdict:
-    """The verdict after sympy has spoken, or has not."""
-    seconds = verdict.seconds + outcome.seconds
+def verdict_of(candidate: str, decision: Decision) -> tuple[Verdict, Decision | None]:
+    """The verdict on a candidate, and its decision where that still needs sympy."""
+    pending = decision if decision.pending else None
+    return Verdict(float(decision.same), "correct" if decision.same else "wrong", candidate, decision.detail), pending
+
+
+def merged(decisions: Sequence[Decision]) -> Decision:
+    """One decision for an answer that is marked several times and right each time."""
+    rules = dict.fromkeys(decision.rule for decision in decisions)
+    pending = tuple(pair for decision in decisions for pair in decision.pending)
+    return Decision(True, "one answer, marked several times", "; ".join(rules), pending)
+
+
+def settled(verdict: Verdict, rule: str, outcome: Outcome) -> Verdict:
+    """The verdict after sympy has answered, or has not."""
+    score = 0.0
+    status: Status = "wrong"
     if outcome.value is True:
-        return Verdict(1.0, "correct", verdict.extracted, "equal, confirmed by sympy", seconds)
-    if not outcome.failure:
-        return Verdict(0.0, "wrong", verdict.extracted, "numerically close, but not proved equal", seconds)
-    if outcome.failure == "unstarted":  # nothing that the completion could be blamed for
-        return Verdict(None, "error", verdict.extracted, outcome.detail, seconds)
-    if outcome.failure == "timeout":
-        return Verdict(0.0, "timeout", verdict.extracted, f"sympy was {outcome.detail}: not proved equal", seconds)
-    return Verdict(0.0, "wrong", verdict.extracted, f"sympy could not tell: {outcome.detail}", seconds)
+        score, status, reason = 1.0, "correct", "equal, confirmed by sympy"
+    elif not outcome.failure:
+        reason = "numerically close, but not proved equal"
+    elif outcome.failure == "unstarted":  # nothing that the completion could be blamed for
+        return Verdict(None, "error", verdict.extracted, outcome.detail, verdict.seconds + outcome.seconds)
+    elif outcome.failure == "timeout":
+        status, reason = "timeout", f"sympy was {outcome.detail}: not proved equal"
+    else:
+        reason = f"sympy could not tell: {outcome.detail}"
+    return Verdict(score, status, verdict.extracted, with_rule(reason, rule), verdict.seconds + outcome.seconds)
 
 
 def confirm_pool() -> WorkerPool:
     """The workers of this process that ask sympy."""
-    return shared_pool(WORKER_MEMORY_MB, ("verifiers.math.confirm:rehearse",))
+    return shared_pool(WORKER_MEMORY_MB, ("verifiers.math.proof.confirm:rehearse",))
 
 
 @functools.cache
@@ -142,7 +160,8 @@ def warm_up(process_id: int) -> None:
 def truth_of(answer: str) -> str:
     """The ground truth as an answer: a whole solution is searched for its own."""
     if len(answer) > MAX_TRUTH_CHARS or "\\boxed" in answer or "####" in answer or "$" in answer or "nswer" in answer:
-        found = extract(answer + "}" * (answer.count("{") - answer.count("}")), "standard")
-        if found.candidates:
-            return undress(found.candidates[-1] if found.source == "bare" else found.candidates[0])
+        closed = answer + "}" * (answer.count("{") - answer.count("}"))
+        extraction = extract_answer(closed, "standard")
+        if extraction.candidates:
+            return undress(extraction.candidates[-1 if extraction.source == "bare" else 0])
     return undress(answer)

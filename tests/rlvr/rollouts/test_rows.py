@@ -46,7 +46,7 @@ def test_a_tools_output_is_no_sampled_token() -> None:
 
 def test_rows_that_are_not_trained_on_have_no_advantage_and_still_count_in_the_baseline() -> None:
     objective = Objective(scale="none", overlong="mask")
-    rows, batch, credit = credit_of(GROUPS, objective)
+    rows, _, credit = credit_of(GROUPS, objective)
     assert credit.trained_B.tolist() == [True, False, True]
     assert credit.advantages_B.tolist() == [0.0, 0.5, -0.5]
     assert credit.advantages.tolist() == [[0.0] * 5, [0.0] * 5, [0.0, -0.5, -0.5, -0.5, 0.0]]

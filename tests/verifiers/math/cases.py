@@ -477,6 +477,8 @@ ONE_WAY: list[tuple[str, str]] = [
     ("-1,2", "-1.2"),
     ("6:10", "3:5"),
     ("10:30", "1:3"),
+    ("12", r"\overset{\frown}{AB} = 12"),  # of a truth that is no expression, the last side
+    ("12", r"\#A = 12"),
 ]
 
 
@@ -894,6 +896,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
         (r"\frac{f}{x}", r"\frac{\partial f}{\partial x}"),
         (r"\frac{df}{dx}", r"\frac{\partial f}{\partial x}"),
     ],
+    "answers that are too long": [("1+" * 600 + "1", "601"), ("9" * 1_001, "9")],
 }
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from verifiers.math.algebra import Algebra
 from verifiers.math.limits import TooMuch
-from verifiers.math.nodes import Node, number, symbol, walk
-from verifiers.math.polynomials import Undefined, Unsupported
+from verifiers.math.proof.algebra import Algebra
+from verifiers.math.proof.polynomials import Undefined, Unsupported
+from verifiers.math.tree.nodes import Node, number, symbol, walk
 
 integers = st.integers(0, 10_000).map(number)
 leaves = st.one_of(

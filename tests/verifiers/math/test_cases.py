@@ -30,7 +30,7 @@ def test_different_answers_are_not(kind: str) -> None:
     assert rewarded == []
 
 
-def test_a_decimal_comma_or_a_ratio_is_read_in_a_completion_where_a_truth_would_be_something_else() -> None:
+def test_what_only_a_completion_or_only_a_truth_may_say_is_right_one_way_round() -> None:
     assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[0]}}}", pair[1]).score != 1.0] == []
     assert [pair for pair in ONE_WAY if VERIFIER(rf"\boxed{{{pair[1]}}}", pair[0]).score != 0.0] == []
 
@@ -78,7 +78,7 @@ def test_the_modes_differ_in_what_they_read() -> None:
 
 
 def test_a_verdict_gives_its_reason() -> None:
-    assert VERIFIER(r"\boxed{41}", "42").detail == "another number than 42"
+    assert VERIFIER(r"\boxed{41}", "42").detail == "a different number from 42 (rule: numbers)"
     assert VERIFIER("", "42").status == "no_answer"
     assert VERIFIER(r"\boxed{42", "42").detail == "the last box is never closed"
     assert VERIFIER("The answer is then clearly", "42").status == "no_answer"
@@ -89,7 +89,7 @@ def test_a_verdict_gives_its_reason() -> None:
 
 def test_what_only_sympy_can_prove_says_so() -> None:
     verdict = VERIFIER(r"\boxed{\sqrt{7+4\sqrt3}}", r"2+\sqrt3")
-    assert (verdict.score, verdict.detail) == (1.0, "equal, confirmed by sympy")
+    assert (verdict.score, verdict.detail) == (1.0, "equal, confirmed by sympy (rule: trees)")
 
 
 def test_a_proof_that_finds_no_worker_is_no_verdict_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:

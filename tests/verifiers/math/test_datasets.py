@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 
 from verifiers import MathVerifier, verify_batch
+from verifiers.math import render, undress
+from verifiers.math.tree.parse import parse
 
 # Pairs of different problems whose answers are written differently and are the same value: (solution's, other's).
 SAME_VALUE = [
@@ -57,10 +59,6 @@ def test_no_math500_solution_answers_another_problem(data: Path) -> None:
 
 
 def test_every_math500_answer_equals_itself_when_it_is_written_anew(data: Path) -> None:
-    from verifiers.math.parse import parse
-    from verifiers.math.render import render
-    from verifiers.math.text import undress
-
     verifier = MathVerifier()
     for row in rows(data / "math500.jsonl"):
         text = render(parse(undress(row["answer"])))

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from tests.verifiers.math.strategies import answers, expressions, has_value
 from verifiers import MathVerifier
-from verifiers.math.compare import Comparison
-from verifiers.math.judge import judge
 from verifiers.math.limits import MAX_ANSWER_CHARS
-from verifiers.math.nodes import Node, number
-from verifiers.math.parse import parse
-from verifiers.math.render import render
+from verifiers.math.proof.compare import Comparison
+from verifiers.math.rules import decide
+from verifiers.math.tree.nodes import Node, number
+from verifiers.math.tree.parse import parse
+from verifiers.math.tree.render import render
 
 relaxed = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
 
@@ -34,7 +34,7 @@ def test_an_answer_equals_its_latex_rendering(node: Node) -> None:
 @relaxed
 def test_equality_has_no_direction(left: Node, right: Node) -> None:
     ours, theirs = render(left), render(right)
-    assert judge(ours, theirs).same == judge(theirs, ours).same
+    assert decide(ours, theirs).same == decide(theirs, ours).same
 
 
 @given(expressions, expressions)

@@ -1,0 +1,1 @@
+"""First step: which part of a completion is its answer."""

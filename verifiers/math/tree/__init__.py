@@ -1,0 +1,1 @@
+"""Third step: tokens as a tree, and a tree as LaTeX."""
