@@ -49,9 +49,9 @@ def learn(
 
     Returns the groups, each rollout with the mean advantage of its tokens, and what was measured.
     """
-    if not pool.batch:
-        return [], {}
     rows = Rows.of(pool.batch)
+    if not rows.rollouts:
+        return list(pool.batch), {}
     batch, estimates = estimated(learner, config, objective, rows)
     groups = rows.filled(estimates.mean_B.tolist(), [rollout.shaping for rollout in rows.rollouts])
     metrics = estimates.metrics() | rollout_gap(batch, learner.version) | {"objective/kl_coef": objective.kl_coef}
