@@ -288,7 +288,10 @@ def test_two_runs_in_one_folder_at_once_are_refused_with_the_pid(tiny: Path) -> 
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(ConfigError, match=rf"^out: process {holder.pid} or a run that it started, is at work in '.*run'; wait for its end"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"^out: process {holder.pid}, or a run that it started, is at work in ",
+    ):
         run_trainer(config)
     holder.kill()  # a death that cleans up nothing lets go of the lock all the same
     holder.wait()
