@@ -24,7 +24,7 @@ from rlvr.config import OptimizerConfig
 from rlvr.errors import ConfigError, DivergenceError
 from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
 from rlvr.models.heads import RewardModel
-from rlvr.models.policy import Policy, TokenScores
+from rlvr.models.policy import Policy, TokenScores, merged_names
 from rlvr.runfolder.checkpoint import writing
 from rlvr.types import Batch
 
@@ -191,6 +191,9 @@ class LocalLearner(Generic[Model]):
         return scores_B
 
     # -- weights ---------------------------------------------------------------------------------------------------
+
+    def weight_names(self) -> frozenset[str]:
+        return frozenset(merged_names(self.policy.model))
 
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         bucket: dict[str, Tensor] = {}
