@@ -82,13 +82,11 @@ class VLLMEngine:
                 "when weights are exchanged"
             )
         if update.names != self.weight_names:
-            missing, unknown = (
-                sorted(self.weight_names - update.names)[:3],
-                sorted(update.names - self.weight_names)[:3],
-            )
+            missing = sorted(self.weight_names - update.names)[:3]
+            unknown = sorted(update.names - self.weight_names)[:3]
             raise WeightSyncError(
-                f"weights of version {update.version} are not those of the engine: missing {missing}, unknown {unknown} "
-                f"(expected {len(self.weight_names)} tensors, got {len(update.names)})"
+                f"weights of version {update.version} are not those of the engine: missing {missing}, unknown "
+                f"{unknown} (expected {len(self.weight_names)} tensors, got {len(update.names)})"
             )
         self.llm.collective_rpc(exchange_weights, args=(arriving(update),))
         if not self.llm.reset_prefix_cache():
