@@ -129,7 +129,7 @@ def run_case(case: Case, tree: Path, folder: Path) -> None:
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=tree, env=environment, stdout=log, stderr=log)
         if case.interrupted:
-            wait_for(lambda: len(rows_of(folder / case.name)) > 3 or process.poll() is not None)
+            wait_for(lambda: steps_written(folder / case.name) > 3 or process.poll() is not None)
             process.send_signal(signal.SIGINT)
             process.wait()
             if (folder / case.name / "model").exists():
@@ -142,6 +142,11 @@ def run_case(case: Case, tree: Path, folder: Path) -> None:
 def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         time.sleep(0.02)
+
+
+def steps_written(run: Path) -> int:
+    path = run / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
