@@ -122,7 +122,7 @@ def test_what_is_forgotten_never_comes_back(chat: Chat, fleets: list[Fleet]) -> 
 def test_weights_reach_every_engine_before_the_next_request_does(chat: Chat, fleets: list[Fleet]) -> None:
     fleets.append(Fleet([ScriptedEngine(digit, chat) for _ in range(3)]))
     assert fleets[0].version == 0
-    fleets[0].load(WeightUpdate(7, ()))
+    fleets[0].load(WeightUpdate(7, frozenset(), ()))
     assert [member.generator.version for member in fleets[0].members] == [7, 7, 7]
     assert fleets[0].version == 7
     completions = complete(fleets[0], requests(chat, 6))
@@ -144,7 +144,7 @@ def test_a_fleet_is_as_old_as_its_oldest_member_and_shares_weights_where_all_do(
 def test_weights_that_one_engine_does_not_take_over_are_an_error(chat: Chat, fleets: list[Fleet]) -> None:
     fleets.append(Fleet([ScriptedEngine(digit, chat), Fails(digit, chat)]))
     with pytest.raises(WeightSyncError, match="a tensor is missing"):
-        fleets[0].load(WeightUpdate(1, ()))
+        fleets[0].load(WeightUpdate(1, frozenset(), ()))
     assert fleets[0].version == 0
 
 

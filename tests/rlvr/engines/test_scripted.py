@@ -43,7 +43,7 @@ def test_a_completion_that_is_too_long_is_cut_off(chat: Chat) -> None:
 def test_completions_carry_the_version_of_the_weights_that_were_loaded_last(chat: Chat) -> None:
     engine = ScriptedEngine(always_five, chat)
     assert [completion.versions for completion in complete(engine, [request(chat)])[0]] == [(0,), (0,)]
-    engine.load(WeightUpdate(4, ()))
+    engine.load(WeightUpdate(4, frozenset(), ()))
     assert [completion.versions for completion in complete(engine, [request(chat)])[0]] == [(4,), (4,)]
 
 

@@ -34,7 +34,7 @@ def steps(source: GroupSource, draws: Draws, first: int, last: int, max_stalenes
     for step in range(first, last + 1):
         yield source.fill(pool_of(step, max_staleness)).batch
         source.settle()
-        draws.player.generator.load(WeightUpdate(step, ()))
+        draws.player.generator.load(WeightUpdate(step, frozenset(), ()))
 
 
 def numbers_of(groups: tuple[Group, ...]) -> list[int]:
@@ -66,7 +66,7 @@ def test_a_fresh_source_goes_on_from_its_state(chat: Chat) -> None:
     assert list(steps(first, half, 1, 1, max_staleness=0)) == whole[:1]
     second = FreshSource(rest)
     second.restore(json.loads(json.dumps(first.state())))
-    rest.player.generator.load(WeightUpdate(1, ()))
+    rest.player.generator.load(WeightUpdate(1, frozenset(), ()))
     assert list(steps(second, rest, 2, 3, max_staleness=0)) == whole[1:]
 
 
@@ -124,7 +124,7 @@ def test_a_source_that_goes_on_from_its_state_gives_the_groups_of_an_uninterrupt
     assert list(steps(first, half, 1, until, max_staleness=ahead)) == whole[:until]
     second = AheadSource(rest, ahead, last_step=5)
     second.restore(json.loads(json.dumps(first.state())))
-    rest.player.generator.load(WeightUpdate(until, ()))
+    rest.player.generator.load(WeightUpdate(until, frozenset(), ()))
     assert list(steps(second, rest, until + 1, 5, max_staleness=ahead)) == whole[until:]
 
 
@@ -150,9 +150,9 @@ def test_groups_that_are_too_old_for_the_step_are_refused(chat: Chat) -> None:
     draws = draws_of(chat)
     source = AheadSource(draws, 1, last_step=4)
     source.fill(pool_of(1, max_staleness=1))
-    draws.player.generator.load(WeightUpdate(1, ()))
+    draws.player.generator.load(WeightUpdate(1, frozenset(), ()))
     source.fill(pool_of(2, max_staleness=1))  # written by version 0: one old
     source.settle()  # and so version 1 wrote those of step 3
-    draws.player.generator.load(WeightUpdate(2, ()))
+    draws.player.generator.load(WeightUpdate(2, frozenset(), ()))
     with pytest.raises(WeightSyncError, match="weights of version 1, expected 3 to 4"):
         source.fill(Pool(SIZE, ALL, version=4, step=3, max_staleness=1))
