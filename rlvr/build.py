@@ -3,7 +3,7 @@
 Each part is assembled once: `rlvr train`, `rlvr eval` and `rlvr pairs` take their parts from here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from rlvr.runfolder.claim import claim_folder
 from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
-from tasks import Task, make_task
+from tasks import Problem, Task, make_task
 
 # Problems or rows whose text a new tokenizer is trained on.
 TOKENIZER_PROBLEMS = 1000
@@ -59,12 +59,13 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
+    held_out = evaluated_on(config, task, chat)
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
-    rollouts = rollouts_of(config, policy, chat, task)
+    rollouts = rollouts_of(config, policy, chat, task, held_out)
     grader = grader_of(config, device)
     draws = Draws(task, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
     rollouts.source = source_of(config, draws)
@@ -81,11 +82,14 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
         model = load_reward_model(config.model, chat, device, config.seed)
         scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
         return Run(config, folder, scorer), chat
+    if config.problems is None:
+        policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
+        return Run(config, folder, learner_of(config, policy, chat)), chat
+    task = task_of(config)
+    held_out = evaluated_on(config, task, chat)
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
-    if config.problems is None:
-        return Run(config, folder, learner), chat
-    rollouts = rollouts_of(config, policy, chat, task_of(config))
+    rollouts = rollouts_of(config, policy, chat, task, held_out)
     prove(learner, rollouts)
     return Run(config, folder, learner, rollouts), chat
 
@@ -102,15 +106,23 @@ def open_rollouts(config: RunConfig) -> tuple[Rollouts, Grader]:
     check(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(config.model, task)
+    held_out = evaluated_on(config, task, chat)
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    return rollouts_of(config, policy, chat, task), grader_of(config, device)
+    return rollouts_of(config, policy, chat, task, held_out), grader_of(config, device)
 
 
-def rollouts_of(config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task) -> Rollouts:
-    """The generator of `policy`, and what is evaluated with it."""
+def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
+    """The held-out problems. Raises `DataError` for a prompt that leaves no room for an answer."""
     held_out = first_problems(task, config.eval) if config.eval.happens else []
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
+    return held_out
+
+
+def rollouts_of(
+    config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task, held_out: Sequence[Problem]
+) -> Rollouts:
+    """The generator of `policy`, and what is evaluated with it."""
     generator = generator_of(config, policy, chat)
     probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
     probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]

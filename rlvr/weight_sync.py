@@ -83,7 +83,7 @@ def push(learner: Learner, generator: Generator, probe: Probe) -> None:
 
 
 def send(learner: Learner, generator: Generator) -> None:
-    generator.load(WeightUpdate(learner.version, Buckets(learner), learner.adapter()))
+    generator.load(WeightUpdate(learner.version, learner.weight_names(), Buckets(learner), learner.adapter()))
     if generator.version != learner.version:
         raise WeightSyncError(
             f"the generator says that it has weights of version {generator.version} after those of version "

@@ -69,7 +69,7 @@ def spec_of(text: str, option: str) -> str | dict[str, Any]:
     """A verifier as a command names it: a name, or in braces what a recipe has behind `verify.verifier`."""
     if not text.lstrip().startswith("{"):
         return text
-    from rlvr.config_file import parsed_value
+    from rlvr.config.file import parsed_value
 
     spec: dict[str, Any] = parsed_value(f"{option}={text}")
     return spec

@@ -22,7 +22,7 @@ from rich.table import Table
 from rlvr.build import task_of
 from rlvr.compare.config import COLD_START, Plan, load_plan
 from rlvr.compare.processes import LOG, Job, run_jobs
-from rlvr.config import GRPOConfig, SFTConfig, VerifyConfig
+from rlvr.config import RLConfig, SFTConfig, VerifyConfig
 from rlvr.config.file import dump_config
 from rlvr.errors import ConfigError, RlvrError
 from rlvr.preflight import check, first_problems
@@ -114,7 +114,7 @@ def plan_jobs(plan: Plan) -> list[Job]:
     return planned
 
 
-def shared_cold_start(plan: Plan, config: GRPOConfig, variant: str, others: Sequence[Job]) -> SFTConfig:
+def shared_cold_start(plan: Plan, config: RLConfig, variant: str, others: Sequence[Job]) -> SFTConfig:
     """The cold start of a run, without evaluations (and so without a verifier of its own).
 
     A variant that changes what it learns from has one in a folder of its own.
@@ -129,7 +129,7 @@ def shared_cold_start(plan: Plan, config: GRPOConfig, variant: str, others: Sequ
     return first.model_copy(update={"seed": seed, "eval": evaluation, "verify": VerifyConfig()})
 
 
-def _job(name: str, config: GRPOConfig | SFTConfig, threads: int, needs: Job | None = None) -> Job:
+def _job(name: str, config: RLConfig | SFTConfig, threads: int, needs: Job | None = None) -> Job:
     folder = Path(config.out)
     begun = read_metrics(folder / "metrics.jsonl")
     if config.threads is None and begun:  # another number would give other bits
@@ -177,7 +177,7 @@ def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Compariso
     return comparison
 
 
-def differing_keys(resolved: dict[str, GRPOConfig]) -> dict[str, list[str]]:
+def differing_keys(resolved: dict[str, RLConfig]) -> dict[str, list[str]]:
     """Each dotted key in which two configurations differ, with its value in each, in their order."""
     trees = [config.model_dump(mode="json", exclude={"out", "seed"}) for config in resolved.values()]
     keys = dict.fromkeys(key for tree in trees[1:] for key, _, _ in differences(trees[0], tree))

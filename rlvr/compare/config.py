@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from rlvr.config import AnyConfig, GRPOConfig, Section
+from rlvr.config import AnyConfig, RLConfig, Section
 from rlvr.config.file import Origin, check_config, explained, parsed_value, read_values, with_overrides
 from rlvr.errors import ConfigError
 from rlvr.report.measures import MEASURES
@@ -91,7 +91,7 @@ class Plan:
 
     config: CompareConfig
     path: Path
-    runs: dict[tuple[str, int], GRPOConfig]
+    runs: dict[tuple[str, int], RLConfig]
 
     def folder(self, variant: str, seed: int) -> Path:
         return Path(self.config.out) / variant / f"seed-{seed}"
@@ -134,9 +134,9 @@ def _reach_into(values: dict[str, Any], override: str) -> None:
     target |= {rest: parsed_value(override)} if rest else parsed_value(override) or {}
 
 
-def _checked(config: AnyConfig, where: str) -> GRPOConfig:
-    if not isinstance(config, GRPOConfig):
-        raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo: RL runs are what is compared")
+def _checked(config: AnyConfig, where: str) -> RLConfig:
+    if not isinstance(config, RLConfig):
+        raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo or ppo: RL runs are what is compared")
     found = config.eval
     if not (found.problems and found.samples and found.at_start and found.at_end):
         raise ConfigError(

@@ -31,12 +31,13 @@ class Request:
 class WeightUpdate:
     """The policy's weights on their way to an engine.
 
-    `buckets` hold all weights by their Hugging Face names, adapters merged in; they are made while they are walked, and
-    can be walked once for each engine. `adapter` holds the adapters alone, where there are some, for an engine that
+    `buckets` hold all weights by their Hugging Face `names`, adapters merged in; they are made while they are walked,
+    and can be walked once for each engine. `adapter` holds the adapters alone, where there are some, for an engine that
     keeps the base weights.
     """
 
     version: int
+    names: frozenset[str]
     buckets: Iterable[Mapping[str, Tensor]]
     adapter: Mapping[str, Tensor] | None = None
 

@@ -81,30 +81,19 @@ class VLLMEngine:
                 f"{len(self.number_of)} requests are open, and their cached keys are of the old weights; expected none "
                 "when weights are exchanged"
             )
-        self.llm.collective_rpc(exchange_weights, args=(self._arriving(update),))
+        if update.names != self.weight_names:
+            missing = sorted(self.weight_names - update.names)[:3]
+            unknown = sorted(update.names - self.weight_names)[:3]
+            raise WeightSyncError(
+                f"weights of version {update.version} are not those of the engine: missing {missing}, unknown "
+                f"{unknown} (expected {len(self.weight_names)} tensors, got {len(update.names)})"
+            )
+        self.llm.collective_rpc(exchange_weights, args=(arriving(update),))
         if not self.llm.reset_prefix_cache():
             raise WeightSyncError(
                 "vLLM did not reset its prefix cache after a weight sync: keys of old weights would be used"
             )
         self.version = update.version
-
-    def _arriving(self, update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
-        """The weights one after the other; raises `WeightSyncError` where one is unknown, or missing at the end."""
-        missing = set(self.weight_names)
-        for bucket in update.buckets:
-            unknown = sorted(bucket.keys() - missing)
-            if unknown:
-                raise WeightSyncError(
-                    f"weights of version {update.version} are not those of the engine: unknown, or sent twice: "
-                    f"{unknown[:3]}; expected {len(self.weight_names)} tensors"
-                )
-            missing -= bucket.keys()
-            yield from bucket.items()
-        if missing:
-            raise WeightSyncError(
-                f"weights of version {update.version} are not those of the engine: missing {sorted(missing)[:3]} "
-                f"(expected {len(self.weight_names)} tensors, got {len(self.weight_names) - len(missing)})"
-            )
 
     def submit(self, request: Request) -> None:
         from vllm import SamplingParams
@@ -156,6 +145,19 @@ class VLLMEngine:
         logprobs = [float(at[token].logprob) for token, at in zip(ids, output.logprobs, strict=True)]
         finish: Finish = "stop" if output.finish_reason == "stop" else "length"
         return Completion(ids, logprobs, finish, (self.version,))
+
+
+def arriving(update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
+    """The weights one after the other, a bucket in memory at a time. Raises `WeightSyncError` where some are lost."""
+    missing = set(update.names)
+    for bucket in update.buckets:
+        missing -= bucket.keys()
+        yield from bucket.items()
+    if missing:
+        raise WeightSyncError(
+            f"{len(missing)} of {len(update.names)} weights of version {update.version} were lost on the way, such as "
+            f"{min(missing)}: the engine holds a mixture now. Start the same command again"
+        )
 
 
 def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None:

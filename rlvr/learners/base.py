@@ -115,6 +115,10 @@ class Learner(Protocol):
         """The score `(B,)` of each row. Needs a reward model."""
         ...
 
+    def weight_names(self) -> frozenset[str]:
+        """The names of all weights that `buckets` will hold."""
+        ...
+
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         """All weights by their Hugging Face names, adapters merged in, layer by layer.
 

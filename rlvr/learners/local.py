@@ -24,7 +24,8 @@ from rlvr.config import OptimizerConfig
 from rlvr.errors import ConfigError, DivergenceError
 from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
 from rlvr.models.heads import RewardModel
-from rlvr.models.policy import Policy, TokenScores
+from rlvr.models.policy import Policy, TokenScores, merged_names
+from rlvr.runfolder.checkpoint import writing
 from rlvr.types import Batch
 
 WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.pt", "learner.json"
@@ -191,6 +192,9 @@ class LocalLearner(Generic[Model]):
 
     # -- weights ---------------------------------------------------------------------------------------------------
 
+    def weight_names(self) -> frozenset[str]:
+        return frozenset(merged_names(self.policy.model))
+
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         bucket: dict[str, Tensor] = {}
         size = 0
@@ -221,9 +225,12 @@ class LocalLearner(Generic[Model]):
     def save(self, folder: Path) -> None:
         """weights.safetensors: what training changes, all weights or the adapters; optimizer.pt: moments of AdamW."""
         weights = {name: weight.detach().cpu().contiguous() for name, weight in self.policy.trainable().items()}
-        save_file(weights, folder / WEIGHTS)
-        torch.save(self.optimizer.state_dict(), folder / MOMENTS)
-        (folder / STATE).write_text(json.dumps({"version": self.version, "skipped_in_a_row": self.skipped_in_a_row}))
+        with writing(folder / WEIGHTS) as path:
+            save_file(weights, path)
+        with writing(folder / MOMENTS) as path:
+            torch.save(self.optimizer.state_dict(), path)
+        with writing(folder / STATE) as path:
+            path.write_text(json.dumps({"version": self.version, "skipped_in_a_row": self.skipped_in_a_row}))
 
     def load(self, folder: Path) -> None:
         device = self.policy.device

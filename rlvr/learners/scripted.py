@@ -35,6 +35,9 @@ class ScriptedLearner:
     def frozen_scores(self, batch: Batch) -> Tensor:
         return torch.zeros(len(batch))
 
+    def weight_names(self) -> frozenset[str]:
+        return frozenset()
+
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         return iter(())
 

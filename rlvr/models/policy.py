@@ -143,6 +143,11 @@ def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str,
         yield name.replace(".base_layer", ""), weight
 
 
+def merged_names(model: PreTrainedModel) -> Iterator[str]:
+    """The names that `merged_weights` gives, without making a tensor."""
+    yield from (name.replace(".base_layer", "") for name, _ in model.named_parameters() if ".lora_" not in name)
+
+
 def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tensor] | None:
     """The adapters' own tensors by name; `None` where there are none."""
     if adapters is None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rlvr.algorithms.advantage import Outcomes
+from rlvr.algorithms.correction import rollout_ratio
 from rlvr.algorithms.credit import Credit
 from rlvr.batching import pad, token_batch
 from rlvr.errors import DataError
@@ -112,3 +113,12 @@ def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
                 f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
             )
     return torch.tensor(weights)
+
+
+def rollout_gap(batch: Batch, version: int) -> dict[str, float]:
+    """How far the generator's probabilities are from those of the weights of `version`, for the log."""
+    assert batch.old_logprobs is not None
+    assert batch.rollout_logprobs is not None
+    assert batch.policy_version is not None
+    own_B = batch.policy_version == version
+    return rollout_ratio(batch.old_logprobs, batch.rollout_logprobs, batch.completion_mask, own_B)

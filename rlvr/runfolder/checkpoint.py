@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +34,36 @@ def save_checkpoint(
     Raises `CheckpointError` where the disk does not take it; what was there before is untouched then.
     """
     final = folder / f"step-{step:06d}"
-    partial = final
     try:
-        with whole_folder(final) as partial:
+        with writing(final), whole_folder(final) as partial:
             save(partial)
-            (partial / HISTORY).write_text(json.dumps(history))  # a float comes back from JSON as it was
+            with writing(partial / HISTORY) as path:
+                path.write_text(json.dumps(history))  # a float comes back from JSON as it was
             files = {path.name: _fingerprint(path) for path in sorted(partial.iterdir())}
-            (partial / STATE).write_text(json.dumps({"step": step, "files": files}, indent=1))
+            with writing(partial / STATE) as path:
+                path.write_text(json.dumps({"step": step, "files": files}, indent=1))
             for path in (*partial.iterdir(), partial):
                 _flush(path)
         _flush(folder)
-    except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
-        if partial != final:
+    except CheckpointError:
+        for partial in folder.glob("*.partial"):
             shutil.rmtree(partial, ignore_errors=True)
-        raise CheckpointError(
-            f"cannot write the checkpoint {final}: {error}. Earlier checkpoints are untouched; free some space "
-            "and start the same command again"
-        ) from error
+        raise
     for old in checkpoints(folder)[:-keep_last]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Where a file of a checkpoint is written. Raises `CheckpointError` naming it where the disk does not take it."""
+    try:
+        yield path
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        raise CheckpointError(
+            f"cannot write the checkpoint file {path}: {error}. Earlier checkpoints are untouched; free some space "
+            "and start the same command again"
+        ) from error
 
 
 def checkpoints(folder: Path) -> list[Path]:

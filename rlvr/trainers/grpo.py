@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from rlvr.algorithms.correction import correction, rollout_ratio
+from rlvr.algorithms.correction import correction
 from rlvr.algorithms.credit import assign_credit
 from rlvr.algorithms.objective import Objective
 from rlvr.algorithms.policy_loss import policy_loss
@@ -24,7 +24,7 @@ from rlvr.learners.base import Learner, Update, mean_metrics
 from rlvr.models.policy import TokenScores
 from rlvr.rollouts.groups import describe
 from rlvr.rollouts.rollouts import Rollouts
-from rlvr.rollouts.rows import Rows
+from rlvr.rollouts.rows import Rows, rollout_gap
 from rlvr.rollouts.selection import Pool
 from rlvr.run import Run
 from rlvr.seeds import derive
@@ -123,15 +123,6 @@ def with_frozen_logprobs(batch: Batch, learner: Learner, old_B: Tensor, ref_B: T
     if batch.ref_logprobs is None and ref_B.any():
         batch = replace(batch, ref_logprobs=learner.frozen_logprobs(batch, ref_B.nonzero().squeeze(-1), reference=True))
     return batch
-
-
-def rollout_gap(batch: Batch, version: int) -> dict[str, float]:
-    """How far the generator's probabilities are from those of the weights of `version`, for the log."""
-    assert batch.old_logprobs is not None
-    assert batch.rollout_logprobs is not None
-    assert batch.policy_version is not None
-    own_B = batch.policy_version == version
-    return rollout_ratio(batch.old_logprobs, batch.rollout_logprobs, batch.completion_mask, own_B)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from rlvr.build import open_rl_run
 from rlvr.config import PPOConfig
 from rlvr.learners.base import Learner, mean_metrics
 from rlvr.models.policy import TokenScores
-from rlvr.rollouts.rows import Rows
+from rlvr.rollouts.rows import Rows, rollout_gap
 from rlvr.rollouts.selection import Pool
 from rlvr.run import Run
 from rlvr.trainers import trust_region
 from rlvr.trainers.cold_start import cold_started
-from rlvr.trainers.grpo import rollout_gap, take_steps
+from rlvr.trainers.grpo import take_steps
 from rlvr.types import Batch, Group
 
 
@@ -49,9 +49,9 @@ def learn(
 
     Returns the groups, each rollout with the mean advantage of its tokens, and what was measured.
     """
-    if not pool.batch:
-        return [], {}
     rows = Rows.of(pool.batch)
+    if not rows.rollouts:
+        return list(pool.batch), {}
     batch, estimates = estimated(learner, config, objective, rows)
     groups = rows.filled(estimates.mean_B.tolist(), [rollout.shaping for rollout in rows.rollouts])
     metrics = estimates.metrics() | rollout_gap(batch, learner.version) | {"objective/kl_coef": objective.kl_coef}

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.build import pick_device
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.config.file import load_config
 from rlvr.engines.transformers_engine import TransformersEngine
 from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
+from rlvr.preflight import pick_device
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import grpo
-from rlvr.weight_sync import probe_gap
+from rlvr.weight_sync import PROOF_TOKENS, Probe
 from tasks.arithmetic import Arithmetic
 from tests.conftest import TINY
 from tests.rlvr.trainers.test_grpo import TOY
@@ -32,7 +32,8 @@ def test_engine_and_learner_agree(chat: Chat, autocast: str, tolerance: float) -
     policy = load_policy(ModelConfig(scratch=TINY, autocast=autocast), chat, torch.device("cuda"), 1.0, 0)
     engine = TransformersEngine(policy.model, chat.end_ids)
     prompts = [chat.prompt_ids(Arithmetic().problem(number).prompt) for number in range(4)]
-    assert probe_gap(LocalLearner(policy, OptimizerConfig(), 1), engine, prompts) < tolerance
+    learner = LocalLearner(policy, OptimizerConfig(), 1)
+    assert Probe(prompts, 1.0, tolerance).gap(learner, engine, PROOF_TOKENS) < tolerance
 
 
 def test_a_run_learns_there_too(tmp_path: Path) -> None:

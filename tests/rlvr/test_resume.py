@@ -239,7 +239,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_a_checkpoint(tmp_path: Path, u
 def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_what_there_was(
     tmp_path: Path, uninterrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rlvr.models import checkpoint
+    from rlvr.learners import local
 
     out = tmp_path / "run"
     shutil.copytree(uninterrupted, out)
@@ -248,7 +248,7 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_keeps_what_there_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(local, "save_file", full)
     config = load_config("configs/quickstart.yaml", [f"out={out}", *OVERRIDES])
     with pytest.raises(CheckpointError, match=r"step-000008.partial/weights.safetensors: .*No space left"):
         grpo.train(config)

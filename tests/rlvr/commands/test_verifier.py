@@ -15,7 +15,7 @@ RUNNER = CliRunner()
 def test_one_pair_is_verified_with_its_reason() -> None:
     done = RUNNER.invoke(app, ["verify", r"so \boxed{0.5}", r"\frac12"])
     assert done.exit_code == 0
-    assert done.output.split() == ["1.00", "correct", "0.5", "(the", "same", "number)"]
+    assert done.output.split() == ["1.00", "correct", "0.5", "(the", "same", "number", "(rule:", "numbers))"]
 
 
 def test_a_file_of_pairs_is_verified_and_counted(tmp_path: Path) -> None:

@@ -207,9 +207,9 @@ def test_one_cold_start_can_serve_all_seeds(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / ".lock").open("w") as held:
+    with (tmp_path / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="is in use by another `rlvr compare`"), locked(tmp_path):
+        with pytest.raises(ConfigError, match="or a run that it started, is at work in"), locked(tmp_path):
             pass
     with locked(tmp_path):
         pass

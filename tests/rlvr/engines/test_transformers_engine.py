@@ -6,10 +6,11 @@ import torch
 from torch.testing import assert_close
 
 from rlvr.batching import token_batch
+from rlvr.engines.base import Request, complete
 from rlvr.engines.transformers_engine import TransformersEngine, draw, draw_uniforms, truncate
 from rlvr.models.chat import Chat
 from rlvr.models.policy import Policy
-from rlvr.types import Rollout, Sampling
+from rlvr.types import Completion, Sampling
 from tasks.arithmetic import Arithmetic
 
 
@@ -20,12 +21,11 @@ def prompts(chat: Chat) -> list[list[int]]:
 
 def generate(policy: Policy, chat: Chat, prompts: list[list[int]], n: int, sampling: Sampling, **more: int):
     engine = TransformersEngine(policy.model, chat.end_ids, **more)
-    found = dict(engine.generate(prompts, n, sampling, seeds=range(len(prompts))))
-    return [found[index] for index in range(len(prompts))]
+    return complete(engine, [Request(index, prompt, n, sampling, index) for index, prompt in enumerate(prompts)])
 
 
-def flat(groups: list[list[Rollout]]) -> list[Rollout]:
-    return [rollout for group in groups for rollout in group]
+def flat(groups: list[list[Completion]]) -> list[Completion]:
+    return [completion for group in groups for completion in group]
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
@@ -34,12 +34,10 @@ def test_logprobs_are_the_learners_at_the_sampling_temperature(
 ) -> None:
     policy.temperature = temperature
     rollouts = flat(generate(policy, chat, prompts, 3, Sampling(20, temperature)))
-    batch = token_batch(
-        [r.prompt_ids for r in rollouts], [r.completion_ids for r in rollouts],
-        [r.completion_mask for r in rollouts], range(len(rollouts)),
-    )  # fmt: skip
+    read = [prompt for prompt in prompts for _ in range(3)]
+    batch = token_batch(read, [r.ids for r in rollouts], [[True] * len(r.ids) for r in rollouts], range(len(rollouts)))
     ours = policy.scores(batch).logprobs.detach()[batch.completion_mask]
-    theirs = torch.tensor([value for rollout in rollouts for value in rollout.rollout_logprobs])
+    theirs = torch.tensor([value for rollout in rollouts for value in rollout.logprobs])
     assert_close(theirs, ours, atol=1e-5, rtol=0)
 
 
@@ -48,7 +46,7 @@ def test_greedy_decoding_is_what_transformers_generates(policy: Policy, chat: Ch
         theirs = policy.model.generate(
             torch.tensor([prompt]), max_new_tokens=12, do_sample=False, eos_token_id=list(chat.end_ids)
         )[0, len(prompt) :]
-        assert list(rollout.completion_ids) == theirs.tolist()
+        assert list(rollout.ids) == theirs.tolist()
 
 
 def test_a_completion_depends_on_its_seed_and_not_on_its_neighbours(
@@ -58,8 +56,8 @@ def test_a_completion_depends_on_its_seed_and_not_on_its_neighbours(
     together = generate(policy, chat, prompts, 4, sampling)
     one_by_one = generate(policy, chat, prompts, 4, sampling, cache_tokens=1)
     for a, b in zip(flat(together), flat(one_by_one), strict=True):
-        assert a.completion_ids == b.completion_ids
-    assert len({tuple(rollout.completion_ids) for rollout in together[0]}) > 1
+        assert a.ids == b.ids
+    assert len({tuple(rollout.ids) for rollout in together[0]}) > 1
 
 
 def test_a_completion_ends_with_the_end_token_or_at_max_tokens(
@@ -70,14 +68,14 @@ def test_a_completion_ends_with_the_end_token_or_at_max_tokens(
     assert ended
     assert len(ended) < len(rollouts)
     for rollout in rollouts:
-        ends = [token for token in rollout.completion_ids if token in chat.end_ids]
+        ends = [token for token in rollout.ids if token in chat.end_ids]
         if rollout.finish == "stop":
-            assert rollout.completion_ids[-1] in chat.end_ids
+            assert rollout.ids[-1] in chat.end_ids
             assert len(ends) == 1
         else:
-            assert len(rollout.completion_ids) == 60
+            assert len(rollout.ids) == 60
             assert not ends
-        assert len(rollout.rollout_logprobs) == len(rollout.completion_ids) == len(rollout.completion_mask)
+        assert len(rollout.logprobs) == len(rollout.ids)
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:

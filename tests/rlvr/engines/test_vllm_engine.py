@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 
 from rlvr.config import ModelConfig, OptimizerConfig
+from rlvr.engines.base import Generator, Request, WeightUpdate, complete
 from rlvr.engines.vllm_engine import VLLMEngine
 from rlvr.errors import WeightSyncError
-from rlvr.learners.local import LocalLearner
+from rlvr.learners.local import LocalLearner, add_noise
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.types import Sampling
-from rlvr.weight_sync import add_noise, probe_gap, prove_sync
+from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync, push, send
 from tasks.arithmetic import Arithmetic
 from tests.conftest import TINY
 
@@ -46,12 +48,25 @@ def pair(chat: Chat, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]
     engine.close()
 
 
+def probe(prompts: list[list[int]], tolerance: float = TOLERANCE) -> Probe:
+    return Probe(prompts, temperature=0.8, tolerance=tolerance)
+
+
+def gap(pair: Pair, prompts: list[list[int]] | None = None) -> float:
+    return probe(prompts or pair.prompts).gap(pair.learner, pair.engine, PROOF_TOKENS)
+
+
+def complete_all(engine: Generator, prompts: list[list[int]], n: int, sampling: Sampling, seeds: Sequence[int]):
+    numbered = enumerate(zip(prompts, seeds, strict=True))
+    return complete(engine, [Request(number, prompt, n, sampling, seed) for number, (prompt, seed) in numbered])
+
+
 def test_logprobs_agree_with_the_learners_in_float32(pair: Pair) -> None:
-    assert probe_gap(*pair) < TOLERANCE
+    assert gap(pair) < TOLERANCE
 
 
 def test_a_sync_alarms_nobody_and_errors_are_still_logged(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
-    pair.engine.load_weights(pair.learner.named_weights(), version=0)
+    send(pair.learner, pair.engine)
     logging.getLogger("vllm.worker").error("the GPU is on fire")
     assert [record.getMessage() for record in caplog.records] == ["the GPU is on fire"]
 
@@ -62,86 +77,110 @@ def test_after_an_optimizer_step_they_agree_again_only_once_the_weights_were_sen
     chat = Chat(pair.engine.llm.get_tokenizer(), tuple(pair.engine.end_ids), 256)
     for _ in range(3):
         pair.learner.update(equal_tokens(solution_batch([Arithmetic().problem(9)], chat)), LikelihoodLoss())
-    assert probe_gap(*pair) > 100 * TOLERANCE
-    pair.engine.load_weights(pair.learner.named_weights(), version=3)
-    assert probe_gap(*pair) < TOLERANCE
-    assert pair.engine.version == 3
+    assert gap(pair) > 100 * TOLERANCE
+    send(pair.learner, pair.engine)
+    assert gap(pair) < TOLERANCE
+    assert pair.engine.version == pair.learner.version == 3
 
 
 def test_every_single_weight_arrives(pair: Pair) -> None:
     for name, parameter in pair.learner.policy.trainable().items():
         with torch.no_grad():
             add_noise([parameter], 0.5)
-        changed = probe_gap(*pair)
-        pair.engine.load_weights(pair.learner.named_weights(), version=4)
-        arrived = probe_gap(*pair)
+        changed = gap(pair)
+        send(pair.learner, pair.engine)
+        arrived = gap(pair)
         assert arrived < TOLERANCE < changed, name
 
 
 def test_the_prefix_cache_forgets_the_keys_of_old_weights(pair: Pair) -> None:
     long_prompt = [(pair.prompts[0] * 6)[:120]]
     learner, engine, _ = pair
-    assert probe_gap(learner, engine, long_prompt) < TOLERANCE  # leaves the prompt in the cache
+    assert gap(pair, long_prompt) < TOLERANCE  # leaves the prompt in the cache
     with torch.no_grad():
         add_noise(learner.policy.trainable().values(), 0.1)
-    engine.load_weights(learner.named_weights(), version=5)
-    assert probe_gap(learner, engine, long_prompt) < TOLERANCE
+    send(learner, engine)
+    assert gap(pair, long_prompt) < TOLERANCE
 
 
 def test_a_partial_sync_is_refused_before_any_weight_changed(pair: Pair) -> None:
-    weights = dict(pair.learner.named_weights())
-    missing = next(name for name in weights if "q_proj" in name)
+    names = pair.learner.weight_names()
+    missing = min(name for name in names if "q_proj" in name)
     version = pair.engine.version
     with pytest.raises(WeightSyncError, match=f"missing .*{missing}"):
-        pair.engine.load_weights(((n, w) for n, w in weights.items() if n != missing), version=99)
+        pair.engine.load(WeightUpdate(99, names - {missing}, []))
     with pytest.raises(WeightSyncError, match=r"unknown .*surplus"):
-        pair.engine.load_weights({**weights, "surplus": torch.zeros(1)}.items(), version=99)
+        pair.engine.load(WeightUpdate(99, names | {"surplus"}, []))
     assert pair.engine.version == version
-    assert probe_gap(*pair) < TOLERANCE
+    assert gap(pair) < TOLERANCE
+
+
+def test_a_bucket_that_is_lost_on_the_way_is_named(pair: Pair) -> None:
+    first, *_ = pair.learner.buckets(max_bytes=1)
+    with pytest.raises(WeightSyncError, match="weights of version 99 were lost on the way"):
+        pair.engine.load(WeightUpdate(99, pair.learner.weight_names(), [first]))
+    send(pair.learner, pair.engine)
+    assert gap(pair) < TOLERANCE
 
 
 def test_a_sync_that_works_is_proved_and_leaves_the_policy_as_it_was(pair: Pair) -> None:
     before = {name: parameter.clone() for name, parameter in pair.learner.policy.trainable().items()}
-    prove_sync(pair.learner, pair.engine, pair.prompts, tolerance=1e-3)
+    prove_sync(pair.learner, pair.engine, probe(pair.prompts, 1e-3))
     for name, parameter in pair.learner.policy.trainable().items():
         assert (parameter == before[name]).all()
-    assert probe_gap(*pair) < TOLERANCE
+    assert gap(pair) < TOLERANCE
 
 
 @pytest.mark.parametrize("lost", ["embed_tokens", "layers.1.mlp"])
 def test_a_sync_that_loses_weights_on_the_way_is_found_out(
     pair: Pair, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stale = {name: weight.clone() for name, weight in pair.learner.named_weights() if lost in name}
-    whole = pair.engine.load_weights
+    stale = {name: weight.clone() for name, weight in pair.learner.policy.named_weights() if lost in name}
+    whole = pair.engine.load
 
-    def lossy(named_weights, version: int) -> None:
-        whole(((name, stale.get(name, weight)) for name, weight in named_weights), version)
+    def lossy(update: WeightUpdate) -> None:
+        buckets = [{name: stale.get(name, weight) for name, weight in bucket.items()} for bucket in update.buckets]
+        whole(replace(update, buckets=buckets))
 
-    monkeypatch.setattr(pair.engine, "load_weights", lossy)
+    monkeypatch.setattr(pair.engine, "load", lossy)
     with pytest.raises(WeightSyncError, match="does not take over weights"):
-        prove_sync(pair.learner, pair.engine, pair.prompts, tolerance=1e-3)
+        prove_sync(pair.learner, pair.engine, probe(pair.prompts, 1e-3))
+    pair.learner.version += 1
+    with torch.no_grad():
+        add_noise(pair.learner.policy.trainable().values(), 0.2)
+    with pytest.raises(WeightSyncError, match="they did not all arrive"):
+        push(pair.learner, pair.engine, probe(pair.prompts, 1e-3))
     monkeypatch.undo()
-    pair.engine.load_weights(pair.learner.named_weights(), version=6)
+    push(pair.learner, pair.engine, probe(pair.prompts, 1e-3))
 
 
 def test_samples_depend_on_their_seed_alone_and_groups_differ_within(pair: Pair) -> None:
     sampling = Sampling(24, 0.8)
-    together = dict(pair.engine.generate(pair.prompts, 4, sampling, seeds=[7, 8, 9, 10]))
-    (_, alone), *_ = pair.engine.generate([pair.prompts[2]], 4, sampling, seeds=[9])
-    assert [list(r.completion_ids) for r in alone] == [list(r.completion_ids) for r in together[2]]
-    assert len({tuple(r.completion_ids) for r in alone}) > 1
+    together = complete_all(pair.engine, pair.prompts, 4, sampling, seeds=[7, 8, 9, 10])
+    (alone,) = complete_all(pair.engine, [pair.prompts[2]], 4, sampling, seeds=[9])
+    assert [completion.ids for completion in alone] == [completion.ids for completion in together[2]]
+    assert len({tuple(completion.ids) for completion in alone}) > 1
 
 
 def test_finish_reasons_lengths_and_versions(pair: Pair) -> None:
-    groups = dict(pair.engine.generate(pair.prompts, 8, Sampling(40, 1.0), seeds=range(4)))
-    rollouts = [rollout for group in groups.values() for rollout in group]
-    for rollout in rollouts:
-        ended = rollout.completion_ids[-1] in pair.engine.end_ids
-        assert rollout.finish == ("stop" if ended else "length")
-        assert ended or len(rollout.completion_ids) == 40
-        assert rollout.policy_version == pair.engine.version
-        assert len(rollout.rollout_logprobs) == len(rollout.completion_ids)
+    groups = complete_all(pair.engine, pair.prompts, 8, Sampling(40, 1.0), seeds=range(4))
+    for completion in (completion for group in groups for completion in group):
+        ended = completion.ids[-1] in pair.engine.end_ids
+        assert completion.finish == ("stop" if ended else "length")
+        assert ended or len(completion.ids) == 40
+        assert completion.versions == (pair.engine.version,)
+        assert len(completion.logprobs) == len(completion.ids)
+
+
+def test_requests_can_be_waited_for_a_while_and_forgotten(pair: Pair) -> None:
+    pair.engine.submit(Request(5, pair.prompts[0], 2, Sampling(40, 1.0), seed=1))
+    assert pair.engine.open() == 1
+    with pytest.raises(WeightSyncError, match="1 requests are open"):
+        send(pair.learner, pair.engine)
+    pair.engine.abort()
+    assert pair.engine.open() == 0
+    assert pair.engine.ready(0.0) == []
+    send(pair.learner, pair.engine)
 
 
 def test_greedy_decoding_is_the_embedded_engines(pair: Pair) -> None:
@@ -149,7 +188,6 @@ def test_greedy_decoding_is_the_embedded_engines(pair: Pair) -> None:
 
     embedded = TransformersEngine(pair.learner.policy.model, pair.engine.end_ids)
     sampling = Sampling(16, 0.0)
-    ours = dict(embedded.generate(pair.prompts, 1, sampling, seeds=range(4)))
-    theirs = dict(pair.engine.generate(pair.prompts, 1, sampling, seeds=range(4)))
-    for index in range(4):
-        assert list(ours[index][0].completion_ids) == list(theirs[index][0].completion_ids)
+    ours = complete_all(embedded, pair.prompts, 1, sampling, seeds=range(4))
+    theirs = complete_all(pair.engine, pair.prompts, 1, sampling, seeds=range(4))
+    assert [group[0].ids for group in ours] == [group[0].ids for group in theirs]

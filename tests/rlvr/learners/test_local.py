@@ -1,5 +1,5 @@
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -101,12 +101,19 @@ def test_the_schedule_warms_up_and_ends_where_it_says() -> None:
     assert lr_at(OptimizerConfig(lr=0.3), 75, 100) == 0.3
 
 
+@dataclass(frozen=True)
+class Broken:
+    entropy_gradient: bool = False
+    whole_groups: bool = False
+
+    def __call__(self, piece: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
+        return scores.logprobs.sum() * math.nan, {}
+
+
 def test_a_gradient_that_is_no_number_leaves_the_weights_alone_and_the_third_stops_the_run(chat: Chat) -> None:
     learner, batch = fresh(chat), example()
 
-    def broken(piece: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
-        return scores.logprobs.sum() * math.nan, {}
-
+    broken = Broken()
     before = [parameter.detach().clone() for parameter in learner.policy.trainable().values()]
     for _ in range(2):
         assert learner.update(batch, broken).metrics["skipped"] == 1.0

@@ -5,6 +5,7 @@ import pytest
 from rlvr.engines.scripted import ScriptedEngine
 from rlvr.models.chat import Chat
 from rlvr.rollouts.evaluate import evaluate, majority_score, mean, proportion
+from rlvr.rollouts.play import Player
 from rlvr.types import Group, Rollout, Sampling
 from tasks import Problem
 from tasks.arithmetic import Arithmetic
@@ -78,9 +79,8 @@ def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> N
     from rlvr.config import VerifyConfig
     from rlvr.rollouts.grader import make_grader
 
-    found = evaluate(
-        problems, 4, Sampling(40), ScriptedEngine(script, chat), chat, make_grader(VerifyConfig(workers=1)), seed=0
-    )
+    player = Player(ScriptedEngine(script, chat), chat)
+    found = evaluate(problems, 4, Sampling(40), player, make_grader(VerifyConfig(workers=1)), seed=0)
     means = {name: estimate.mean for name, estimate in found.estimates.items()}
     assert means == {"greedy": 1.0, "avg@4": 0.5, "pass@4": 1.0, "maj@4": 1.0}
     assert found.truncated == 0
@@ -100,6 +100,7 @@ def test_lengths_are_of_correct_and_of_incorrect_completions(chat: Chat) -> None
     def grade(problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
         return [Verdict(float(r.text == "1"), "correct" if r.text == "1" else "wrong") for r in rollouts]
 
-    figures = evaluate(problems, 2, Sampling(40), ScriptedEngine(script, chat), chat, grade, seed=0).metrics()
+    player = Player(ScriptedEngine(script, chat), chat)
+    figures = evaluate(problems, 2, Sampling(40), player, grade, seed=0).metrics()
     assert figures["eval/length_correct"] == len(chat.completion_ids("1"))
     assert figures["eval/length_incorrect"] == len(chat.completion_ids("even more words 2"))

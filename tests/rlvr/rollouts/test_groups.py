@@ -212,7 +212,7 @@ def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
 
 
 def test_lengths_are_told_apart_by_outcome() -> None:
-    mixed = with_rollouts(group(1.0, 0.5, 0.0, None), completion_ids=[[1] * 3, [1] * 5, [1] * 7, [1] * 50])
+    mixed = with_rollouts(group(1.0, 0.5, 0.0, None), completion_mask=[[True] * n for n in (3, 5, 7, 50)])
     figures = describe([mixed])
     assert (figures["completion/length_correct"], figures["completion/length_incorrect"]) == (3, 6)
 

@@ -3,8 +3,8 @@ from dataclasses import asdict
 
 import pytest
 
-from rlvr import history as history_module
 from rlvr.algorithms.objective import Objective
+from rlvr.rollouts import history as history_module
 from rlvr.rollouts.history import MEMORY_STEPS, Average, History, Record
 from tests.rlvr.rollouts.test_groups import group
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlvr.build import open_run
+from rlvr.build import open_data_run
 from rlvr.config import DataConfig, DPOConfig
 from rlvr.config.file import load_config
 from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched
 from rlvr.errors import CheckpointError, ConfigError, DataError
-from rlvr.learners.local import Learner
+from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
+from rlvr.models.load import load_chat
 from rlvr.models.policy import Policy
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import dpo
@@ -73,7 +74,9 @@ def test_the_reference_is_computed_once_and_kept_for_a_run_that_goes_on(
     weights = {name: p.clone() for name, p in whole.learner.policy.trainable().items()}
     shutil.rmtree(whole.folder / "checkpoints/step-000004")
     shutil.rmtree(whole.folder / "model")
-    monkeypatch.setattr(Learner, "frozen_logprobs", lambda *_, **__: pytest.fail("the reference was computed again"))
+    monkeypatch.setattr(
+        LocalLearner, "frozen_logprobs", lambda *_, **__: pytest.fail("the reference was computed again")
+    )
     again = dpo.train(config)
     assert all((again.learner.policy.trainable()[name] == weight).all() for name, weight in weights.items())
 
@@ -89,13 +92,13 @@ def test_data_that_changed_under_a_run_is_refused_though_it_is_as_long_as_before
 def test_before_the_first_checkpoint_the_reference_of_other_data_is_computed_anew(tmp_path: Path) -> None:
     keys = {"steps": 1, "eval": "{at_start: false, at_end: false}"}
     run = dpo.train(settings(tmp_path, **keys))
-    first = load_file(run.folder / dpo.REFERENCE)["train"]
+    first = load_file(run.folder / "reference.safetensors")["train"]
     shutil.rmtree(run.folder / "checkpoints")
     shutil.rmtree(run.folder / "model")
     path = write(tmp_path / "pairs.jsonl", polite_pairs(80, seed=1))
     dpo.train(load_config(recipe(tmp_path / "dpo.yaml", "dpo", **keys, rows_per_step=16, out=tmp_path / "dpo",
                                  data=f"{{train: {path}, held_out_rows: 20}}")))  # fmt: skip
-    again = load_file(run.folder / dpo.REFERENCE)["train"]
+    again = load_file(run.folder / "reference.safetensors")["train"]
     assert (first != again).any()
     assert steps(run.folder)[-1]["loss"] == pytest.approx(math.log(2), abs=1e-4)
 
@@ -160,11 +163,11 @@ def test_the_kl_of_kto_on_pairs_is_measured_on_answers_to_other_prompts(tmp_path
     sides = (("chosen", "yes"), ("rejected", "no"))
     pairs = [{side: [assistant(f"{said} {n}")] for side, said in sides} for n in range(40)]
     write(tmp_path / "pairs.jsonl", [pair | {"prompt": [user(f"say {n}")]} for n, pair in enumerate(pairs)])
-    run = open_run(config)
-    rows = load_examples(config.data, read_unpaired, run.chat).train
+    _, chat = open_data_run(config)
+    rows = load_examples(config.data, read_unpaired, chat).train
     assert len(rows) == 60
     asked = {tuple(row.answer_ids[0]): tuple(row.prompt_ids) for row in rows}
-    found = mismatched(rows, run.chat.context)
+    found = mismatched(rows, chat.context)
     assert all(asked[tuple(row.answer_ids[0])] != tuple(row.prompt_ids) for row in found)
 
 
@@ -172,9 +175,10 @@ def test_held_out_figures_of_kto_are_beside_the_kl_of_held_out_prompts(tmp_path:
     config = settings(tmp_path, loss="kto", steps=15, optimizer="{lr: 2.0e-3}", undesirable_weight=0.01)
     run = dpo.train(config)
     last = read_metrics(run.folder / "metrics.jsonl")[-1]
-    examples = load_examples(config.data, read_unpaired, run.chat)
-    others = answer_batch(mismatched(examples.held_out, run.chat.context))
-    reference = load_file(run.folder / dpo.REFERENCE)["held_out_mismatched"]
+    chat = load_chat(str(run.model_folder))
+    examples = load_examples(config.data, read_unpaired, chat)
+    others = answer_batch(mismatched(examples.held_out, chat.context))
+    reference = load_file(run.folder / "reference.safetensors")["held_out_mismatched"]
     logprobs = run.learner.frozen_logprobs(others, torch.arange(len(others))).sum(-1)
     kl = float((logprobs - reference).mean())
     assert kl > 0.1

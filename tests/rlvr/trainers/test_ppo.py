@@ -15,11 +15,13 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
+from rlvr.rollouts.rows import Rows
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo
 from rlvr.types import Group, Rollout
 from tasks import Problem
 from tests.conftest import TINY
+from tests.rlvr.credit import pool_of
 from verifiers import Verdict
 
 CPU = torch.device("cpu")
@@ -71,8 +73,8 @@ def test_values_are_those_of_what_stands_before_each_token(critical: Policy) -> 
     cfg = config()
     said = [rollout(critical, 4, 1.0), rollout(critical, 7, 0.0)]
     learner = LocalLearner(critical, cfg.optimizer, 1)
-    batch, _ = ppo.estimated(learner, cfg, cfg.objective, groups_of(*said))
-    _, _, after_B = ppo.snapshot(learner, batch)
+    batch, _ = ppo.estimated(learner, cfg, cfg.objective, Rows.of(groups_of(*said)))
+    after_B = learner.snapshot(batch).after_B
     assert batch.values is not None
     for row, one in enumerate(said):
         states = straight_values(critical, [*one.prompt_ids, *one.completion_ids])
@@ -85,11 +87,11 @@ def test_values_are_those_of_what_stands_before_each_token(critical: Policy) -> 
 def test_a_failed_grader_is_no_row_and_without_rewards_there_is_no_step(critical: Policy) -> None:
     cfg = config()
     learner = LocalLearner(critical, cfg.optimizer, 1)
-    batch, _ = ppo.estimated(
-        learner, cfg, cfg.objective, groups_of(rollout(critical, 4, None), rollout(critical, 3, 1.0))
-    )
+    rows = Rows.of(groups_of(rollout(critical, 4, None), rollout(critical, 3, 1.0)))
+    batch, _ = ppo.estimated(learner, cfg, cfg.objective, rows)
     assert len(batch) == 1
-    assert ppo.learn(learner, cfg, cfg.objective, groups_of(rollout(critical, 4, None)), seed=0)[1] == {}
+    unrewarded = pool_of(groups_of(rollout(critical, 4, None)), cfg.objective)
+    assert ppo.learn(learner, cfg, cfg.objective, unrewarded, seed=0)[1] == {}
     assert learner.version == 0
 
 
@@ -98,7 +100,7 @@ def test_a_cut_off_completion_is_worth_its_score_or_what_the_critic_says_of_wher
     after = float(straight_values(critical, [*cut.prompt_ids, *cut.completion_ids])[-1])
     for bootstrap, worth in ((False, 1.0), (True, after)):
         cfg = config(bootstrap_truncated=str(bootstrap).lower(), gae_lambda=1)
-        batch, _ = ppo.estimated(LocalLearner(critical, cfg.optimizer, 1), cfg, cfg.objective, groups_of(cut))
+        batch, _ = ppo.estimated(LocalLearner(critical, cfg.optimizer, 1), cfg, cfg.objective, Rows.of(groups_of(cut)))
         assert batch.returns is not None
         assert_close(batch.returns[0, 2:], torch.full((5,), worth), atol=1e-5, rtol=1e-5)
 
@@ -112,7 +114,7 @@ def test_loss_and_gradient_are_those_of_the_formulas_written_out_token_by_token(
     reference = load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, seed=9)
     learner = LocalLearner(critical, cfg.optimizer, 1, reference)
     said = [rollout(critical, 4, 1.0), rollout(critical, 7, 0.0), rollout(critical, 2, 0.5)]
-    batch, _ = ppo.estimated(learner, cfg, cfg.objective, groups_of(*said))
+    batch, _ = ppo.estimated(learner, cfg, cfg.objective, Rows.of(groups_of(*said)))
     torch.manual_seed(3)
     with torch.no_grad():  # the policy moves, so that ratios are not 1 and some are clipped
         for weight in critical.trainable().values():
@@ -220,12 +222,12 @@ def test_a_killed_run_goes_on_to_the_same_bits_with_its_critic_and_its_coefficie
     whole = ppo.train(cfg)
     weights = {name: p.clone() for name, p in whole.learner.policy.trainable().items()}
     assert "critic.weight" in weights
-    coefficient = whole.history.kl_coef
+    coefficient = whole.rollouts.history.kl_coef
     assert coefficient not in (None, 0.02)
     shutil.rmtree(whole.folder / "checkpoints/step-000004")
     shutil.rmtree(whole.folder / "model")
     again = ppo.train(cfg)
-    assert again.history.kl_coef == coefficient
+    assert again.rollouts.history.kl_coef == coefficient
     assert all((again.learner.policy.trainable()[name] == weight).all() for name, weight in weights.items())
 
 
@@ -257,7 +259,9 @@ def test_a_critic_of_its_own_is_trained_and_at_rest_when_the_policy_is(tiny: Pat
     computed: list[bool] = []
     critic.model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: computed.append(critic.model.training))
     learner = LocalLearner(policy, cfg.optimizer, 1)
-    batch, _ = ppo.estimated(learner, cfg, cfg.objective, groups_of(rollout(policy, 4, 1.0), rollout(policy, 6, 0.0)))
+    batch, _ = ppo.estimated(
+        learner, cfg, cfg.objective, Rows.of(groups_of(rollout(policy, 4, 1.0), rollout(policy, 6, 0.0)))
+    )
     assert computed == [False]
     weights = batch.completion_mask / batch.completion_mask.sum()
     learner.update(replace(batch, loss_weights=weights), ppo.PPOLoss(cfg.objective, cfg.value_coef, cfg.value_clip))

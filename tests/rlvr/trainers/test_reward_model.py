@@ -129,9 +129,7 @@ def test_a_prompt_counts_the_same_however_long_its_ranking_and_microbatches_chan
         learner = LocalLearner(model, OptimizerConfig(lr=1.0, microbatch_tokens=microbatch_tokens), steps=1)
         for group in learner.optimizer.param_groups:
             group["eps"] = 1.0
-        metrics = learner.update(
-            batch, reward_model.ComparisonLoss.of(batch, config(**keys)), whole_groups=True
-        ).metrics
+        metrics = learner.update(batch, reward_model.ComparisonLoss.of(batch, config(**keys))).metrics
         return metrics, torch.cat([p.detach().flatten() for p in model.trainable().values()])
 
     whole, whole_weights = step(10_000)

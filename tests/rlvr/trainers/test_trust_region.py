@@ -13,6 +13,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
+from rlvr.rollouts.rows import Rows
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import ppo, trust_region
 from rlvr.types import Batch
@@ -27,7 +28,7 @@ def batch_of(policy: Policy, *lengths: int) -> Batch:
     policy.critic = policy.critic or ValueHead(TINY.hidden_size, CPU)
     cfg = config(**REGION)
     said = [rollout(policy, length, float(place % 2)) for place, length in enumerate(lengths)]
-    batch, _ = ppo.estimated(LocalLearner(policy, cfg.optimizer, 1), cfg, cfg.objective, groups_of(*said))
+    batch, _ = ppo.estimated(LocalLearner(policy, cfg.optimizer, 1), cfg, cfg.objective, Rows.of(groups_of(*said)))
     mask = batch.completion_mask
     return replace(batch, loss_weights=mask / mask.sum())
 

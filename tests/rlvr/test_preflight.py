@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from rlvr.config_file import Origin, check_config
 
 from rlvr.algorithms.objective import Objective
-from rlvr.build import check, check_objective, check_verifier
+from rlvr.config.file import Origin, check_config
 from rlvr.errors import ConfigError
+from rlvr.preflight import check, check_objective, check_verifier
 
 MINE = """
 def fits(a, b): ...
