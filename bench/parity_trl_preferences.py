@@ -96,7 +96,7 @@ def settings(folder: Path, chat: Chat) -> dict[str, tuple[Callable[[], Found], C
             lambda: trl_reward(folder, with_margins()),
         ),
         "reward, centred": (
-            lambda: our_reward(folder, chat, pairs(), centre_coef=0.1),
+            lambda: our_reward(folder, chat, pairs(), center_rewards_coef=0.1),
             lambda: trl_reward(folder, pairs(), center_rewards_coefficient=0.1),
         ),
     }
@@ -235,7 +235,7 @@ def our_kto(folder: Path, chat: Chat) -> Found:
     )
     config = OurDPOConfig(
         trainer="dpo", model=ModelConfig(path="-"), data={"train": "-"}, steps=1, loss="kto", beta=BETA,
-        wanted_weight=1.5, unwanted_weight=0.75,
+        desirable_weight=1.5, undesirable_weight=0.75,
     )  # fmt: skip
     policy = our_policy(folder, "policy", chat)
     with torch.no_grad():

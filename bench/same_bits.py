@@ -46,6 +46,7 @@ class Case:
     interrupted: bool = False
 
 
+# Renamed keys have their older spelling here, which `--against` an older commit needs (rlvr/config/renamed.py).
 CASES = [
     Case("sft", "sft", [TINY, ARITHMETIC, SMALL_EVAL, "steps=250", "rows_per_step=32", "sampling.max_tokens=40",
         "optimizer={lr: 3.0e-3, schedule: cosine, warmup_steps: 10, betas: [0.9, 0.99], microbatch_tokens: 4096}",

@@ -173,7 +173,7 @@ GROUP_WEIGHTS: dict[str, Callable[[Outcomes, Objective], Tensor]] = {
 }
 
 
-def together(outcomes: Outcomes, objective: Objective) -> Tensor:
+def summed(outcomes: Outcomes, objective: Objective) -> Tensor:
     """(r - baseline) / scale of the one reward that a completion has: the verdict's score."""
     rewards = outcomes.rewards
     difference = rewards - pick(BASELINES, objective.baseline, "baseline")(outcomes)
@@ -181,20 +181,20 @@ def together(outcomes: Outcomes, objective: Objective) -> Tensor:
     return snapped(difference, rewards) / pick(SCALES, objective.scale, "scale")(outcomes)
 
 
-def apart(outcomes: Outcomes, objective: Objective) -> Tensor:
+def decoupled(outcomes: Outcomes, objective: Objective) -> Tensor:
     """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
     that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242). Weights count as given."""
     if outcomes.parts is None:
         raise ValueError(
-            "parts is missing: expected (B, K) where combine is apart; use a verifier whose verdicts have parts"
+            "parts is missing: expected (B, K) where combine is decoupled; use a verifier whose verdicts have parts"
         )
     columns = outcomes.parts.unbind(-1)
     weights = [1.0] * len(columns) if outcomes.part_weights is None else outcomes.part_weights.tolist()
-    each = [together(replace(outcomes, rewards=column), objective) for column in columns]
+    each = [summed(replace(outcomes, rewards=column), objective) for column in columns]
     return torch.stack([weight * part for weight, part in zip(weights, each, strict=True)]).sum(0)
 
 
-COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": together, "apart": apart}
+COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": summed, "decoupled": decoupled}
 
 
 def whitened(values: Tensor) -> Tensor:

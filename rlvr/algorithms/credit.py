@@ -78,7 +78,7 @@ def overlong_punishment(lengths_B: Tensor, buffer: int, max_tokens: int) -> Tens
 
 
 def shaped(outcomes: Outcomes, shaping_B: Tensor) -> Outcomes:
-    """The outcomes with what is added to each reward: in the reward, or, where parts are apart, as one more part."""
+    """The outcomes with shaping added: to the reward, or, where parts are decoupled, as one more part."""
     dtype = torch.get_default_dtype()
     parts, weights = outcomes.parts, outcomes.part_weights
     if parts is not None and shaping_B.any():

@@ -21,8 +21,8 @@ class Objective:
     """What is maximized, choice by choice.
 
     From rewards to advantages
-    combine        several rewards of one completion: `sum` (the verdict's score), `apart` (normalize each of its parts,
-                   then add them by their weights)
+    combine        several rewards of one completion: `sum` (the verdict's score), `decoupled` (normalize each of its
+                   parts, then add them by their weights)
     overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (softly, over the last
                    `overlong_buffer` tokens; 0: over the last fifth of max_tokens)
     baseline       what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `length_weighted`, `batch_mean`,
@@ -37,11 +37,11 @@ class Objective:
 
     From log-probabilities to the loss
     ratio          probability ratio of each `token`, or of the whole `sequence` (geometric mean)
-    surrogate      `clip`, `reinforce`, `cispo`, `band`, `band_kl`, `soft`, `geometric` (see `policy_loss`)
+    surrogate      `clip`, `reinforce`, `cispo`, `tv_mask`, `kl_mask`, `soft_gate`, `geometric` (see `policy_loss`)
     clip_low, clip_high   the ratio's range is [1 - clip_low, 1 + clip_high]; `geometric`: [e^-clip_low, e^clip_high]
     clip_dual      `clip`: the loss of a bad token is bounded at this ratio; 0 does not bound it
-    band           `band`, `band_kl`: how far a token's probability may move
-    soft_positive, soft_negative   `soft`: temperatures of the gate for good and for bad tokens
+    divergence_threshold   `tv_mask`, `kl_mask`: how far a token's probability may move
+    temperature_positive, temperature_negative   `soft_gate`: the gate's temperatures for good and for bad tokens
     correction     factor for the generator's probabilities not being the learner's: `none`, `truncate`, `mask`
     correction_level   of each `token`, or of the whole `sequence`
     correction_low, correction_high   the range that the factor is truncated to, or masked outside of
@@ -73,9 +73,9 @@ class Objective:
     clip_low: float = 0.2
     clip_high: float = 0.2
     clip_dual: float = 0.0
-    band: float = 0.15
-    soft_positive: float = 1.0
-    soft_negative: float = 1.05
+    divergence_threshold: float = 0.15
+    temperature_positive: float = 1.0
+    temperature_negative: float = 1.05
     correction: str = "none"
     correction_level: str = "token"
     correction_low: float = 0.0
@@ -126,9 +126,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "clip_low": (0, inf),
     "clip_high": (0, inf),
     "clip_dual": (0, inf),
-    "band": (0, inf),
-    "soft_positive": (1e-6, inf),
-    "soft_negative": (1e-6, inf),
+    "divergence_threshold": (0, inf),
+    "temperature_positive": (1e-6, inf),
+    "temperature_negative": (1e-6, inf),
     "correction_low": (0, inf),
     "correction_high": (0, inf),
     "kl_coef": (0, inf),
@@ -153,11 +153,11 @@ def contradictions(objective: Objective) -> list[str]:
         ),
         "clip_dual bounds what clip does not: give more than 1 + clip_high, or 0": 0 < o.clip_dual <= 1 + o.clip_high,
         "clip_dual belongs to surrogate: clip": (
-            o.clip_dual > 0 and o.surrogate in ("reinforce", "cispo", "band", "band_kl", "soft", "geometric")
+            o.clip_dual > 0 and o.surrogate in ("reinforce", "cispo", "tv_mask", "kl_mask", "soft_gate", "geometric")
         ),
         "correction_low must be below correction_high": o.correction_low >= o.correction_high,
         f"surrogate: {o.surrogate} looks at each token's own probability: it needs ratio: token": (
-            o.ratio == "sequence" and o.surrogate in ("band", "band_kl", "geometric")
+            o.ratio == "sequence" and o.surrogate in ("tv_mask", "kl_mask", "geometric")
         ),
         "refill_rounds fills places of groups that were not kept, and keep: all keeps them: add keep: mixed": (
             o.refill_rounds > 0 and o.keep == "all"

@@ -95,28 +95,30 @@ def binary_kl(tokens: Tokens) -> Tensor:
     return old.exp() * (old - now) + old_rest * (old_rest.log() - rest.log())
 
 
-def within(divergence: Tensor, tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
-    """w A, and nothing where the divergence is above the band and the update would raise it further."""
+def masked(divergence: Tensor, tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """w A, and 0 where the divergence is above the threshold and the update would raise it further."""
     moving_on = (tokens.advantages * (tokens.ratio.detach() - 1)) > 0
-    cut = moving_on & (divergence > objective.band)
+    cut = moving_on & (divergence > objective.divergence_threshold)
     return torch.where(cut, 0.0, tokens.ratio * tokens.advantages), cut
 
 
-def band(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
-    """M w A with M = 0 where |pi - pi_old| > band and A (w - 1) > 0 (DPPO, arXiv:2602.04879, binary TV, 0.15)."""
-    return within(total_variation(tokens), tokens, objective)
+def tv_mask(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """M w A with M = 0 where |pi - pi_old| > threshold and A (w - 1) > 0 (DPPO, arXiv:2602.04879, binary TV, 0.15)."""
+    return masked(total_variation(tokens), tokens, objective)
 
 
-def band_kl(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
-    """As `band`, with the binary KL as distance (DPPO, arXiv:2602.04879, binary KL, 0.05)."""
-    return within(binary_kl(tokens), tokens, objective)
+def kl_mask(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+    """As `tv_mask`, with the binary KL as distance (DPPO, arXiv:2602.04879, binary KL, 0.05)."""
+    return masked(binary_kl(tokens), tokens, objective)
 
 
-def soft(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
+def soft_gate(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """4/tau sigmoid(tau (w - 1)) A: a gate whose slope is 1 at w = 1 and falls off smoothly (SAPO,
     arXiv:2511.20347). Nothing is cut."""
     good = tokens.advantages > 0
-    tau = torch.full_like(tokens.ratio, objective.soft_negative).masked_fill(good, objective.soft_positive)
+    tau = torch.full_like(tokens.ratio, objective.temperature_negative).masked_fill(
+        good, objective.temperature_positive
+    )
     gate = 4 / tau * torch.sigmoid(tau * (tokens.ratio - 1))
     return gate * tokens.advantages, torch.zeros_like(tokens.mask)
 
@@ -139,9 +141,9 @@ SURROGATES: dict[str, Surrogate] = {
     "clip": clip,
     "reinforce": reinforce,
     "cispo": cispo,
-    "band": band,
-    "band_kl": band_kl,
-    "soft": soft,
+    "tv_mask": tv_mask,
+    "kl_mask": kl_mask,
+    "soft_gate": soft_gate,
     "geometric": geometric,
 }
 

@@ -143,7 +143,7 @@ def gdpo() -> Objective:
 
     Open: the loss below is GRPO's; the KL term is left out here. Needs a verifier whose verdicts have parts.
     """
-    return Objective(combine="apart", whiten=True)
+    return Objective(combine="decoupled", whiten=True)
 
 
 def sapo() -> Objective:
@@ -152,7 +152,7 @@ def sapo() -> Objective:
 
         1/G sum_i 1/|o_i| sum_t 4/tau sigmoid(tau (w - 1)) A_i,   tau = 1.0 where A > 0, else 1.05
     """
-    return Objective(surrogate="soft", soft_positive=1.0, soft_negative=1.05)
+    return Objective(surrogate="soft_gate", temperature_positive=1.0, temperature_negative=1.05)
 
 
 def gmpo() -> Objective:
@@ -189,7 +189,7 @@ def luspo() -> Objective:
 
 def dppo() -> Objective:
     """Divergence PPO: a token loses its gradient where its *probability* moved too far, not its ratio. Qi et al.
-    (arXiv:2602.04879), binary TV with 0.15 (the binary KL form: `surrogate: band_kl, band: 0.05`).
+    (arXiv:2602.04879), binary TV with 0.15 (the binary KL form: `surrogate: kl_mask, divergence_threshold: 0.05`).
 
         1/(tokens) sum_i sum_t M w A,   M = 0 where D > 0.15 and (A > 0, w > 1 or A < 0, w < 1),   D = |pi - pi_old|
 
@@ -197,7 +197,7 @@ def dppo() -> Objective:
     batch, as in every other row, and the generator's gap is what `correction` is for. Tokens are counted over the
     batch.
     """
-    return Objective(surrogate="band", band=0.15, aggregate="token")
+    return Objective(surrogate="tv_mask", divergence_threshold=0.15, aggregate="token")
 
 
 def grpo_plus() -> Objective:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, PPOConfig, RewardModelConfig, SFTConfig
+from rlvr.config.renamed import new_key, with_new_names
 from rlvr.errors import ConfigError
 from tasks.wording import in_words
 
@@ -116,17 +117,26 @@ class Origin:
 
         For a section whose values do not go together, it is the file with the overrides that reach into it.
         """
-        given = {tuple(override.partition("=")[0].split(".")): override for override in self.overrides}
-        giving = [override for path, override in given.items() if keys[: len(path)] == path]
+        keys = new_key(keys)
+        given = [(new_key(tuple(override.partition("=")[0].split("."))), override) for override in self.overrides]
+        giving = [override for path, override in given if keys[: len(path)] == path]
         if giving:
             return f"override {giving[-1]!r}"
-        line = next((self.lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in self.lines), None)
-        reaching = [override for path, override in given.items() if path[: len(keys)] == keys]
+        lines = {new_key(path): line for path, line in self.lines.items()}
+        line = next((lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in lines), None)
+        reaching = [override for path, override in given if path[: len(keys)] == keys]
         return self.file + (f":{line}" if line else "") + (f" with {' '.join(reaching)}" if reaching else "")
 
 
 def check_config(values: dict[str, Any], origin: Origin) -> Any:
-    """Turn plain values into a configuration, or raise `ConfigError` with one line for each mistake."""
+    """Turn plain values, in present or older spellings, into a configuration.
+
+    Raises `ConfigError` with one line for each mistake.
+    """
+    try:
+        values = with_new_names(values)
+    except ValueError as error:
+        raise ConfigError(f"{origin.of(())}: {error}") from None
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:

@@ -155,10 +155,10 @@ class DPOConfig(PolicyRunConfig):
     """Strength of the pull towards the reference model: the temperature of the implicit reward."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
-    wanted_weight: float = Field(1.0, gt=0)
-    """kto: what a wanted answer weighs."""
-    unwanted_weight: float = Field(1.0, gt=0)
-    """kto: what an unwanted answer weighs."""
+    desirable_weight: float = Field(1.0, gt=0)
+    """kto: weight of the loss of a desirable answer."""
+    undesirable_weight: float = Field(1.0, gt=0)
+    """kto: weight of the loss of an undesirable answer."""
 
     @property
     def problems(self) -> TaskConfig | None:
@@ -183,7 +183,7 @@ class RewardModelConfig(RunConfig):
     """Pairs or rankings."""
     margin: bool = False
     """Ask for scores that differ at least as much as the data's ratings do."""
-    centre_coef: float = Field(0.0, ge=0)
+    center_rewards_coef: float = Field(0.0, ge=0)
     """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
 
     @property
@@ -264,22 +264,6 @@ class RLConfig(PolicyRunConfig):
             verify=self.verify,
             checkpoint=self.checkpoint,
         )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _move_max_staleness(cls, values: Any) -> Any:
-        """`objective.max_staleness`, its place in older recipes, is `selection.max_staleness`."""
-        objective = values.get("objective") if isinstance(values, dict) else None
-        if not isinstance(objective, dict) or "max_staleness" not in objective:
-            return values
-        selection = values.get("selection") or {}
-        if "max_staleness" in selection:
-            raise ValueError(
-                "objective.max_staleness is the older name of selection.max_staleness; expected one of them, got both"
-            )
-        kept = {name: value for name, value in objective.items() if name != "max_staleness"}
-        moved = {**selection, "max_staleness": objective["max_staleness"]}
-        return {**values, "objective": kept, "selection": moved}
 
     @model_validator(mode="after")
     def _check_run(self) -> "RLConfig":
@@ -375,7 +359,8 @@ class PPOConfig(RLConfig):
     def _check_objective(self) -> "PPOConfig":
         if self.critic is not None:
             _check_adapters(self.critic, "critic")
-        read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "band", "soft_positive", "soft_negative"}
+        gate = {"temperature_positive", "temperature_negative"}
+        read = {"ratio", "surrogate", "clip_low", "clip_high", "clip_dual", "divergence_threshold"} | gate
         others = {"aggregate", "whiten", "discount", "kl", "kl_coef", "kl_target"}
         if self.trust_region is not None:
             if self.model.compile or self.model.gradient_checkpointing:

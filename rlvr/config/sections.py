@@ -260,9 +260,9 @@ class TrustRegionConfig(Section):
 
     kl: float = Field(0.01, gt=0)
     """Largest KL from the policy that wrote the rollouts, nats a token."""
-    iterations: int = Field(10, ge=1)
-    """Of conjugate gradients."""
+    cg_iterations: int = Field(10, ge=1)
+    """Iterations of the conjugate gradient method."""
     damping: float = Field(0.1, ge=0)
     """Added to the diagonal of the Fisher matrix."""
-    halvings: int = Field(10, ge=0)
-    """How often a step that goes too far, or gains nothing, is halved before none is taken."""
+    backtracking_steps: int = Field(10, ge=0)
+    """How often a step that goes too far, or gains nothing, is halved before the policy is left as it is."""

@@ -49,8 +49,8 @@ class Rows:
             rollout_logprobs=pad(logprobs, batch.input_ids.shape[1], torch.float32),
         )
 
-    def outcomes(self, history: History, apart: bool) -> Outcomes:
-        """What each row came to, beside what earlier steps did; with `apart`, the parts of its verdict too."""
+    def outcomes(self, history: History, decoupled: bool) -> Outcomes:
+        """What each row came to, beside what earlier steps did; with `decoupled`, the parts of its verdict too."""
         cohorts = [self.groups[index].problem.cohort for index in self.group_index]
         lag = [history.reward.value - history.cohort_average(cohort) for cohort in cohorts]
         return Outcomes(
@@ -58,8 +58,8 @@ class Rows:
             group_index=torch.tensor(self.group_index, dtype=torch.long),
             lengths_B=torch.tensor([float(rollout.sampled_tokens) for rollout in self.rollouts]),
             moving_average=history.reward.value,
-            parts=torch.tensor(parts_of(self.rollouts)) if apart else None,
-            part_weights=part_weights_of(self.rollouts) if apart else None,
+            parts=torch.tensor(parts_of(self.rollouts)) if decoupled else None,
+            part_weights=part_weights_of(self.rollouts) if decoupled else None,
             cohort_lag_B=torch.tensor(lag),
             truncated_B=torch.tensor([rollout.finish == "length" for rollout in self.rollouts], dtype=torch.bool),
         )
@@ -90,7 +90,7 @@ def parts_of(rollouts: Sequence[Rollout]) -> list[list[float]]:
     for scores in parts:
         if not scores or sorted(scores) != names:
             raise DataError(
-                f"objective.combine is 'apart', and it needs the same parts of every verdict: got {sorted(scores)} "
+                f"objective.combine is 'decoupled', and it needs the same parts of every verdict: got {sorted(scores)} "
                 f"beside {names}. Name a verifier that is composed of others in verify.verifier, or use combine: sum"
             )
     return [[scores[name] for name in names] for scores in parts]
@@ -109,7 +109,7 @@ def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
     for other in others:
         if other != weights:
             raise DataError(
-                f"objective.combine is 'apart', and it needs the same weights of every verdict: got {other} beside "
+                f"objective.combine is 'decoupled', and it needs the same weights of every verdict: got {other} beside "
                 f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
             )
     return torch.tensor(weights)

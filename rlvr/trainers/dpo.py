@@ -122,8 +122,8 @@ class AnswerLoss:
 
     loss: str
     beta: float
-    wanted_weight: float
-    unwanted_weight: float
+    desirable_weight: float
+    undesirable_weight: float
     answers: int
     kl: Tensor
     entropy_gradient: bool = False
@@ -131,7 +131,7 @@ class AnswerLoss:
 
     @classmethod
     def of(cls, batch: Batch, config: DPOConfig, kl: Tensor) -> "AnswerLoss":
-        return cls(config.loss, config.beta, config.wanted_weight, config.unwanted_weight, len(batch), kl)
+        return cls(config.loss, config.beta, config.desirable_weight, config.undesirable_weight, len(batch), kl)
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
@@ -139,7 +139,7 @@ class AnswerLoss:
         log_ratio_B = log_ratio(batch, scores)
         kl = self.kl.to(log_ratio_B.device)
         per_answer = UNPAIRED_LOSSES[self.loss](log_ratio_B, wanted, kl, self.beta)
-        weights_B = torch.where(wanted, self.wanted_weight, self.unwanted_weight) / self.answers
+        weights_B = torch.where(wanted, self.desirable_weight, self.undesirable_weight) / self.answers
         rewards_B = self.beta * log_ratio_B.detach()
         right = torch.where(wanted, log_ratio_B.detach() > kl, log_ratio_B.detach() < kl)
         stats = {"reward/wanted": rewards_B[wanted], "reward/unwanted": rewards_B[~wanted], "accuracy": right.float()}

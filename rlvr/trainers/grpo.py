@@ -74,7 +74,7 @@ def learn(
         old, ref = learner.frozen_logprobs(batch, every_row), learner.frozen_logprobs(batch, every_row, reference=True)
         batch = replace(batch, old_logprobs=old, ref_logprobs=ref)
         penalty = kl_penalty(old, ref, batch.completion_mask, objective)
-    outcomes = rows.outcomes(pool.history, apart=objective.combine == "apart")
+    outcomes = rows.outcomes(pool.history, decoupled=objective.combine == "decoupled")
     credit = assign_credit(outcomes, batch.completion_mask, objective, config.sampling.max_tokens, penalty)
     groups = rows.credited(credit)
     batch = replace(batch, advantages=credit.advantages).rows(credit.trained_B)

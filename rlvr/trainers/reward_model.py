@@ -1,7 +1,7 @@
 """A reward model: the score of an answer is such that what people preferred scores higher (Bradley and Terry, 1952).
 
     loss = mean over prompts of the mean over the prompt's comparisons of
-           -log sigmoid(r_better - r_worse - margin) + centre_coef (r_better + r_worse)^2
+           -log sigmoid(r_better - r_worse - margin) + center_rewards_coef (r_better + r_worse)^2
 
 A ranking of k answers is k (k - 1) / 2 comparisons of one prompt. Its use as a reward: `verify.reward_model`.
 """
@@ -50,7 +50,7 @@ class ComparisonLoss:
     """The loss of a microbatch of a step. `prompts` of the whole step are counted before it is split."""
 
     margin: bool
-    centre_coef: float
+    center_rewards_coef: float
     prompts: int
     entropy_gradient: bool = False
     whole_groups: bool = True
@@ -59,7 +59,7 @@ class ComparisonLoss:
     def of(cls, batch: Batch, config: RewardModelConfig) -> "ComparisonLoss":
         assert batch.ranks_B is not None
         better, _ = comparisons(batch.ranks_B, batch.group_index)
-        return cls(config.margin, config.centre_coef, len(batch.group_index[better].unique()))
+        return cls(config.margin, config.center_rewards_coef, len(batch.group_index[better].unique()))
 
     def __call__(self, batch: Batch, scores_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
@@ -69,8 +69,8 @@ class ComparisonLoss:
             assert batch.ratings_B is not None
             margin = batch.ratings_B[better] - batch.ratings_B[worse]
         per_pair = bradley_terry(scores_B[better], scores_B[worse], margin)
-        if self.centre_coef:
-            per_pair = per_pair + self.centre_coef * centring(scores_B[better], scores_B[worse])
+        if self.center_rewards_coef:
+            per_pair = per_pair + self.center_rewards_coef * centring(scores_B[better], scores_B[worse])
         loss = (comparison_weights(better, batch.group_index, self.prompts) * per_pair).sum()
         difference = (scores_B[better] - scores_B[worse]).detach()
         stats = {"accuracy": (difference > 0).float(), "margin": difference, "score": scores_B.detach()}

@@ -70,7 +70,7 @@ def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConf
         def product(vector: Tensor) -> Tensor:
             return fisher_product(policy, pieces, parameters, vector, tokens) + region.damping * vector
 
-        direction = conjugate_gradient(product, target, region.iterations)
+        direction = conjugate_gradient(product, target, region.cg_iterations)
         step = longest_step(direction, float(direction @ product(direction)), region.kl)
     before = [p.detach().clone() for p in parameters]
 
@@ -78,7 +78,7 @@ def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConf
         move(parameters, before, share * step)
         return gain_and_kl(policy, pieces, tokens)
 
-    found = line_search(measure, region.kl, region.halvings)
+    found = line_search(measure, region.kl, region.backtracking_steps)
     if found is None:
         move(parameters, before, torch.zeros_like(step))
     return found or Trial(0.0, 0.0, 0.0), float(target.norm())

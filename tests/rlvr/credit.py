@@ -21,7 +21,7 @@ def credit_of(
 ) -> tuple[Rows, Batch, Credit]:
     rows = Rows.of(groups)
     batch = rows.batch()
-    outcomes = rows.outcomes(history or History(), apart=objective.combine == "apart")
+    outcomes = rows.outcomes(history or History(), decoupled=objective.combine == "decoupled")
     return rows, batch, assign_credit(outcomes, batch.completion_mask, objective, max_tokens, penalty)
 
 

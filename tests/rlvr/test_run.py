@@ -69,8 +69,8 @@ def test_a_grader_that_raises_gives_no_reward_and_is_counted(tiny: Path) -> None
 
 def test_a_weighted_sum_of_a_recipe_gives_the_rewards_and_its_weights_count_apart(tiny: Path) -> None:
     weighted = {"verify.verifier": "{weighted_sum: {math: 1.0, format: 0.2}}", "sampling.max_tokens": 60}
-    apart = "{preset: dr_grpo, combine: apart}"
-    config = recipe(tiny, "tagged_sums", steps=2, prompts_per_step=4, objective=apart, **weighted)
+    decoupled = "{preset: dr_grpo, combine: decoupled}"
+    config = recipe(tiny, "tagged_sums", steps=2, prompts_per_step=4, objective=decoupled, **weighted)
     run = grpo.train(config)
     import pyarrow.parquet
 

@@ -116,19 +116,19 @@ def test_rewards_apart_are_normalized_one_by_one_and_then_added() -> None:
     unit = 3**-0.5
     expected = tensor([unit, -2 * unit, unit, 1.0, -1.0, 0.0])
     outcomes = Outcomes(PARTS.sum(-1), PART_GROUPS, torch.ones(6), parts=PARTS)
-    assert_close(advantages_of(outcomes, Objective(combine="apart")), expected)
+    assert_close(advantages_of(outcomes, Objective(combine="decoupled")), expected)
 
 
 def test_rewards_apart_count_by_their_weights() -> None:
     unit = 3**-0.5
     expected = tensor([2 * unit - unit / 2, -unit - unit / 2, -unit + 2 * unit / 2, 1.0, -1.0, 0.0])
     outcomes = Outcomes(PARTS.sum(-1), PART_GROUPS, torch.ones(6), parts=PARTS, part_weights=tensor([1.0, 0.5]))
-    assert_close(advantages_of(outcomes, Objective(combine="apart")), expected)
+    assert_close(advantages_of(outcomes, Objective(combine="decoupled")), expected)
 
 
 def test_rewards_apart_without_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="parts is missing"):
-        advantages_of(Outcomes(REWARDS, GROUPS, torch.ones(6)), Objective(combine="apart"))
+        advantages_of(Outcomes(REWARDS, GROUPS, torch.ones(6)), Objective(combine="decoupled"))
 
 
 def test_whitening_gives_the_batch_mean_0_and_standard_deviation_1() -> None:

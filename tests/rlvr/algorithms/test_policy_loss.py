@@ -131,21 +131,21 @@ def test_reinforce_by_hand_has_no_bound() -> None:
 
 def test_the_band_by_hand_looks_at_probabilities_and_not_at_ratios() -> None:
     # At old 0.1: 0.15 and 0.05 are both 0.05 away; good and rising, bad and falling, and above 0.04, both are cut.
-    value, gradient, cut = surrogate_of(Objective(surrogate="band", band=0.04))
+    value, gradient, cut = surrogate_of(Objective(surrogate="tv_mask", divergence_threshold=0.04))
     assert_close(value, tensor(1.0 - 1 - 4))
     assert_close(gradient, tensor([[1.0, 0.0, 0.0], [0.0, -1.0, -4.0]]))
     assert cut.tolist() == [[False, True, False], [True, False, False]]
     # At old 0.01 the same ratios move probabilities by 0.005: nothing is cut.
-    assert not surrogate_of(Objective(surrogate="band", band=0.04), old=0.01)[2].any()
+    assert not surrogate_of(Objective(surrogate="tv_mask", divergence_threshold=0.04), old=0.01)[2].any()
 
 
 def test_the_band_by_kl_by_hand() -> None:
     # 0.1 log(0.1 / 0.15) + 0.9 log(0.9 / 0.85) = 0.01090; 0.1 log(0.1 / 0.05) + 0.9 log(0.9 / 0.95) = 0.02065
-    cut = surrogate_of(Objective(surrogate="band_kl", band=0.0110))[2]
+    cut = surrogate_of(Objective(surrogate="kl_mask", divergence_threshold=0.0110))[2]
     assert cut.tolist() == [[False, False, False], [True, False, False]]
-    cut = surrogate_of(Objective(surrogate="band_kl", band=0.0108))[2]
+    cut = surrogate_of(Objective(surrogate="kl_mask", divergence_threshold=0.0108))[2]
     assert cut.tolist() == [[False, True, False], [True, False, False]]
-    assert not surrogate_of(Objective(surrogate="band_kl", band=0.0207))[2].any()
+    assert not surrogate_of(Objective(surrogate="kl_mask", divergence_threshold=0.0207))[2].any()
 
 
 def test_the_soft_gate_by_hand() -> None:
@@ -153,7 +153,9 @@ def test_the_soft_gate_by_hand() -> None:
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    value, gradient, cut = surrogate_of(Objective(surrogate="soft", soft_positive=1.0, soft_negative=2.0))
+    value, gradient, cut = surrogate_of(
+        Objective(surrogate="soft_gate", temperature_positive=1.0, temperature_negative=2.0)
+    )
     good = 4 * sigmoid(0) + 4 * sigmoid(0.5)
     bad = 2 * sigmoid(-1) + 2 * sigmoid(0) + 2 * sigmoid(6)
     assert_close(value, tensor(good - bad))
@@ -249,8 +251,8 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         {"kl": "k3_unbiased", "kl_coef": 0.3},
         {"kl": "k3_unbiased", "kl_coef": 0.3, "ratio": "sequence"},
         {"clip_dual": 1.3},
-        {"surrogate": "band_kl", "band": 0.01},
-        {"surrogate": "soft", "ratio": "sequence"},
+        {"surrogate": "kl_mask", "divergence_threshold": 0.01},
+        {"surrogate": "soft_gate", "ratio": "sequence"},
         {"surrogate": "reinforce", "ratio": "sequence", "aggregate": "prompt"},
     ],
 )

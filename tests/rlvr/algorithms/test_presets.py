@@ -149,8 +149,12 @@ def places(p: Prepared, objective: Objective) -> set[tuple[bool, str]]:
         moved = (((s.logprobs - s.old) * s.mask).sum(-1, keepdim=True) / s.mask.sum(-1, keepdim=True)).exp() * s.mask
     if objective.surrogate == "geometric":
         low, high = exp(-objective.clip_low), exp(objective.clip_high)
-    if objective.surrogate == "band":
-        moved, low, high = s.logprobs.exp() - s.old.exp(), -objective.band, objective.band
+    if objective.surrogate == "tv_mask":
+        moved, low, high = (
+            s.logprobs.exp() - s.old.exp(),
+            -objective.divergence_threshold,
+            objective.divergence_threshold,
+        )
     trained = s.mask & (p.advantages != 0)
     return {
         (advantage > 0, "below" if value < low else "above" if value > high else "within")
@@ -244,7 +248,8 @@ def test_the_first_update_has_ratio_1_cuts_nothing_and_is_the_policy_gradient(pr
 
 @pytest.mark.parametrize(
     ("surrogate", "ratio"),
-    [(name, "token") for name in SURROGATES] + [(name, "sequence") for name in ("clip", "cispo", "soft", "reinforce")],
+    [(name, "token") for name in SURROGATES]
+    + [(name, "sequence") for name in ("clip", "cispo", "soft_gate", "reinforce")],
 )
 def test_far_off_ratios_stay_finite(surrogate: str, ratio: str) -> None:
     for old, now in ((-200.0, -1e-9), (-1e-9, -200.0), (0.0, 0.0)):

@@ -142,7 +142,7 @@ def test_groups_of_a_cohort_that_lags_behind_count_more() -> None:
     assert easy == hard == 0.5
 
 
-KL_IN_REWARD = Objective(combine="apart", scale="none", kl_in="reward", kl_coef=1.0)
+KL_IN_REWARD = Objective(combine="decoupled", scale="none", kl_in="reward", kl_coef=1.0)
 PENALTY = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5]])  # shaping of 0 and -1
 
 
@@ -152,8 +152,8 @@ def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
 
     pair = with_rollouts(group(0.5, 0.5), verdict=verdicts({"right": 1.0, "form": 0.0}, {"form": 1.0, "right": 0.0}))
     assert parts_of(pair.rollouts) == [[0.0, 1.0], [1.0, 0.0]]
-    apart = Objective(combine="apart", scale="none")
-    assert advantages(credited([pair], apart)) == [[0.0, 0.0]]
+    decoupled = Objective(combine="decoupled", scale="none")
+    assert advantages(credited([pair], decoupled)) == [[0.0, 0.0]]
     # Added up: (0 - 1/2) + (1 - 1/2) = 0, and of the shaping 0 - -1/2.
     assert advantages(credited([pair], KL_IN_REWARD, penalty=PENALTY)) == [[0.5, -0.5]]
 
@@ -165,11 +165,11 @@ def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() 
             group(0.5, 0.5), verdict=[Verdict(0.5, "partial", parts=p, weights=weights) for p in parts]
         )
 
-    apart = Objective(combine="apart", scale="none")
+    decoupled = Objective(combine="decoupled", scale="none")
     pair = weighted(right=2.0, form=0.5)
     # By name: form 0.5, right 2. Row 0: 2 (1 - 1/2) + 0.5 (0 - 1/2) = 0.75.
     assert part_weights_of(pair.rollouts).tolist() == [0.5, 2.0]
-    assert advantages(credited([pair], apart)) == [[0.75, -0.75]]
+    assert advantages(credited([pair], decoupled)) == [[0.75, -0.75]]
     # Shaping counts 1: 0.75 + 1 (0 - -1/2).
     assert advantages(credited([pair], KL_IN_REWARD, penalty=PENALTY)) == [[1.25, -1.25]]
     # The verdict's score, which `combine: sum` reads, is what it was.
@@ -178,7 +178,7 @@ def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() 
     assert part_weights_of(weighted(right=3.0).rollouts).tolist() == [1.0, 3.0]  # what has no weight counts 1
     as_kept = Group.of(json.loads(json.dumps(asdict(pair))))
     assert as_kept == pair
-    assert advantages(credited([as_kept], apart)) == [[0.75, -0.75]]
+    assert advantages(credited([as_kept], decoupled)) == [[0.75, -0.75]]
 
 
 def test_weights_of_one_are_no_weights_to_the_last_bit() -> None:
@@ -186,8 +186,8 @@ def test_weights_of_one_are_no_weights_to_the_last_bit() -> None:
     parts = [{"a": score, "b": 1 - score * score} for score in scores]
     plain = with_rollouts(group(*scores), verdict=[Verdict(0.5, "partial", parts=p) for p in parts])
     ones = [Verdict(0.5, "partial", parts=p, weights={"a": 1.0, "b": 1.0}) for p in parts]
-    apart = Objective(combine="apart", whiten=True)
-    filled = [credited([made], apart) for made in (plain, with_rollouts(plain, verdict=ones))]
+    decoupled = Objective(combine="decoupled", whiten=True)
+    filled = [credited([made], decoupled) for made in (plain, with_rollouts(plain, verdict=ones))]
     assert advantages(filled[0]) == advantages(filled[1])
 
 
@@ -203,12 +203,12 @@ def test_verdicts_with_different_weights_cannot_be_added() -> None:
     with pytest.raises(
         DataError, match=r"same weights of every verdict: got \[2.0, 1.0\] beside \[1.0, 1.0\] for .* a, b"
     ):
-        credited([pair], Objective(combine="apart"))
+        credited([pair], Objective(combine="decoupled"))
 
 
 def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
     with pytest.raises(DataError, match=r"needs the same parts of every verdict: got \[\] beside \[\]"):
-        credited([group(1.0, 0.0)], Objective(combine="apart"))
+        credited([group(1.0, 0.0)], Objective(combine="decoupled"))
 
 
 def test_lengths_are_told_apart_by_outcome() -> None:

@@ -27,7 +27,7 @@ def test_rollouts_without_a_reward_are_no_rows() -> None:
     assert batch.group_index.tolist() == [0, 1, 1]
     assert batch.policy_version.tolist() == [3, 3, 3]
     assert batch.rollout_logprobs[0].tolist() == [0.0, 0.0, -1.0, -2.0, 0.0]
-    outcomes = rows.outcomes(History(), apart=False)
+    outcomes = rows.outcomes(History(), decoupled=False)
     assert outcomes.rewards.tolist() == [1.0, 1.0, 0.0]
     assert outcomes.group_index.tolist() == [0, 1, 1]
     assert outcomes.lengths_B.tolist() == [2.0, 1.0, 3.0]
@@ -40,7 +40,7 @@ def test_a_tools_output_is_no_sampled_token() -> None:
     )
     rows = Rows.of([Group(PROBLEM, (talk,))])
     assert talk.sampled_tokens == 3
-    assert rows.outcomes(History(), apart=False).lengths_B.tolist() == [3.0]
+    assert rows.outcomes(History(), decoupled=False).lengths_B.tolist() == [3.0]
     assert rows.batch().completion_mask.tolist() == [[False, True, True, False, False, True]]
 
 

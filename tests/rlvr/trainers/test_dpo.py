@@ -136,7 +136,7 @@ def test_kto_reads_unpaired_rows_and_weighs_them(tmp_path: Path) -> None:
         for side in (("chosen", "rejected") if number % 2 else ("chosen",))
     ]
     path = write(tmp_path / "judged.jsonl", rows)
-    keys = {"data": f"{{train: {path}}}", "loss": "kto", "wanted_weight": 2.0, "unwanted_weight": 1.0, "steps": 1}
+    keys = {"data": f"{{train: {path}}}", "loss": "kto", "desirable_weight": 2.0, "undesirable_weight": 1.0, "steps": 1}
     row = steps(dpo.train(settings(tmp_path, rows_per_step=60, **keys)).folder)[0]
     assert row["loss"] == pytest.approx(0.5 * (2.0 * 40 + 1.0 * 20) / 60, abs=1e-4)
     assert row["kl"] == pytest.approx(0.0, abs=1e-5)
@@ -172,7 +172,7 @@ def test_the_kl_of_kto_on_pairs_is_measured_on_answers_to_other_prompts(tmp_path
 
 
 def test_held_out_figures_of_kto_are_beside_the_kl_of_held_out_prompts(tmp_path: Path) -> None:
-    config = settings(tmp_path, loss="kto", steps=15, optimizer="{lr: 2.0e-3}", unwanted_weight=0.01)
+    config = settings(tmp_path, loss="kto", steps=15, optimizer="{lr: 2.0e-3}", undesirable_weight=0.01)
     run = dpo.train(config)
     last = read_metrics(run.folder / "metrics.jsonl")[-1]
     chat = load_chat(str(run.model_folder))

@@ -106,7 +106,7 @@ def test_padding_neighbours_and_packing_change_no_score(chat: Chat) -> None:
     assert_close(packed.scores(batch).detach(), whole, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("keys", [{}, {"margin": True}, {"centre_coef": 0.5}])
+@pytest.mark.parametrize("keys", [{}, {"margin": True}, {"center_rewards_coef": 0.5}])
 def test_a_prompt_counts_the_same_however_long_its_ranking_and_microbatches_change_nothing(
     chat: Chat, keys: dict[str, object]
 ) -> None:
@@ -120,7 +120,7 @@ def test_a_prompt_counts_the_same_however_long_its_ranking_and_microbatches_chan
         for i, j in pairs:
             margin = float(batch.ratings_B[i] - batch.ratings_B[j]) if keys.get("margin") else 0.0
             one = -torch.nn.functional.logsigmoid(scores[i] - scores[j] - margin)
-            one = one + float(keys.get("centre_coef", 0.0)) * (scores[i] + scores[j]) ** 2
+            one = one + float(keys.get("center_rewards_coef", 0.0)) * (scores[i] + scores[j]) ** 2
             expected += float(one) / len(pairs) / 2
     assert float(loss(batch, scores)[0]) == pytest.approx(expected, abs=1e-6)
 
