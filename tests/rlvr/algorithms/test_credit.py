@@ -89,7 +89,7 @@ def test_rewards_themselves_are_never_changed() -> None:
 
 def test_where_parts_are_normalized_apart_the_shaping_is_one_more_part() -> None:
     parts: Tensor = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.5, 0.0]])
-    objective = replace(PLAIN, combine="apart", scale="none", overlong="punish", overlong_buffer=4)
+    objective = replace(PLAIN, combine="decoupled", scale="none", overlong="punish", overlong_buffer=4)
     apart = outcomes([1.0, 0.0, 0.5], parts=parts, part_weights=torch.tensor([1.0, 1.0]))
     credit = assign_credit(apart, MASK, objective, max_tokens=4)
     # Each part minus its mean: (0.5, -0.5, 0) and 0; the shaping (-0.75, -0.25, -0.5) minus -0.5.
