@@ -33,7 +33,7 @@ def steps(source: GroupSource, draws: Draws, first: int, last: int, max_stalenes
     """The groups of some steps, with new weights after each."""
     for step in range(first, last + 1):
         yield source.fill(pool_of(step, max_staleness)).batch
-        source.settle()
+        source.finish_open()
         draws.player.generator.load(WeightUpdate(step, frozenset(), ()))
 
 
@@ -142,7 +142,7 @@ def test_settling_leaves_no_request_open_before_weights_are_exchanged(chat: Chat
     source = AheadSource(draws, 1, last_step=4)
     source.fill(pool_of(1, max_staleness=1))
     assert draws.player.generator.open() == SIZE
-    source.settle()
+    source.finish_open()
     assert draws.player.generator.open() == 0
 
 
@@ -152,7 +152,7 @@ def test_groups_that_are_too_old_for_the_step_are_refused(chat: Chat) -> None:
     source.fill(pool_of(1, max_staleness=1))
     draws.player.generator.load(WeightUpdate(1, frozenset(), ()))
     source.fill(pool_of(2, max_staleness=1))  # written by version 0: one old
-    source.settle()  # and so version 1 wrote those of step 3
+    source.finish_open()  # and so version 1 wrote those of step 3
     draws.player.generator.load(WeightUpdate(2, frozenset(), ()))
     with pytest.raises(WeightSyncError, match="weights of version 1, expected 3 to 4"):
         source.fill(Pool(SIZE, ALL, version=4, step=3, max_staleness=1))
