@@ -118,8 +118,9 @@ def render(runs: Sequence[ScoredRun], reward_model: str, command: str) -> str:
         "A learned reward beside the true score",
         [
             "<h1>A learned reward beside the true score</h1>",
-            f"<p class=note>{runs[0].scores_EP.shape[1]} held-out problems. Score: {escape(reward_model)}, on an arbitrary"
-            " scale. True score: the task's own verifier, which training did not see. Both score the same completions.</p>",
+            f"<p class=note>{runs[0].scores_EP.shape[1]} held-out problems. Score: {escape(reward_model)}, on an "
+            "arbitrary scale. True score: the task's own verifier, which training did not see. Both score the same "
+            "completions.</p>",
             f"<div class=headlines><ul>{lines}</ul></div>",
             f"<ul class=legend aria-label='Colours and marks'>{legend}</ul>",
             "<h2>Score, true score and KL</h2>",

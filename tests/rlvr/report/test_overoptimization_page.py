@@ -58,10 +58,8 @@ def test_the_page_says_it_in_words_and_quotes_what_models_wrote() -> None:
     bad = run(path(0.4, 0.8, 0.5), path(0, 1, 2))
     assert "the true score from 0.400 to 0.500 (+0.100, 95 % interval +0.100 to +0.100)" in headline(bad)
     assert "at a KL of 3.2 nats per answer" in headline(bad)
-    assert (
-        "OVEROPTIMIZED: from step 10 to step 20 the score rose by 1.00 while the true score fell by 0.300"
-        in headline(bad)
-    )
+    flag = "OVEROPTIMIZED: from step 10 to step 20 the score rose by 1.00 while the true score fell by 0.300"
+    assert flag in headline(bad)
     good = run(path(0.4, 0.8), path(0, 1))
     assert "No stretch shows" in headline(good)
     page = render([bad], "runs/rm/model", "rlvr overoptimization runs/ppo")
