@@ -36,7 +36,7 @@ rlhf: $(VENV)/installed-train
 	$(RLHF_TRAIN)/dpo.yaml $(ARGS)
 	$(RLHF_TRAIN)/ppo.yaml $(ARGS)
 	$(RLHF_TRAIN)/ppo.yaml out=$(RLHF)/ppo_hardly_held objective.kl_coef=0.02 $(ARGS)
-	$(VENV)/bin/rlvr truth $(RLHF)/ppo $(RLHF)/dpo $(RLHF)/ppo_hardly_held --out $(RLHF)/truth.html
+	$(VENV)/bin/rlvr overoptimization $(RLHF)/ppo $(RLHF)/dpo $(RLHF)/ppo_hardly_held --out $(RLHF)/overoptimization.html
 
 # In two workers, a file of tests to one of them: what a file sets up for its tests is then set up once. The order is
 # that of the folders, because by default the files with few tests, which are the long ones, would come last.

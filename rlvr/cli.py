@@ -80,22 +80,30 @@ def compare(
 
 
 @app.command()
-def truth(
+def overoptimization(
     runs: Annotated[list[Path], typer.Argument(help="Run folders that hold evaluations.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("truth.html"),
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("overoptimization.html"),
     reward_model: Annotated[
-        str | None, typer.Option(help="Empty: the one that the first of the runs learned from.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Empty: the reward model that the first of the runs was trained against.", show_default=False
+        ),
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Write the charts as a PNG too (needs matplotlib).")] = False,
 ) -> None:
-    """Show a reward model's score beside the true one over the evaluations of runs, and flag over-optimization.
+    """Show a reward model's score beside the true score over the evaluations of runs, and flag overoptimization.
 
-    Example: rlvr truth runs/rlhf/ppo runs/rlhf/dpo --out runs/rlhf/truth.html
+    Example: rlvr overoptimization runs/rlhf/ppo runs/rlhf/dpo --out runs/rlhf/overoptimization.html
     """
-    from rlvr.commands.truth import write_page
+    from rlvr.commands.overoptimization import write_page
 
     named = [f"--reward-model {reward_model}"] if reward_model else []
-    write_page(runs, out, reward_model, " ".join(["rlvr truth", *map(str, runs), f"--out {out}", *named]), png)
+    write_page(
+        runs, out, reward_model, " ".join(["rlvr overoptimization", *map(str, runs), f"--out {out}", *named]), png
+    )
+
+
+app.command("truth", hidden=True)(overoptimization)  # its older name
 
 
 @app.command("config")
@@ -104,7 +112,7 @@ def show_config(
         Path | None, typer.Argument(help="A YAML file, such as configs/quickstart.yaml.", show_default=False)
     ] = None,
     overrides: OverridesArgument = None,
-    reference: Annotated[bool, typer.Option("--reference", help="Print a page with every key instead.")] = False,
+    key_page: Annotated[bool, typer.Option("--reference", help="Print a page with every key instead.")] = False,
 ) -> None:
     """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
 
@@ -112,10 +120,10 @@ def show_config(
     """
     from rlvr.config.file import dump_config, load_config
 
-    if reference:
-        from rlvr.commands.config_page import reference as written
+    if key_page:
+        from rlvr.commands import config_page
 
-        print(written(), end="")
+        print(config_page.key_page(), end="")
         return
     if config is None:
         raise ConfigError("expected a YAML file, such as configs/quickstart.yaml: see rlvr config --help")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlvr.rollouts.evaluate import Z95, Estimate, mean
+from rlvr.rollouts.evaluate import Z95, Estimate, mean_estimate
 
 BINS = 10
 # A model that prefers length more than the labels do by this much, with certainty, is said to pay for length.
@@ -46,14 +46,14 @@ class PairReport:
         }
 
     def __str__(self) -> str:
-        said = (
+        summary = (
             f"{self.comparisons} held-out comparisons: accuracy {self.accuracy} (95 % interval), calibration error "
             f"{self.calibration_error:.3f}, correlation with length {self.length_correlation} (labels: "
             f"{self.label_length_correlation:.3f})"
         )
         if self.pays_for_length:
-            said += "\nwarning: this reward model pays for length more than the comparisons ask for"
-        return said
+            summary += "\nwarning: this reward model pays for length more than the comparisons ask for"
+        return summary
 
 
 def pair_report(
@@ -66,7 +66,7 @@ def pair_report(
     of_prompt = [right[prompts == prompt].mean().item() for prompt in prompts.unique()]
     believed = torch.sigmoid(difference.abs())
     return PairReport(
-        mean(of_prompt, samples=1),
+        mean_estimate(of_prompt, samples=1),
         float(-torch.nn.functional.logsigmoid(difference).mean()),
         _calibration_error(believed, right),
         _correlation(difference.sign(), longer, len(of_prompt)),

@@ -30,8 +30,8 @@ def adapted_entropy_coef(coef: float, measured: float, target: float) -> float:
     within [0, 1]. `measured` and `target` are nats a token. Let the paper's indicator, which drops the bonus from the
     loss while H > target, be `entropy_coef_in_use`.
     """
-    step = ENTROPY_STEP if measured < target else -ENTROPY_STEP
-    return min(max(coef + step, 0.0), MAX_ENTROPY_COEF)
+    change = ENTROPY_STEP if measured < target else -ENTROPY_STEP
+    return min(max(coef + change, 0.0), MAX_ENTROPY_COEF)
 
 
 def entropy_coef_in_use(coef: float, measured: float, target: float) -> float:

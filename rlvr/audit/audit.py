@@ -159,8 +159,8 @@ class Audit:
             "checks without a verdict": self.failures,
             f"disagreements with {self.against!r}": len(self.disagreements),
         }
-        found = ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
-        return f"the verifier {self.verifier!r} on this dataset: {found}" if found else "no mistakes found"
+        summary = ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+        return f"the verifier {self.verifier!r} on this dataset: {summary}" if summary else "no mistakes found"
 
 
 def load_items(

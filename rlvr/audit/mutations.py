@@ -63,9 +63,9 @@ def _equivalent(answer: str) -> Iterator[Mutation]:
     yield Mutation("spaces around it", f"  {answer} ")
     yield Mutation("a full stop", f"{answer}.")
     yield Mutation("dollar signs", f"${answer}$")
-    found = number_of(answer)
-    if found is not None and not found.percent:
-        yield from _equal_numbers(found.value)
+    parsed = number_of(answer)
+    if parsed is not None and not parsed.percent:
+        yield from _equal_numbers(parsed.value)
         return
     node = tree_of(answer)
     if isinstance(node, str) or node.head == "text":
@@ -111,9 +111,9 @@ def _swapped(node: Node, head: str) -> Node:
 
 
 def _near(answer: str) -> Iterator[Mutation]:
-    found = number_of(answer)
-    if found is not None and not found.percent:
-        yield from _wrong_numbers(found.value)
+    parsed = number_of(answer)
+    if parsed is not None and not parsed.percent:
+        yield from _wrong_numbers(parsed.value)
         return
     node = tree_of(answer)
     if isinstance(node, str):

@@ -32,7 +32,7 @@ table are; their docstrings give the shapes (`rlvr/algorithms/`, `rlvr/rollouts/
 """
 
 
-def reference() -> str:
+def key_page() -> str:
     """The whole page, in Markdown."""
     parts = [HEAD, "## Every trainer\n", *described(RunConfig)]
     for name, model in TRAINERS.items():

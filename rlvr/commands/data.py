@@ -61,5 +61,5 @@ def pairs(
     loaded = load_trained(config, overrides or [])
     from rlvr.commands.sample_pairs import sample_pairs
 
-    found = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
-    print(f"{found}; written: {out}" + (f", {sft}" if sft else ""))
+    written = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
+    print(f"{written}; written: {out}" + (f", {sft}" if sft else ""))

@@ -25,7 +25,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Found:
+class PairCounts:
     """What was sampled and what became of it."""
 
     problems: int
@@ -49,7 +49,7 @@ def sample_pairs(
     per_problem: int,
     noise: float = 0.0,
     held_out: bool = False,
-) -> Found:
+) -> PairCounts:
     """Sample `samples` completions of each of the first `problems` training (or held-out) problems, write the files.
 
     Raises `ConfigError` where the recipe has no task or no trained model.
@@ -58,14 +58,14 @@ def sample_pairs(
     pairs = demonstrations = 0
     rewards: list[float] = []
     try:
-        asked = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
+        sampled = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
     except ValueError as error:
         raise DataError(str(error)) from error
     with growing(out) as write_pairs, growing(sft) if sft else nullcontext() as write_demonstrations:
-        for start in range(0, len(asked), CHUNK):
-            numbers = range(start, min(start + CHUNK, len(asked)))
+        for start in range(0, len(sampled), CHUNK):
+            numbers = range(start, min(start + CHUNK, len(sampled)))
             groups = rollouts.player.collect(
-                asked[start : numbers.stop],
+                sampled[start : numbers.stop],
                 samples,
                 rollouts.sampling,
                 [derive(config.seed, "pairs", number) for number in numbers],
@@ -74,14 +74,14 @@ def sample_pairs(
             check_graders(groups, rollouts.max_failed_share)
             for number, group in zip(numbers, groups, strict=True):
                 rewards += group.rewards
-                found = pairs_of(group, per_problem, derive(config.seed, "choose", number))
-                judge = random.Random(derive(config.seed, "noise", number))
-                pairs += write_pairs([exchanged(pair) if judge.random() < noise else pair for pair in found])
+                rows = pairs_of(group, per_problem, derive(config.seed, "choose", number))
+                noise_draw = random.Random(derive(config.seed, "noise", number))
+                pairs += write_pairs([exchanged(pair) if noise_draw.random() < noise else pair for pair in rows])
                 if write_demonstrations is not None:
                     demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
     rollouts.close()
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
-    return Found(len(asked), pairs, demonstrations, solved)
+    return PairCounts(len(sampled), pairs, demonstrations, solved)
 
 
 def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:

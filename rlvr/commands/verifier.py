@@ -122,7 +122,7 @@ def audit(
         raise ConfigError(f"--wrap must hold the word ANSWER: got {wrap!r}")
     items = load_items(dataset, answer_column=answer_column, solution_column=solution_column, rows=rows)
     try:
-        found = run_audit(
+        audited = run_audit(
             items,
             spec_of(verifier, "--verifier"),
             source=Path(dataset).name,
@@ -134,12 +134,12 @@ def audit(
         )
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
-    print(as_text(found))
+    print(as_text(audited))
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(as_html(found))
+        html.write_text(as_html(audited))
         print(f"written: {html}")
-    if not found.passed:
+    if not audited.passed:
         raise typer.Exit(1)
 
 

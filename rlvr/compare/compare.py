@@ -33,7 +33,7 @@ from rlvr.report.results import read_run
 from rlvr.report.tables import as_csv, as_json
 from rlvr.runfolder.claim import claim_folder, differences
 from rlvr.runfolder.files import whole_file
-from rlvr.runfolder.lock import locked
+from rlvr.runfolder.lock import hold_folder
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers.cold_start import cold_model
 
@@ -50,7 +50,7 @@ def compare(path: Path, overrides: Sequence[str], jobs: int | None, png: bool) -
     check_variants(plan)
     say = Console(highlight=False, soft_wrap=True).print
     out = Path(plan.config.out)
-    with locked(out) as lock:
+    with hold_folder(out) as lock:
         planned = plan_jobs(plan)
         with Watch(len(planned)) as watch:
             finished = run_jobs(planned, plan.config.jobs, watch.show, inherited=(lock,))
@@ -80,11 +80,11 @@ def check_variants(plan: Plan) -> None:
     for variant in plan.config.variants:
         try:
             check(plan.runs[variant, first])
-            found = first_problems(task_of(plan.runs[variant, first]), plan.runs[variant, first].eval)
+            problems = first_problems(task_of(plan.runs[variant, first]), plan.runs[variant, first].eval)
         except RlvrError as error:
             raise type(error)(f"{plan.path}: variant {variant!r}: {error}") from error
-        held_out = held_out or found
-        if found != held_out:
+        held_out = held_out or problems
+        if problems != held_out:
             raise ConfigError(
                 f"{plan.path}: variant {variant!r} is evaluated on other problems than the first variant; expected the "
                 "same for all: leave eval.problems and what shapes the held-out problems of the task as they are"
@@ -209,7 +209,7 @@ class Watch:
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         self.runs = runs
-        self.said: dict[str, str] = {}
+        self.printed_states: dict[str, str] = {}
         self.shown = 0.0
         self.began = time.monotonic()
 
@@ -223,12 +223,12 @@ class Watch:
             self.live.stop()
 
     def show(self, jobs: Sequence[Job]) -> None:
-        changed = [job for job in jobs if self.said.get(job.name, "waiting") != job.state]
+        changed = [job for job in jobs if self.printed_states.get(job.name, "waiting") != job.state]
         if self.live and (changed or time.monotonic() - self.shown > REFRESH_SECONDS):
             self.shown = time.monotonic()
             self.live.update(self._table(jobs), refresh=True)
         for job in changed:
-            self.said[job.name] = job.state
+            self.printed_states[job.name] = job.state
             if not self.live:
                 over = sum(one.is_over for one in jobs)
                 where = f" ({job.folder / LOG})" if job.state == "failed" else ""

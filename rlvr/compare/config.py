@@ -137,11 +137,11 @@ def _reach_into(values: dict[str, Any], override: str) -> None:
 def _checked(config: AnyConfig, where: str) -> RLConfig:
     if not isinstance(config, RLConfig):
         raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo or ppo: RL runs are what is compared")
-    found = config.eval
-    if not (found.problems and found.samples and found.at_start and found.at_end):
+    plan = config.eval
+    if not (plan.problems and plan.samples and plan.at_start and plan.at_end):
         raise ConfigError(
             f"{where}: a comparison needs eval.problems and eval.samples of 1 or more, at_start and at_end; "
-            f"got problems={found.problems}, samples={found.samples}, at_start={found.at_start}, at_end={found.at_end}"
+            f"got problems={plan.problems}, samples={plan.samples}, at_start={plan.at_start}, at_end={plan.at_end}"
         )
     return config
 

@@ -76,20 +76,20 @@ def run_jobs(
     `inherited` are file descriptors that the children keep open.
     Returns: False where Ctrl-C (or SIGTERM, SIGHUP) ended it.
     """
-    asked = 0
+    interrupts = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal interrupts
+        interrupts += 1
         for job in jobs:
             if job.process is not None and job.state == "running":
-                job.process.send_signal(signal.SIGINT if asked < 3 else signal.SIGKILL)
+                job.process.send_signal(signal.SIGINT if interrupts < 3 else signal.SIGKILL)
 
     usual = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         while not all(job.is_over for job in jobs):
             for job in jobs:
-                _advance(job, asked > 0, sum(j.state == "running" for j in jobs) < at_once, inherited)
+                _advance(job, interrupts > 0, sum(j.state == "running" for j in jobs) < at_once, inherited)
             watch(jobs)
             time.sleep(POLL_SECONDS)
     finally:
@@ -101,7 +101,7 @@ def run_jobs(
                 job.process.wait()
         for number, handler in usual.items():
             signal.signal(number, handler)
-    return asked == 0
+    return interrupts == 0
 
 
 def _advance(job: Job, stopping: bool, is_room: bool, inherited: Sequence[int]) -> None:
@@ -135,8 +135,8 @@ def _start(job: Job, inherited: Sequence[int]) -> None:
 
 def _look_after(job: Job, stopping: bool) -> None:
     assert job.process is not None
-    found, status, used = os.wait4(job.process.pid, os.WNOHANG)
-    if not found:
+    ended_pid, status, used = os.wait4(job.process.pid, os.WNOHANG)
+    if not ended_pid:
         return
     job.process.returncode = os.waitstatus_to_exitcode(status)
     if is_finished(job.folder, job.steps):

@@ -58,11 +58,11 @@ Model = TypeVar("Model", bound=Scorer, default=Policy)
 MAX_SKIPPED_IN_A_ROW = 3
 
 
-def lr_at(config: OptimizerConfig, step: int, steps: int) -> float:
-    """The learning rate of optimizer step `step` (from 0) of `steps`: a function, so there is no state to save."""
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    progress = min(1.0, (step - config.warmup_steps) / max(1, steps - config.warmup_steps))
+def lr_at(config: OptimizerConfig, optimizer_step: int, optimizer_steps: int) -> float:
+    """The learning rate of an optimizer step (counted from 0): a function, so there is no state to save."""
+    if optimizer_step < config.warmup_steps:
+        return config.lr * (optimizer_step + 1) / config.warmup_steps
+    progress = min(1.0, (optimizer_step - config.warmup_steps) / max(1, optimizer_steps - config.warmup_steps))
     share = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
     return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
 

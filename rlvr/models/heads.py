@@ -144,17 +144,17 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
         return model
     attention = {"attn_implementation": config.attention} if config.attention else {}
     disable_progress_bar()
-    told = get_verbosity()
+    verbosity = get_verbosity()
     set_verbosity_error()  # that the head is missing is said below, where it matters
     try:
-        model, found = AutoModelForSequenceClassification.from_pretrained(
+        model, loading_info = AutoModelForSequenceClassification.from_pretrained(
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{config.path!r} cannot be loaded as a reward model: {error}") from error
     finally:
-        set_verbosity(told)
-    missing = set(found["missing_keys"])
+        set_verbosity(verbosity)
+    missing = set(loading_info["missing_keys"])
     if missing - {f"{HEAD}.weight"}:
         raise ModelError(f"{config.path!r} lacks weights that a reward model needs: {sorted(missing)[:3]}")
     if missing and not may_draw:

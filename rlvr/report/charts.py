@@ -96,8 +96,8 @@ def cohort_bars(comparison: Comparison) -> Bars | None:
             measured = [
                 (float(cohort_values(c.sum(0))[index]), cohort_values(weights_BP @ c)[:, index]) for c in columns
             ]
-            found = over_seeds(measured, problems, comparison.confidence)
-            rows[index].append(Bar(place, found.value, max(0.0, found.low), min(1.0, found.high)))
+            finding = over_seeds(measured, problems, comparison.confidence)
+            rows[index].append(Bar(place, finding.value, max(0.0, finding.low), min(1.0, finding.high)))
     counts = [sum(item.cohort == name for item in comparison.items) for name in names]
     return Bars(
         "cohorts",

@@ -44,7 +44,7 @@ class Pair:
     measure: str
     first: str
     second: str
-    found: Finding
+    finding: Finding
     adjusted_p: float
     is_shown: bool
     more_seeds: int | None
@@ -129,7 +129,7 @@ def conclude(
         for name in dict.fromkeys(measures)
     }
     discordances = _discordances(couples, by_variant)
-    values = {name: {run: value for run, (value, _) in found.items()} for name, found in measured.items()}
+    values = {name: {run: value for run, (value, _) in per_run.items()} for name, per_run in measured.items()}
     return Comparison(
         by_variant, runs[0].items, tuple(pairs), values, findings, pairs, discordances, confidence,
         baseline if baseline in names else None,
@@ -154,11 +154,11 @@ def over_seeds(
     return find(values_S, numpy.stack([resampled for _, resampled in measured], axis=1), problems, confidence, floor)
 
 
-def _bounded(found: Finding, measure: str) -> Finding:
+def _bounded(finding: Finding, measure: str) -> Finding:
     """An interval of a share ends at 0 and 1, one of a length at 0; a change has no such ends."""
     one = MEASURES[measure]
     low, high = -math.inf if one.is_change else 0.0, 1.0 if one.unit == "share" else math.inf
-    return replace(found, low=max(low, found.low), high=min(high, found.high))
+    return replace(finding, low=max(low, finding.low), high=min(high, finding.high))
 
 
 def _pairs(
@@ -179,10 +179,10 @@ def _pairs(
         for pair in combinations(by_variant, 2)
     ]
     floor = pooled(variances, len(by_variant), min(len(runs) for runs in by_variant.values()))
-    found = [over_seeds(between[pair], problems, confidence, floor) for pair in couples]
+    findings = [over_seeds(between[pair], problems, confidence, floor) for pair in couples]
     pairs = []
     level = (1 - confidence) / max(1, len(couples))
-    for (first, second), one, adjusted in zip(couples, found, holm([one.p for one in found]), strict=True):
+    for (first, second), one, adjusted in zip(couples, findings, holm([one.p for one in findings]), strict=True):
         shown = adjusted < 1 - confidence
         needed = None if shown else seeds_needed(one, level)
         more = None if needed is None else max(1, needed - one.seeds)
@@ -204,46 +204,48 @@ def _sentence(
     title: str,
     first: str,
     second: str,
-    found: Finding,
+    finding: Finding,
     adjusted: float,
     shown: bool,
     more_seeds: int | None,
     level: float,
     pairs: int,
 ) -> str:
-    if math.isnan(found.p):
+    if math.isnan(finding.p):
         return f"{first} and {second} cannot be compared by {title}: some run has no such completion."
     test = f"p {p_value(adjusted)}{f' after Holm for {pairs} pairs' if pairs > 1 else ''}"
-    one_seed = "" if found.over_seeds else " One seed: the interval is over problems only, and other seeds may differ."
+    one_seed = (
+        "" if finding.over_seeds else " One seed: the interval is over problems only, and other seeds may differ."
+    )
     if shown:
-        upper, lower, one = (first, second, found) if found.value > 0 else (second, first, turned(found))
+        upper, lower, one = (first, second, finding) if finding.value > 0 else (second, first, turned(finding))
         verb = "is better than" if measure.is_accuracy else "exceeds"
         return f"{upper} {verb} {lower} by {with_interval(one, measure)} in {title} ({test}).{one_seed}"
     start = (
-        f"No difference shown at this budget: {first} minus {second} is {with_interval(found, measure)} in {title} "
+        f"No difference shown at this budget: {first} minus {second} is {with_interval(finding, measure)} in {title} "
         f"({test})"
     )
-    if not found.over_seeds:
+    if not finding.over_seeds:
         return f"{start}.{one_seed}"
     if more_seeds is not None:
         seeds = f"{more_seeds:,} more seed{'s' if more_seeds > 1 else ''}"
         return f"{start}; about {seeds} would be needed to show one of this size."
-    if abs(found.value) < TINY:
+    if abs(finding.value) < TINY:
         return f"{start}; the two are equal."
-    if problems_are_short(found, level):
+    if problems_are_short(finding, level):
         return f"{start}; more seeds alone would not show one of this size: it takes more held-out problems."
     return f"{start}; it is too small for any number of seeds that one would run."
 
 
-def turned(found: Finding) -> Finding:
+def turned(finding: Finding) -> Finding:
     """The finding of `second - first`."""
-    return replace(found, value=-found.value, low=-found.high, high=-found.low)
+    return replace(finding, value=-finding.value, low=-finding.high, high=-finding.low)
 
 
-def with_interval(found: Finding, measure: Measure) -> str:
+def with_interval(finding: Finding, measure: Measure) -> str:
     """`2.3 points [0.5, 4.1]`."""
     unit = "points" if measure.unit == "share" else "tokens"
-    return f"{number(found.value, measure)} {unit} [{number(found.low, measure)}, {number(found.high, measure)}]"
+    return f"{number(finding.value, measure)} {unit} [{number(finding.low, measure)}, {number(finding.high, measure)}]"
 
 
 def number(value: float, measure: Measure) -> str:
@@ -277,15 +279,15 @@ def headlines(comparison: Comparison) -> dict[str, list[str]]:
     lines = {}
     for name, pairs in comparison.pairs.items():
         title = _capital(comparison.title(name))
-        ordered = sorted(pairs, key=lambda pair: (not pair.is_shown, pair.adjusted_p, pair.found.p))
+        ordered = sorted(pairs, key=lambda pair: (not pair.is_shown, pair.adjusted_p, pair.finding.p))
         shown = [pair for pair in ordered if pair.is_shown]
         topic = (
             f"{title}: {len(shown)} of {len(pairs)} pairs differ."
             if shown
             else f"{title}: no difference shown between any two variants at this budget."
         )
-        said = ordered if len(pairs) <= FEW else shown or ordered[:1]
-        lines[topic if len(pairs) > 1 else title] = [pair.sentence for pair in said]
+        reported = ordered if len(pairs) <= FEW else shown or ordered[:1]
+        lines[topic if len(pairs) > 1 else title] = [pair.sentence for pair in reported]
     return lines
 
 
@@ -294,12 +296,14 @@ def changes(comparison: Comparison) -> list[str]:
     lines = []
     for name in comparison.measures:
         measure = MEASURES[name]
-        for variant, found in comparison.findings[name].items() if measure.is_change else ():
-            if math.isnan(found.p):
+        for variant, finding in comparison.findings[name].items() if measure.is_change else ():
+            if math.isnan(finding.p):
                 lines.append(f"{variant}: no {measure.title} can be told, some run has no such completion.")
                 continue
-            verdict = "no change shown" if found.low <= 0 <= found.high else "grew" if found.value > 0 else "shrank"
-            lines.append(f"{variant}, {measure.title}: {verdict}, {with_interval(found, measure)}.")
+            verdict = (
+                "no change shown" if finding.low <= 0 <= finding.high else "grew" if finding.value > 0 else "shrank"
+            )
+            lines.append(f"{variant}, {measure.title}: {verdict}, {with_interval(finding, measure)}.")
     return lines
 
 

@@ -57,8 +57,8 @@ def cohort_values(sums: Array) -> Array:
 
 
 def weakest(sums: Array) -> Array:
-    found: Array = numpy.nanmin(cohort_values(sums), axis=-1)
-    return found
+    weakest_means: Array = numpy.nanmin(cohort_values(sums), axis=-1)
+    return weakest_means
 
 
 def lengths(run: RunResult, evaluation: int, solved: bool) -> Array:

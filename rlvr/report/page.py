@@ -120,13 +120,13 @@ def _legend(comparison: Comparison) -> str:
 def _summary(comparison: Comparison) -> str:
     names = ["accuracy", "best_accuracy", "area", "avg", "pass", "maj"]
     names += ["weakest_cohort"] if len({item.cohort for item in comparison.items}) > 1 else []
-    found = comparison.findings["accuracy"]
-    bottom = min(min(one.low, one.value) for one in found.values())
-    top = max(max(one.high, one.value) for one in found.values())
+    findings = comparison.findings["accuracy"]
+    bottom = min(min(one.low, one.value) for one in findings.values())
+    top = max(max(one.high, one.value) for one in findings.values())
     head = "".join(f"<th scope=col>{escape(comparison.title(name))}" for name in names)
     rows = []
     for place, variant in enumerate(comparison.variants):
-        one = found[variant]
+        one = findings[variant]
         cells = "".join(f"<td>{_with_interval(comparison.findings[name][variant], name)}" for name in names)
         rows.append(
             f"<tr><th scope=row>{mark_svg(place)}{escape(variant)}<td>{len(comparison.runs[variant])}"
@@ -156,11 +156,11 @@ def _lengths(comparison: Comparison) -> str:
     )
 
 
-def _with_interval(found: Finding, measure: str) -> str:
-    if math.isnan(found.value):
+def _with_interval(finding: Finding, measure: str) -> str:
+    if math.isnan(finding.value):
         return "<span class=note>none</span>"
     share = MEASURES[measure].unit == "share"
-    value, low, high = (100 * v if share else v for v in (found.value, found.low, found.high))
+    value, low, high = (100 * v if share else v for v in (finding.value, finding.low, finding.high))
     sign = "+" if MEASURES[measure].is_change else ""
     interval = "" if math.isnan(low) else f"<small>{low:.1f} to {high:.1f}</small>"
     text = f"{value:{sign}.1f}{'%' if share else ''}{interval}"
@@ -192,13 +192,13 @@ def _matrix(comparison: Comparison, measure: str, places: Mapping[str, int]) -> 
 
 def _matrix_cell(pair: Pair, sign: int) -> str:
     measure = MEASURES[pair.measure]
-    if math.isnan(pair.found.p):
+    if math.isnan(pair.finding.p):
         return "<td class=none>none"
-    found = pair.found if sign > 0 else turned(pair.found)
-    kind = "none" if not pair.is_shown else "up" if found.value > 0 else "down"
+    finding = pair.finding if sign > 0 else turned(pair.finding)
+    kind = "none" if not pair.is_shown else "up" if finding.value > 0 else "down"
     return (
-        f"<td class={kind} title='{escape(pair.sentence, quote=True)}'>{number(found.value, measure)}"
-        f"<small>{number(found.low, measure)} to {number(found.high, measure)}</small>"
+        f"<td class={kind} title='{escape(pair.sentence, quote=True)}'>{number(finding.value, measure)}"
+        f"<small>{number(finding.low, measure)} to {number(finding.high, measure)}</small>"
         f"<small>p {p_value(pair.adjusted_p)}</small>"
     )
 

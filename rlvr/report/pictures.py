@@ -112,9 +112,9 @@ def _draw_matrix(axes: Any, comparison: Comparison, measure: str) -> None:
     for pair in comparison.pairs[measure]:
         row, column = names.index(pair.first), names.index(pair.second)
         for i, j, sign in ((row, column, 1), (column, row, -1)):
-            shown[i, j] = sign * numpy.sign(pair.found.value) if pair.is_shown else 0
-            low, high = sorted((sign * factor * pair.found.low, sign * factor * pair.found.high))
-            text = f"{sign * factor * pair.found.value:+.1f}\n[{low:.1f}, {high:.1f}]"
+            shown[i, j] = sign * numpy.sign(pair.finding.value) if pair.is_shown else 0
+            low, high = sorted((sign * factor * pair.finding.low, sign * factor * pair.finding.high))
+            text = f"{sign * factor * pair.finding.value:+.1f}\n[{low:.1f}, {high:.1f}]"
             axes.text(
                 j, i, text, ha="center", va="center", fontsize=7.5, color="#1b2330" if pair.is_shown else "#5a6675"
             )

@@ -116,10 +116,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _by_group(rows: Sequence[dict[str, Any]], groups: int) -> list[list[dict[str, Any]]]:
-    found: list[list[dict[str, Any]]] = [[] for _ in range(groups)]
+    rows_of_groups: list[list[dict[str, Any]]] = [[] for _ in range(groups)]
     for row in rows:
-        found[row["group"]].append(row)
-    return found
+        rows_of_groups[row["group"]].append(row)
+    return rows_of_groups
 
 
 def _majority(rows: Sequence[dict[str, Any]]) -> float:

@@ -171,7 +171,7 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def seeds_needed(found: Finding, level: float) -> int | None:
+def seeds_needed(finding: Finding, level: float) -> int | None:
     """How many seeds in all would show a difference as large as the one found, with a power of 80 %.
 
     The smallest n with  |d| >= (t_{1 - level/2, n - 1} + z_0.8) * sqrt(V_problems + V_seed / n),  where V_seed is the
@@ -179,12 +179,12 @@ def seeds_needed(found: Finding, level: float) -> int | None:
 
     Returns `None` where no n up to 1,000 will do, or where one seed leaves the spread between seeds unknown.
     """
-    if not found.over_seeds or math.isnan(found.p) or abs(found.value) < 1e-12:
+    if not finding.over_seeds or math.isnan(finding.p) or abs(finding.value) < 1e-12:
         return None
 
     def enough(seeds: int) -> bool:
         bound = t_quantile(1 - level, seeds - 1) + NormalDist().inv_cdf(POWER)
-        return abs(found.value) >= bound * math.sqrt(found.problem_variance + found.seed_variance / seeds)
+        return abs(finding.value) >= bound * math.sqrt(finding.problem_variance + finding.seed_variance / seeds)
 
     if not enough(MAX_SEEDS):
         return None
@@ -195,7 +195,7 @@ def seeds_needed(found: Finding, level: float) -> int | None:
     return high
 
 
-def problems_are_short(found: Finding, level: float) -> bool:
+def problems_are_short(finding: Finding, level: float) -> bool:
     """Whether even endless seeds could not show the difference on this many problems."""
     bound = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)
-    return abs(found.value) < bound * math.sqrt(found.problem_variance)
+    return abs(finding.value) < bound * math.sqrt(finding.problem_variance)

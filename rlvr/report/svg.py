@@ -99,10 +99,10 @@ def ticks(low: float, high: float, bounds: tuple[float, float] | None = None, co
     span = (high - low) or abs(high) or 1.0
     rough = span / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    found = [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
-    return [tick for tick in found if bounds is None or bounds[0] <= tick <= bounds[1]] or found
+    spacing = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / spacing + 1e-9), math.ceil(high / spacing - 1e-9)
+    ticks = [round(number * spacing, 10) for number in range(first, max(last, first + 1) + 1)]
+    return [tick for tick in ticks if bounds is None or bounds[0] <= tick <= bounds[1]] or ticks
 
 
 def shortened(label: str, limit: int = 14) -> str:

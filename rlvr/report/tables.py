@@ -41,7 +41,7 @@ def as_json(comparison: Comparison, cost_rows: Sequence[Cost], target: float | N
                 "measure": pair.measure,
                 "first": pair.first,
                 "second": pair.second,
-                "difference": _finding(pair.found),
+                "difference": _finding(pair.finding),
                 "holm_p": pair.adjusted_p,
                 "is_shown": pair.is_shown,
                 "more_seeds_needed": pair.more_seeds,
@@ -104,8 +104,8 @@ def _cell(value: float | int | None) -> str:
     return "" if plain is None else str(plain)
 
 
-def _finding(found: Finding) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in ("value", "low", "high", "p", "seeds", "standard_error")}
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in ("value", "low", "high", "p", "seeds", "standard_error")}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def evaluate(
     drawn = player.collect(problems, samples, sampling, seeds, grader) if samples else []
     estimates = {"greedy": proportion([scores(group)[0] == 1 for group in greedy])}
     if samples:
-        estimates[f"avg@{samples}"] = mean([sum(scores(group)) / samples for group in drawn], samples)
+        estimates[f"avg@{samples}"] = mean_estimate([sum(scores(group)) / samples for group in drawn], samples)
         estimates[f"pass@{samples}"] = proportion([max(scores(group)) == 1 for group in drawn])
         estimates[f"maj@{samples}"] = proportion([majority_score(group) == 1 for group in drawn])
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
@@ -96,7 +96,7 @@ def by_cohort(name: str, groups: Sequence[Group]) -> dict[str, float]:
     for group in groups:
         if group.problem.cohort:
             cohorts.setdefault(group.problem.cohort, []).extend(scores(group))
-    return {f"{name}/cohort/{cohort}": sum(found) / len(found) for cohort, found in sorted(cohorts.items())}
+    return {f"{name}/cohort/{cohort}": sum(values) / len(values) for cohort, values in sorted(cohorts.items())}
 
 
 def majority_score(group: Group) -> float:
@@ -122,7 +122,7 @@ def proportion(solved: Sequence[bool]) -> Estimate:
     return wilson(sum(solved) / len(solved), len(solved))
 
 
-def mean(values: Sequence[float], samples: int) -> Estimate:
+def mean_estimate(values: Sequence[float], samples: int) -> Estimate:
     """A mean over problems of scores in [0, 1], each itself the mean of `samples` completions.
 
     Problems are the independent draws, their samples are not. The interval is Wilson's with the effective number of

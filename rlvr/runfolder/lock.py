@@ -12,7 +12,7 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[int]:
+def hold_folder(folder: Path) -> Iterator[int]:
     """Hold `folder` (made where it is missing) for this process, and for those that inherit the descriptor it yields.
 
     Raises `ConfigError` naming the process that holds it, or where the folder cannot be made. A folder in which nothing

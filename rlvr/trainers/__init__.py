@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlvr.config import AnyConfig
-from rlvr.runfolder.lock import locked
+from rlvr.runfolder.lock import hold_folder
 
 if TYPE_CHECKING:
     from rlvr.run import Run
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 def run_trainer(config: AnyConfig) -> "Run":
     """Run the trainer that the configuration names, alone in its folder."""
-    with locked(Path(config.out)):
+    with hold_folder(Path(config.out)):
         run: Run = import_module(f"rlvr.trainers.{config.trainer}").train(config)
         return run

@@ -103,8 +103,8 @@ def check_ratings(examples: Sequence[Answers], source: str) -> None:
     for example in examples:
         ratings = example.ratings
         if ratings is None or any(a < b for a, b in pairwise(ratings)):
-            found = "has none" if ratings is None else f"rates a worse answer higher: {ratings}"
+            problem = "has none" if ratings is None else f"rates a worse answer higher: {ratings}"
             raise DataError(
                 f"{source!r}, row {example.row}: margin is on and expects ratings (margin, score_chosen and "
-                f"score_rejected, or ratings), best first; this row {found}. Mend the row, or set margin=false"
+                f"score_rejected, or ratings), best first; this row {problem}. Fix the row, or set margin=false"
             )

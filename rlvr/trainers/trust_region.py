@@ -78,10 +78,10 @@ def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConf
         move(parameters, before, share * step)
         return gain_and_kl(policy, pieces, tokens)
 
-    found = line_search(measure, region.kl, region.backtracking_steps)
-    if found is None:
+    trial = line_search(measure, region.kl, region.backtracking_steps)
+    if trial is None:
         move(parameters, before, torch.zeros_like(step))
-    return found or Trial(0.0, 0.0, 0.0), float(target.norm())
+    return trial or Trial(0.0, 0.0, 0.0), float(target.norm())
 
 
 def gain_gradient(policy: Policy, pieces: Sequence[Batch], parameters: Parameters) -> Tensor:

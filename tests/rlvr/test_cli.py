@@ -11,7 +11,9 @@ def rlvr(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "rlvr", *arguments], capture_output=True, text=True, timeout=600)
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("eval",), ("config",), ("presets",), ("verify",), ("audit",)])
+@pytest.mark.parametrize(
+    "command", [(), ("train",), ("eval",), ("config",), ("presets",), ("verify",), ("audit",), ("overoptimization",)]
+)
 def test_help_answers_with_an_example_and_without_torch(command: tuple[str, ...]) -> None:
     done = rlvr(*command, "--help")
     assert done.returncode == 0, done.stderr
@@ -22,6 +24,13 @@ def test_help_answers_with_an_example_and_without_torch(command: tuple[str, ...]
     assert not any(
         line.split("|")[-1].strip() in ("torch", "transformers", "datasets") for line in imported.splitlines()
     )
+
+
+def test_the_older_name_of_a_command_works_and_is_not_listed() -> None:
+    assert "Example: rlvr overoptimization" in " ".join(rlvr("truth", "--help").stdout.split())
+    listed = rlvr("--help").stdout.split()
+    assert "overoptimization" in listed
+    assert "truth" not in listed
 
 
 def test_config_prints_what_loads_again() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rlvr.commands.overoptimization import write_page
 from rlvr.commands.sample_pairs import sample_pairs
-from rlvr.commands.truth import write_page
 from rlvr.config.file import load_config
 from rlvr.errors import DataError
 from rlvr.runfolder.metrics import read_metrics
@@ -47,8 +47,8 @@ def test_the_stages_hand_on_to_each_other_and_the_page_shows_score_and_truth(
     assert all("eval/avg@2" in rows[name][step] for name in ("ppo", "dpo") for step in (0, 2, 4))
     capsys.readouterr()
 
-    page = tmp_path / "page" / "truth.html"
-    write_page([tmp_path / "ppo", tmp_path / "dpo"], page, None, "rlvr truth", png=True)
+    page = tmp_path / "page" / "overoptimization.html"
+    write_page([tmp_path / "ppo", tmp_path / "dpo"], page, None, "rlvr overoptimization", png=True)
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     for name in ("ppo", "dpo"):
@@ -59,8 +59,8 @@ def test_the_stages_hand_on_to_each_other_and_the_page_shows_score_and_truth(
     assert html.count("<figure>") == 3
     assert re.search(r"<td>0<td>-?[0-9.]+<td>[0-9.]+<small>", html)
     with pytest.raises(DataError, match="none of these runs was trained against a reward model"):
-        write_page([tmp_path / "dpo"], page, None, "rlvr truth")
+        write_page([tmp_path / "dpo"], page, None, "rlvr overoptimization")
     with pytest.raises(DataError, match=r"reward_model holds a run of trainer: reward_model; expected one that"):
-        write_page([tmp_path / "reward_model"], page, None, "rlvr truth")
+        write_page([tmp_path / "reward_model"], page, None, "rlvr overoptimization")
     with pytest.raises(DataError, match="holds 0 evaluations with drawn completions, expected two or more"):
-        write_page([tmp_path / "sft"], page, str(tmp_path / "reward_model/model"), "rlvr truth")
+        write_page([tmp_path / "sft"], page, str(tmp_path / "reward_model/model"), "rlvr overoptimization")

@@ -279,8 +279,8 @@ def test_two_runs_in_one_folder_at_once_are_refused_with_the_pid(tiny: Path) -> 
             sys.executable,
             "-c",
             "import pathlib, sys, time\n"
-            "from rlvr.runfolder.lock import locked\n"
-            "with locked(pathlib.Path(sys.argv[1])):\n"
+            "from rlvr.runfolder.lock import hold_folder\n"
+            "with hold_folder(pathlib.Path(sys.argv[1])):\n"
             "    print('held', flush=True)\n"
             "    time.sleep(60)\n",
             config.out,

@@ -1,16 +1,16 @@
 from pathlib import Path
 
-from rlvr.commands.config_page import reference
+from rlvr.commands.config_page import key_page
 from rlvr.config import GRPOConfig
 
 
 def test_the_page_of_all_keys_is_current() -> None:
     written = Path("docs/configuration.md").read_text()
-    assert written == reference(), "write it anew: rlvr config --reference > docs/configuration.md"
+    assert written == key_page(), "write it anew: rlvr config --reference > docs/configuration.md"
 
 
 def test_it_holds_sections_bounds_defaults_and_what_an_option_is() -> None:
-    rows = reference().splitlines()
+    rows = key_page().splitlines()
     assert "| `top_p` | number, more than 0, at most 1 | 1.0 |  |" in rows
     assert "| `steps` | whole number, at least 1 | **required** |  |" in rows
     described = "Completions of each prompt."
@@ -22,7 +22,7 @@ def test_it_holds_sections_bounds_defaults_and_what_an_option_is() -> None:
 
 
 def test_it_says_what_the_function_of_each_choice_takes() -> None:
-    rows = reference().splitlines()
+    rows = key_page().splitlines()
     assert "| `keep` | `group: Group` | `bool` | `all`, `mixed` |" in rows
     takes = "`tokens: Tokens, objective: Objective` | `tuple[Tensor, Tensor]`"
     assert any(row.startswith(f"| `surrogate` | {takes} | `clip`") for row in rows)

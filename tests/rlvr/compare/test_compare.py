@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 from safetensors.torch import load_file
 
-from rlvr.compare.compare import Watch, compare, locked, plan_jobs
+from rlvr.compare.compare import Watch, compare, hold_folder, plan_jobs
 from rlvr.compare.config import load_plan
 from rlvr.compare.processes import Job
 from rlvr.errors import ConfigError
@@ -209,9 +209,9 @@ def test_one_cold_start_can_serve_all_seeds(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="or a run that it started, is at work in"), locked(tmp_path):
+        with pytest.raises(ConfigError, match="or a run that it started, is at work in"), hold_folder(tmp_path):
             pass
-    with locked(tmp_path):
+    with hold_folder(tmp_path):
         pass
 
 

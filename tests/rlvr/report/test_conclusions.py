@@ -11,9 +11,9 @@ def test_a_real_difference_is_shown_with_its_size_and_direction() -> None:
     comparison = conclude(runs, ["accuracy"])
     (pair,) = comparison.pairs["accuracy"]
     assert pair.is_shown
-    assert pair.found.value < -0.3
+    assert pair.finding.value < -0.3
     true = sum(run.greedy[-1].mean() for run in runs[3:]) / 3 - sum(run.greedy[-1].mean() for run in runs[:3]) / 3
-    assert pair.found.value == pytest.approx(-true)
+    assert pair.finding.value == pytest.approx(-true)
     assert pair.sentence.startswith(f"better is better than worse by {100 * true:.1f} points [")
     assert pair.more_seeds is None
     one = comparison.discordances["worse", "better"]
@@ -41,19 +41,19 @@ def test_an_undecided_pair_says_how_many_seeds_it_would_take() -> None:
     # Differences of 14, 2 and 8 problems of 100.
     counts = {"a": (64, 62, 68), "b": (50, 60, 60)}
     (pair,) = conclude([solving(v, s, n) for v, ns in counts.items() for s, n in enumerate(ns)], ["avg"]).pairs["avg"]
-    assert pair.found.value == pytest.approx(0.08)
-    assert pair.found.seed_variance == pytest.approx(0.06**2)
+    assert pair.finding.value == pytest.approx(0.08)
+    assert pair.finding.seed_variance == pytest.approx(0.06**2)
     assert not pair.is_shown
-    assert pair.more_seeds == 8 - 3 or pair.found.problem_variance > 0
+    assert pair.more_seeds == 8 - 3 or pair.finding.problem_variance > 0
     assert f"about {pair.more_seeds} more seeds would be needed to show one of this size" in pair.sentence
 
 
 def test_turning_the_variants_round_turns_the_difference_round() -> None:
     a, b = ([random_run(variant, seed, 0.6) for seed in range(3)] for variant in ("a", "b"))
     (ahead,), (back,) = (conclude(runs, ["avg"]).pairs["avg"] for runs in ([*a, *b], [*b, *a]))
-    assert back.found.value == pytest.approx(-ahead.found.value)
-    assert back.found.low == pytest.approx(-ahead.found.high)
-    assert back.found.p == pytest.approx(ahead.found.p)
+    assert back.finding.value == pytest.approx(-ahead.finding.value)
+    assert back.finding.low == pytest.approx(-ahead.finding.high)
+    assert back.finding.p == pytest.approx(ahead.finding.p)
 
 
 def test_pairing_leaves_out_what_the_variants_have_in_common() -> None:
@@ -63,8 +63,8 @@ def test_pairing_leaves_out_what_the_variants_have_in_common() -> None:
     runs = [run_of(v, seed, [[0] * 100, last]) for v, last in (("a", solved), ("b", more)) for seed in range(3)]
     comparison = conclude(runs, ["accuracy"])
     (pair,) = comparison.pairs["accuracy"]
-    assert pair.found.value == pytest.approx(-0.05)
-    assert pair.found.standard_error == pytest.approx((0.05 * 0.95 / 100) ** 0.5, rel=0.1)
+    assert pair.finding.value == pytest.approx(-0.05)
+    assert pair.finding.standard_error == pytest.approx((0.05 * 0.95 / 100) ** 0.5, rel=0.1)
     assert comparison.findings["accuracy"]["a"].standard_error == pytest.approx(0.05, rel=0.1)
 
 
@@ -77,7 +77,7 @@ def test_one_seed_is_said_to_be_one_seed() -> None:
 def test_a_pair_is_compared_on_the_seeds_that_both_have() -> None:
     runs = [random_run("a", seed, 0.5) for seed in (0, 1, 2)] + [random_run("b", seed, 0.5) for seed in (1, 2)]
     comparison = conclude(runs, ["accuracy"])
-    assert comparison.pairs["accuracy"][0].found.seeds == 2
+    assert comparison.pairs["accuracy"][0].finding.seeds == 2
     assert comparison.findings["accuracy"]["a"].seeds == 3
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from rlvr.engines.scripted import ScriptedEngine
 from rlvr.models.chat import Chat
-from rlvr.rollouts.evaluate import evaluate, majority_score, mean, proportion
+from rlvr.rollouts.evaluate import evaluate, majority_score, mean_estimate, proportion
 from rlvr.rollouts.play import Player
 from rlvr.types import Group, Rollout, Sampling
 from tasks import Problem
@@ -28,26 +28,26 @@ def test_the_wilson_interval_stays_honest_at_the_ends() -> None:
 def test_the_interval_of_a_mean_is_over_problems() -> None:
     # Variance (0.25 + 0.25) / 4 = 0.125, so 4 * 0.25 / 0.125 = 8 effective draws of p = 0.5:
     # half = 1.96 sqrt(0.25 / 8 + 1.96^2 / 256) / (1 + 1.96^2 / 8) = 0.2848.
-    found = mean([0.0, 0.5, 1.0, 0.5], samples=8)
+    found = mean_estimate([0.0, 0.5, 1.0, 0.5], samples=8)
     assert found.mean == 0.5
     assert found.low == pytest.approx(0.2152, abs=1e-4)
     assert found.high == pytest.approx(0.7848, abs=1e-4)
 
 
 def test_scores_that_are_all_or_nothing_have_the_interval_of_a_proportion() -> None:
-    assert mean([1.0] * 8 + [0.0] * 2, samples=4) == proportion([True] * 8 + [False] * 2)
+    assert mean_estimate([1.0] * 8 + [0.0] * 2, samples=4) == proportion([True] * 8 + [False] * 2)
 
 
 @pytest.mark.parametrize("samples", [1, 8])
 def test_a_mean_of_nothing_or_of_everything_is_not_certain(samples: int) -> None:
     # z^2 / (n + z^2) with n = 512: what 512 problems can say, however often each was tried.
-    none, all_of_them = mean([0.0] * 512, samples), mean([1.0] * 512, samples)
+    none, all_of_them = mean_estimate([0.0] * 512, samples), mean_estimate([1.0] * 512, samples)
     assert (none.low, none.high) == (0.0, pytest.approx(0.00745, abs=1e-5))
     assert (all_of_them.low, all_of_them.high) == (pytest.approx(0.99255, abs=1e-5), 1.0)
 
 
 def test_problems_that_are_all_equally_hard_count_by_their_samples() -> None:
-    assert mean([0.5] * 10, samples=4) == proportion([True, False] * 20)
+    assert mean_estimate([0.5] * 10, samples=4) == proportion([True, False] * 20)
 
 
 def answered(*pairs: tuple[str | None, float]) -> Group:

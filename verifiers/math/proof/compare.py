@@ -11,7 +11,7 @@ from verifiers.math.limits import MAX_LIST_ITEMS
 from verifiers.math.proof.equality import Equality
 from verifiers.math.proof.labels import (
     by_name,
-    concluded,
+    conclusion_of,
     grouped_by_label,
     is_numbering,
     label_of,
@@ -56,7 +56,7 @@ class Comparison:
             ours, truth = choices_counted(ours), choices_counted(truth)
         ours = with_parameter_of(ours, truth)
         truth = with_parameter_of(truth, ours)
-        ours, truth = concluded(percentage(ours)), concluded(percentage(truth))
+        ours, truth = conclusion_of(percentage(ours)), conclusion_of(percentage(truth))
         if ours.head == "rel" or truth.head == "rel":
             return self.same_relation(ours, truth)
         if ours.head == "chain" or truth.head == "chain" or is_union(ours) or is_union(truth):

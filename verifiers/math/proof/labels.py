@@ -33,7 +33,7 @@ def implied(node: Node) -> Node:
     return node if label is None or contradicted else equation
 
 
-def concluded(node: Node) -> Node:
+def conclusion_of(node: Node) -> Node:
     """The conclusion of a chain of equations or of an approximation."""
     if node.head == "chain" and not IMPLYING.isdisjoint(node.args[0].split()):
         return implied(node)
@@ -160,7 +160,7 @@ def is_derivative(node: Node) -> bool:
 
 
 def unlabelled(node: Node) -> Node:
-    return node.args[2] if label_of(concluded(node)) else node
+    return node.args[2] if label_of(conclusion_of(node)) else node
 
 
 def grouped_by_label(items: list[Node]) -> list[Node]:

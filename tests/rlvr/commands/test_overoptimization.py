@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlvr.commands.truth import final_kl
+from rlvr.commands.overoptimization import final_kl
 from rlvr.config import GRPOConfig, ModelConfig
 from rlvr.config.file import load_config
 from rlvr.models.chat import Chat

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy
 import pytest
 
-from rlvr.report.truth_page import JudgedRun, Said, charts, headline, overoptimized, render
+from rlvr.report.overoptimization_page import ScoredCompletion, ScoredRun, charts, headline, overoptimized, render
 
 P = 50
 SPREAD = numpy.linspace(-0.1, 0.1, P)  # what problems differ by; changes differ by half of it
@@ -15,20 +15,20 @@ def path(*means: float) -> numpy.ndarray:
     return numpy.array([mean + SPREAD * (1 + 0.5 * (e % 2)) for e, mean in enumerate(means)])
 
 
-def run(truths: numpy.ndarray, scores: numpy.ndarray) -> JudgedRun:
-    said = tuple(Said(f"<b>{p}</b>", 1.5, 0.25) for p in range(P))
+def run(truths: numpy.ndarray, scores: numpy.ndarray) -> ScoredRun:
+    completions = tuple(ScoredCompletion(f"<b>{p}</b>", 1.5, 0.25) for p in range(P))
     steps = tuple(10 * e for e in range(len(truths)))
     flat = numpy.zeros(len(steps))
-    return JudgedRun(
-        "ppo", steps, scores, truths, flat, flat, (0.0, 20.0), (0.0, 3.25), ("q",) * P, said, said
+    return ScoredRun(
+        "ppo", steps, scores, truths, flat, flat, (0.0, 20.0), (0.0, 3.25), ("q",) * P, completions, completions
     )  # fmt: skip
 
 
-def test_score_up_while_truth_goes_down_is_found_where_the_truth_fell_most() -> None:
-    found = overoptimized(path(0, 1, 2, 3), path(0.4, 0.8, 0.7, 0.5))
-    assert found is not None
-    assert (found.start, found.end) == (1, 3)
-    assert (found.score, found.truth) == (pytest.approx(2.0), pytest.approx(-0.3))
+def test_a_rising_score_is_flagged_where_the_true_score_fell_most() -> None:
+    stretch = overoptimized(path(0, 1, 2, 3), path(0.4, 0.8, 0.7, 0.5))
+    assert stretch is not None
+    assert (stretch.start, stretch.end) == (1, 3)
+    assert (stretch.score, stretch.truth) == (pytest.approx(2.0), pytest.approx(-0.3))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_score_up_while_truth_goes_down_is_found_where_the_truth_fell_most() -> 
     [
         ((0, 1, 2), (0.4, 0.6, 0.8)),  # both rise
         ((2, 1, 0), (0.8, 0.6, 0.4)),  # both fall
-        ((0, 1, 2), (0.5, 0.5, 0.5)),  # the truth stays
+        ((0, 1, 2), (0.5, 0.5, 0.5)),  # the true score stays
         ((2, 1, 0), (0.4, 0.6, 0.8)),  # better than it is scored
     ],
 )
@@ -57,13 +57,12 @@ def test_a_fall_within_its_noise_is_not_flagged() -> None:
 def test_the_page_says_it_in_words_and_quotes_what_models_wrote() -> None:
     bad = run(path(0.4, 0.8, 0.5), path(0, 1, 2))
     assert "the true score from 0.400 to 0.500 (+0.100, 95 % interval +0.100 to +0.100)" in headline(bad)
-    assert "at 3.2 nats an answer" in headline(bad)
-    assert "OVER-OPTIMIZED: from step 10 to step 20 the score rose by 1.00 while the truth fell by 0.300" in headline(
-        bad
-    )
+    assert "at a KL of 3.2 nats per answer" in headline(bad)
+    flag = "OVEROPTIMIZED: from step 10 to step 20 the score rose by 1.00 while the true score fell by 0.300"
+    assert flag in headline(bad)
     good = run(path(0.4, 0.8), path(0, 1))
-    assert "On no stretch is it shown" in headline(good)
-    page = render([bad], "runs/rm/model", "rlvr truth runs/ppo")
+    assert "No stretch shows" in headline(good)
+    page = render([bad], "runs/rm/model", "rlvr overoptimization runs/ppo")
     assert page.count("<svg viewBox") == 3
     assert "&lt;b&gt;7&lt;/b&gt;" not in page  # four examples of fifty
     assert "&lt;b&gt;0&lt;/b&gt;" in page
