@@ -5,8 +5,9 @@
     python bench/same_bits.py --against COMMIT   run that commit's code too, on this machine, and compare with it
 
 A digest covers `metrics.jsonl` (without the keys that depend on the machine), the ledger (without the verifier's words)
-and the final weights, bit for bit. Digests are kept for each kind of processor, since its instructions decide the last bits of a product; on a machine
-of another kind use `--against`. A key or column that the record does not know is named, and is no difference.
+and the final weights, bit for bit. Digests are kept for each kind of processor, since its instructions decide the last
+bits of a product; on a machine of another kind use `--against`. A key or column that the record does not know is named,
+and is no difference.
 """
 
 import argparse

@@ -75,7 +75,10 @@ def test_every_choice_of_an_objective_that_names_a_function_is_looked_up(axis: s
             "objective.overlong: got 'maks', expected one of keep, mask, punish; did you mean 'mask'",
         ),
         ({"kl_in": "los"}, "objective.kl_in: got 'los', expected one of loss, reward, token_reward"),
-        ({"discount": 1.5, "band": -1.0}, "objective.discount: got 1.5, expected 0 to 1; objective.band: got -1.0"),
+        (
+            {"discount": 1.5, "divergence_threshold": -1.0},
+            "objective.discount: got 1.5, expected 0 to 1; objective.divergence_threshold: got -1.0",
+        ),
         ({"refill_rounds": 2, "keep": "all"}, "refill_rounds fills places of groups that were not kept"),
     ],
 )

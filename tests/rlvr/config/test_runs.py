@@ -98,13 +98,6 @@ def test_a_batch_that_is_refilled_is_not_sampled_ahead() -> None:
     assert config_of("grpo", objective=refilling, selection={"max_staleness": 2}).steps_ahead == 0
 
 
-def test_the_older_place_of_max_staleness_is_still_read_and_both_at_once_are_refused() -> None:
-    config = config_of("grpo", objective={"preset": "dr_grpo", "max_staleness": 2})
-    assert config.selection.max_staleness == 2
-    both = {"objective": {"preset": "dr_grpo", "max_staleness": 2}, "selection": {"max_staleness": 2}}
-    assert "expected one of them, got both" in refused("grpo", **both)
-
-
 @pytest.mark.parametrize(
     ("trainer", "keys", "said"),
     [

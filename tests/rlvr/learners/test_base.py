@@ -24,8 +24,8 @@ LOSSES = [
     PPOLoss(PPO_OBJECTIVE, value_coef=0.5, value_clip=0.2),
     CriticLoss(value_coef=0.5, value_clip=0.2),
     PairLoss("sigmoid", beta=0.1, label_smoothing=0.05, prompts=12),
-    AnswerLoss("kto", beta=0.1, wanted_weight=1.0, unwanted_weight=1.5, answers=16, kl=torch.tensor(0.25)),
-    ComparisonLoss(margin=True, centre_coef=0.01, prompts=12),
+    AnswerLoss("kto", beta=0.1, desirable_weight=1.0, undesirable_weight=1.5, answers=16, kl=torch.tensor(0.25)),
+    ComparisonLoss(margin=True, center_rewards_coef=0.01, prompts=12),
     LikelihoodLoss(),
 ]
 

@@ -59,7 +59,7 @@ def batch() -> Batch:
 CASES = [
     pytest.param(policy_learner, GRPOLoss(resolve("dr_grpo")), id="rows"),
     pytest.param(policy_learner, PairLoss("sigmoid", 0.1, 0.0, prompts=3), id="pairs"),
-    pytest.param(reward_learner, ComparisonLoss(margin=False, centre_coef=0.1, prompts=3), id="scores"),
+    pytest.param(reward_learner, ComparisonLoss(margin=False, center_rewards_coef=0.1, prompts=3), id="scores"),
 ]
 
 
