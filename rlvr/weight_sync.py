@@ -73,7 +73,7 @@ def push(learner: Learner, generator: Generator, probe: Probe) -> None:
     if generator.shares_weights:
         return
     gap = probe.gap(learner, generator, PUSH_TOKENS)
-    if gap > probe.tolerance:
+    if not gap <= probe.tolerance:  # nan is no agreement
         raise WeightSyncError(
             f"after weights of version {learner.version} were sent, the generator's log-probabilities differ from the "
             f"learner's by {gap:.2g} on average, expected at most {probe.tolerance:g}: they did not all arrive, or the "
@@ -104,7 +104,8 @@ def prove_sync(learner: Learner, generator: Generator, probe: Probe) -> None:
         break
     send(learner, generator)
     restored = probe.gap(learner, generator, PROOF_TOKENS)
-    if max(arrived, restored) > probe.tolerance or changed <= probe.tolerance:
+    agree = arrived <= probe.tolerance and restored <= probe.tolerance  # nan is no agreement
+    if not (agree and changed > probe.tolerance):
         raise WeightSyncError(
             "the generator does not take over weights: with changed weights its log-probabilities were off by "
             f"{changed:.2g} before the sync, {arrived:.2g} after it, and {restored:.2g} after the true weights came "
@@ -115,7 +116,7 @@ def prove_sync(learner: Learner, generator: Generator, probe: Probe) -> None:
 
 def check_gap(gap: float, tolerance: float) -> None:
     """Raise `WeightSyncError` where the mean log-probability gap of this step's own rollouts is more than rounding."""
-    if gap > tolerance:
+    if not gap <= tolerance:
         raise WeightSyncError(
             f"the generator's log-probabilities differ from the learner's by {gap:.2g} on average, expected at most "
             f"{tolerance:g}: it holds other weights, or computes another model. This step is not kept; "

@@ -1,5 +1,7 @@
 """`rlvr eval`: a recipe's evaluation of a model, without training it."""
 
+from contextlib import closing
+
 from rich.console import Console
 from rich.table import Table
 
@@ -16,10 +18,10 @@ def evaluate_model(config: RunConfig) -> Evaluation:
     """
     config = config.model_copy(update={"eval": config.eval.model_copy(update={"at_end": True})})
     rollouts, _ = open_rollouts(config)
-    if not rollouts.held_out:
-        raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
-    evaluation = rollouts.evaluate()
-    rollouts.close()
+    with closing(rollouts):
+        if not rollouts.held_out:
+            raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
+        evaluation = rollouts.evaluate()
     table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
     for name, estimate in evaluation.estimates.items():
         table.add_row(name, f"{estimate.mean:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}")

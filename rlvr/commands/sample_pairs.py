@@ -8,7 +8,7 @@ rejection sampling: those that are right (or, where rewards are learned, the bes
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,11 @@ def sample_pairs(
         sampled = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
     except ValueError as error:
         raise DataError(str(error)) from error
-    with growing(out) as write_pairs, growing(sft) if sft else nullcontext() as write_demonstrations:
+    with (
+        closing(rollouts),
+        growing(out) as write_pairs,
+        growing(sft) if sft else nullcontext() as write_demonstrations,
+    ):
         for start in range(0, len(sampled), CHUNK):
             numbers = range(start, min(start + CHUNK, len(sampled)))
             groups = rollouts.player.collect(
@@ -79,7 +83,6 @@ def sample_pairs(
                 pairs += write_pairs([exchanged(pair) if noise_draw.random() < noise else pair for pair in rows])
                 if write_demonstrations is not None:
                     demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
-    rollouts.close()
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
     return PairCounts(len(sampled), pairs, demonstrations, solved)
 

@@ -5,7 +5,7 @@ weights, since an update reaches each of them before the next request does.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, Queue
@@ -51,21 +51,26 @@ class Member:
             try:
                 message = self.inbox.get(block=self.generator.open() == 0)
             except Empty:
-                self._compute()
+                self._report(lambda: self.generator.ready(TURN_SECONDS))
                 continue
             if message is None:
                 return
             if isinstance(message, Request):
-                self.generator.submit(message)
+                self._report(partial(self._submit, message))
                 continue
             try:
                 message.end.set_result(message.action())
             except BaseException as error:
                 message.end.set_exception(error)
 
-    def _compute(self) -> None:
+    def _submit(self, request: Request) -> list[tuple[int, list[Completion]]]:
+        self.generator.submit(request)
+        return []
+
+    def _report(self, compute: Callable[[], Sequence[tuple[int, list[Completion]]]]) -> None:
+        """Report what was finished, or the error that ended it: then nothing of this member is open any more."""
         try:
-            finished = self.generator.ready(TURN_SECONDS)
+            finished = compute()
         except BaseException as error:
             self.generator.abort()
             self.reports.put(Report(self, error=error))
@@ -109,32 +114,48 @@ class Fleet:
             except Empty:
                 break
             if report.error is not None:
-                report.member.numbers.clear()
+                self._forget(report.member)
                 raise report.error
             report.member.numbers.difference_update(number for number, _ in report.finished)
             finished += report.finished
         return finished
 
+    def _forget(self, member: Member) -> None:
+        """Drop all that a member was asked for; the others go on."""
+        member.call(member.generator.abort).result()
+        reports = []
+        while not self.reports.empty():
+            reports.append(self.reports.get())
+        for report in reports:
+            if report.member is not member:
+                self.reports.put(report)
+        member.numbers.clear()
+
     def open(self) -> int:
         return sum(len(member.numbers) for member in self.members)
 
     def abort(self) -> None:
-        self._each(lambda generator: generator.abort())
+        self._each(lambda generator: generator.abort(), self.members)
         while not self.reports.empty():
             self.reports.get()
         for member in self.members:
             member.numbers.clear()
 
     def load(self, update: WeightUpdate) -> None:
-        self._each(lambda generator: generator.load(update))
+        self._each(lambda generator: generator.load(update), self.members)
 
     def close(self) -> None:
-        self._each(lambda generator: generator.close())
-        for member in self.members:
-            member.inbox.put(None)
-            member.thread.join()
+        members, self.members = self.members, []
+        try:
+            self._each(lambda generator: generator.close(), members)
+        finally:
+            for member in members:
+                member.inbox.put(None)
+                member.thread.join()
 
-    def _each(self, action: Callable[[Generator], object]) -> None:
+    def _each(self, action: Callable[[Generator], object], members: Sequence[Member]) -> None:
         """Do the same with every member at the same time, and wait for all. Raises what the first of them raised."""
-        for end in [member.call(partial(action, member.generator)) for member in self.members]:
+        ends = [member.call(partial(action, member.generator)) for member in members]
+        wait(ends)
+        for end in ends:
             end.result()

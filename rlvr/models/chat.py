@@ -81,18 +81,20 @@ class Chat:
     def reply_ids(self, messages: Sequence[Message], reply: Sequence[Message]) -> list[int]:
         """What the template writes behind an assistant's last turn: `reply`, up to where the assistant goes on.
 
-        The turn itself stays as it was sampled: only what comes after its end token is taken from the template. Raises
-        `DataError` for a template that rewrites earlier turns when later ones come.
+        The turns so far stay as they were sampled, though some templates rewrite them (Qwen3 takes thoughts out of
+        earlier answers): only what comes after the end token of the last turn is taken from the template. Raises
+        `DataError` where it cannot be told where that is.
         """
         before, after = self._template(messages), self.prompt_ids([*messages, *reply])
-        ends = [place + 1 for place, token in enumerate(before) if token in self.end_ids]
-        end = ends[-1] if ends else len(before)
-        if after[:end] != before[:end]:
+        turns = sum(token in self.end_ids for token in before)
+        ends = [place + 1 for place, token in enumerate(after) if token in self.end_ids]
+        if not 0 < turns <= len(ends):
             raise DataError(
-                "the chat template rewrites earlier turns when later ones are added, so that what was sampled would "
-                "not be what is read; expected each turn to be appended. Use another template, or single turns"
+                f"the chat template ends {turns} turns of a conversation, and {len(ends)} once the environment has "
+                "replied: expected an end token after each turn, so that the reply can be told apart. Use another "
+                "template, or a task of single turns"
             )
-        return after[end:]
+        return after[ends[turns - 1] :]
 
     def _template(self, messages: Sequence[Message]) -> list[int]:
         return list(self.tokenizer.apply_chat_template(list(messages), return_dict=False))

@@ -43,7 +43,9 @@ def _cost(variant: str, runs: Sequence[RunResult], target: float | None) -> Cost
         tokens_to_target=_mean([float(run.tokens_so_far[step]) for run, step in reached]),
         seconds=_mean([float(run.seconds_so_far[-1]) for run in runs]),
         seconds_to_target=_mean([float(run.seconds_so_far[step]) for run, step in reached]),
-        peak_memory_bytes=max((float(run.peak_memory_bytes or math.nan) for run in runs), default=math.nan),
+        peak_memory_bytes=max(
+            (float(run.peak_memory_bytes) for run in runs if run.peak_memory_bytes), default=math.nan
+        ),
     )
 
 

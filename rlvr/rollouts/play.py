@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from rlvr.engines.base import Generator, Request
-from rlvr.errors import DataError, WeightSyncError
+from rlvr.errors import DataError, RlvrError, WeightSyncError
 from rlvr.models.chat import Chat
 from rlvr.rollouts.grader import Grader
 from rlvr.seeds import derive
@@ -166,14 +166,16 @@ class Player:
             conversation.is_over = True
             return
         try:
-            reply = conversation.environment.step(conversation.messages)
+            reply = checked_reply(conversation.environment.step(conversation.messages))
+            ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
+        except RlvrError:
+            raise
         except Exception as error:  # whatever an environment of the user's does
             conversation.error = f"the environment failed: {type(error).__name__}: {error}"
             reply = None
         if reply is None:
             conversation.is_over = True
             return
-        ids = self.chat.reply_ids(conversation.messages, reply)
         if room <= len(ids):  # no token is left for an answer
             conversation.finish, conversation.is_over = "length", True
             return
@@ -191,6 +193,21 @@ def begun(environment: Environment, problem: Problem) -> Conversation:
             f"problem {problem.id!r} of {problem.source!r}: its environment cannot start: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def checked_reply(reply: Sequence[Message] | None) -> Sequence[Message] | None:
+    """What an environment's step returned. Raises `TypeError` where it is neither messages nor `None`."""
+    if reply is None:
+        return None
+    are_messages = isinstance(reply, Sequence) and all(
+        isinstance(message, dict) and {"role", "content"} <= message.keys() for message in reply
+    )
+    if isinstance(reply, str) or not are_messages or not reply:
+        raise TypeError(
+            f"step returned {reply!r}, expected messages such as ({{'role': 'user', 'content': ...}},), or None where "
+            "the conversation is over"
+        )
+    return reply
 
 
 def verdicts_of(grader: Grader, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:

@@ -68,7 +68,8 @@ def writing(path: Path) -> Iterator[Path]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The finished checkpoints in `folder`, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if path.suffix != ".partial")
+    finished = (path for path in folder.glob("step-*") if path.suffix != ".partial")
+    return sorted(finished, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def read_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:

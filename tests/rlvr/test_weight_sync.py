@@ -230,3 +230,21 @@ def test_a_truncated_distribution_is_explained_and_a_whole_one_needs_no_words() 
     said = truncation_of(Sampling(8, top_p=0.9))
     assert said is not None
     assert said.startswith("with sampling.top_p=0.9 and top_k=0 completions come from a truncated distribution.")
+
+
+class Garbage(CopyEngine):
+    """Takes the weights over and then computes nothing that is a number."""
+
+    def load(self, update: WeightUpdate) -> None:
+        super().load(update)
+        with torch.no_grad():
+            self.model.model.norm.weight.fill_(math.nan)
+
+
+def test_a_gap_that_is_no_number_is_no_agreement(learner: Noting, probe: Probe, chat: Chat) -> None:
+    with pytest.raises(WeightSyncError, match="by nan on average"):
+        push(learner, Garbage(learner.policy, chat), probe)
+    with pytest.raises(WeightSyncError, match="does not take over weights"):
+        prove_sync(learner, Garbage(learner.policy, chat), probe)
+    with pytest.raises(WeightSyncError, match="by nan on average"):
+        check_gap(math.nan, 1e-3)

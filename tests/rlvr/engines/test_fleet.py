@@ -157,3 +157,21 @@ def test_closing_ends_the_threads(chat: Chat) -> None:
     fleet.close()
     assert threading.active_count() == before
     assert all(member.generator.open() == 0 for member in fleet.members)
+
+
+class Refuses(ScriptedEngine):
+    """Takes no requests."""
+
+    def submit(self, request: Request) -> None:
+        raise ValueError("the prompt is too long")
+
+
+def test_a_request_that_an_engine_refuses_is_an_error_of_the_next_call(chat: Chat) -> None:
+    fleet = Fleet([Refuses(digit, chat), ScriptedEngine(digit, chat, seconds=0.01)])
+    for request in requests(chat, 4):
+        fleet.submit(request)
+    with pytest.raises(ValueError, match="the prompt is too long"):
+        list(iter(lambda: fleet.ready(5.0), []))
+    assert fleet.open() <= 2  # those of the other engine
+    fleet.close()
+    fleet.close()  # the second time there is nothing left to close

@@ -84,9 +84,15 @@ def test_what_a_template_writes_behind_an_end_token_belongs_to_the_reply(chat: C
     assert written(lines, lines.reply_ids(SAID, AGAIN)) == "\n<|user|>again<|end|>\n<|assistant|>"
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(chat: Chat) -> None:
-    with pytest.raises(DataError, match="the chat template rewrites earlier turns when later ones are added"):
-        with_template(chat, FORGETS).reply_ids(SAID, AGAIN)
+def test_what_was_sampled_stays_where_a_template_would_rewrite_it(chat: Chat) -> None:
+    forgets = with_template(chat, FORGETS)
+    assert written(forgets, forgets.reply_ids(SAID, AGAIN)) == "<|user|>again<|end|><|assistant|>"
+
+
+def test_a_template_without_end_tokens_cannot_tell_a_reply_apart(chat: Chat) -> None:
+    endless = with_template(chat, "{% for m in messages %}{{ m['content'] }}{% endfor %}")
+    with pytest.raises(DataError, match="the chat template ends 0 turns of a conversation, and 0 once"):
+        endless.reply_ids(SAID, AGAIN)
 
 
 def test_of_a_conversation_only_the_assistants_turns_and_their_ends_are_learned(chat: Chat) -> None:
@@ -123,7 +129,8 @@ REAL = {
     "qwen3": (
         "<|im_start|>user\n2 + 3?<|im_end|>\n<|im_start|>assistant\n",
         "#### 6<|im_end|>",
-        None,  # it adds an empty thought to the last answer, and takes it back when a question follows
+        # It adds an empty thought to the last answer, and takes it back when a question follows.
+        "\n<|im_start|>user\nagain<|im_end|>\n<|im_start|>assistant\n",
     ),
     "llama3_1": (
         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n2 + 3?<|eot_id|>"
@@ -152,10 +159,6 @@ def test_the_templates_of_real_models_write_what_is_sampled(
     said = [*real.prompt_ids(QUESTION), *real.completion_ids("#### 6")]
     assert written(real, said) == prompt + completion
     assert real.text(real.completion_ids("#### 6")) == "#### 6"
-    if reply is None:
-        with pytest.raises(DataError, match="the chat template rewrites earlier turns"):
-            real.reply_ids(SAID, AGAIN)
-        return
     ids = real.reply_ids(SAID, AGAIN)
     assert written(real, ids) == reply
     assert [*said, *ids] == real.prompt_ids((*SAID, *AGAIN))

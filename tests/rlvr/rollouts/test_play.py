@@ -197,3 +197,26 @@ def test_a_rollout_of_weights_outside_of_the_range_is_refused(
     check_versions(groups, 2, 5)
     with pytest.raises(WeightSyncError, match=expected):
         check_versions(groups, oldest, newest)
+
+
+class Malformed:
+    """Replies with what is no message."""
+
+    reply: object = "again"
+
+    def start(self, problem: Problem) -> Messages:
+        return problem.prompt
+
+    def step(self, messages: Messages) -> object:
+        return self.reply
+
+
+@pytest.mark.parametrize("reply", ["again", (), ({"role": "user"},), ("again",), 3])
+def test_a_reply_that_is_no_message_is_the_environments_failure(chat: Chat, reply: object) -> None:
+    made = type("Made", (Malformed,), {"reply": reply})
+    player = player_of(chat, lambda prompt, seed, number: "2", environment=made)
+    (group,) = player.collect([PROBLEM], 1, Sampling(40), [0], even_is_right)
+    verdict = group.rollouts[0].verdict
+    assert verdict is not None
+    assert (verdict.score, verdict.status) == (None, "error")
+    assert "expected messages such as" in verdict.detail
