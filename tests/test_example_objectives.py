@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from rlvr.algorithms.policy_loss import policy_loss
 from rlvr.algorithms.presets import resolve
-from rlvr.build import check_objective
+from rlvr.preflight import check_objective
 
 OBJECTIVE = resolve({"preset": "dr_grpo", "surrogate": "examples.objectives.my_rules:my_clip"})
 
