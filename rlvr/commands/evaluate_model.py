@@ -10,14 +10,14 @@ from rlvr.rollouts.evaluate import Evaluation
 
 
 def evaluate_model(config: RunConfig) -> Evaluation:
-    """Evaluate `config.model` on the recipe's held-out problems and print what was found.
+    """Evaluate `config.model` on the recipe's held-out problems and print the results.
 
-    Raises `ConfigError` where the recipe names no trained model or evaluates nothing.
+    Raises `ConfigError` if the recipe names no trained model or evaluates nothing.
     """
     config = config.model_copy(update={"eval": config.eval.model_copy(update={"at_end": True})})
     rollouts, _ = open_rollouts(config)
     if not rollouts.held_out:
-        raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
+        raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     evaluation = rollouts.evaluate()
     rollouts.close()
     table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
