@@ -4,9 +4,10 @@
     python bench/same_bits.py --record           write them
     python bench/same_bits.py --against COMMIT   run that commit's code too, on this machine, and compare with it
 
-A digest covers `metrics.jsonl` (without the keys that depend on the machine), the ledger and the final weights, bit for
-bit. Digests are kept for each kind of processor, since its instructions decide the last bits of a product; on a machine
-of another kind use `--against`. A key or column that the record does not know is named, and is no difference.
+A digest covers `metrics.jsonl` (without the keys that depend on the machine), the ledger (without the verifier's words)
+and the final weights, bit for bit. Digests are kept for each kind of processor, since its instructions decide the last
+bits of a product; on a machine of another kind use `--against`. A key or column that the record does not know is named,
+and is no difference.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = Path(__file__).with_suffix(".json")
 MACHINE_DEPENDENT = ("time/", "speed/")
+# Columns of the ledger that hold a verifier's own words about a verdict.
+WORDING = ("detail",)
 
 TINY = "model.scratch={hidden_size: 64, layers: 2, heads: 4, kv_heads: 2, intermediate_size: 128, max_length: 128}"
 ARITHMETIC = "task={name: arithmetic, min_steps: 1, max_steps: 2, max_number: 12, max_value: 40}"
@@ -130,7 +133,7 @@ def run_case(case: Case, tree: Path, folder: Path) -> None:
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=tree, env=environment, stdout=log, stderr=log)
         if case.interrupted:
-            wait_for(lambda: len(rows_of(folder / case.name)) > 3 or process.poll() is not None)
+            wait_for(lambda: steps_written(folder / case.name) > 3 or process.poll() is not None)
             process.send_signal(signal.SIGINT)
             process.wait()
             if (folder / case.name / "model").exists():
@@ -143,6 +146,11 @@ def run_case(case: Case, tree: Path, folder: Path) -> None:
 def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         time.sleep(0.02)
+
+
+def steps_written(run: Path) -> int:
+    path = run / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
@@ -189,7 +197,9 @@ def left_by(run: Path) -> Left:
         {key: value for key, value in row.items() if not key.startswith(MACHINE_DEPENDENT)} for row in rows_of(run)
     ]
     ledger = [
-        row for path in sorted(run.glob("rollouts/*.parquet")) for row in pyarrow.parquet.read_table(path).to_pylist()
+        {column: value for column, value in row.items() if column not in WORDING}
+        for path in sorted(run.glob("rollouts/*.parquet"))
+        for row in pyarrow.parquet.read_table(path).to_pylist()
     ]
     digest = hashlib.sha256()
     for name, weight in sorted(load_file(run / "model" / "model.safetensors").items()):

@@ -60,12 +60,14 @@ class Run:
         return model_of(self.folder)
 
     def __enter__(self) -> Self:
-        self.restore()
-        if self.rollouts is not None:
-            self.open_parts.callback(self.rollouts.close)
-        self.journal = self.open_parts.enter_context(Journal(self.folder, self.stage, self.config.steps, self.done))
-        stopping = "stopping after this step (Ctrl-C again: at once, going back to the last checkpoint)"
-        self.signals = self.open_parts.enter_context(StopSignals(lambda: self.journal.say(stopping)))
+        with ExitStack() as parts:  # closed again where one of them cannot be opened
+            if self.rollouts is not None:
+                parts.callback(self.rollouts.close)
+            self.restore()
+            self.journal = parts.enter_context(Journal(self.folder, self.stage, self.config.steps, self.done))
+            stopping = "stopping after this step (Ctrl-C again: at once, going back to the last checkpoint)"
+            self.signals = parts.enter_context(StopSignals(lambda: self.journal.say(stopping)))
+            self.open_parts = parts.pop_all()
         return self
 
     def __exit__(

@@ -61,7 +61,7 @@ class Rollouts:
             check_gap(metrics["rollout_gap"], self.probe.tolerance)
         if self.player.generator.version != learner.version:
             if self.source is not None:
-                self.source.settle()
+                self.source.finish_open()
             push(learner, self.player.generator, self.probe)
 
     def settle(self, config: RLConfig, pool: Pool, metrics: Mapping[str, float]) -> list[str]:

@@ -23,7 +23,7 @@ class GroupSource(Protocol):
 
     def fill(self, pool: Pool) -> Pool: ...
 
-    def settle(self) -> None:
+    def finish_open(self) -> None:
         """Finish what is being sampled; called before new weights are loaded and before a checkpoint."""
         ...
 
@@ -76,7 +76,7 @@ class FreshSource:
             pool = pool.with_fresh(groups)
         return pool
 
-    def settle(self) -> None:
+    def finish_open(self) -> None:
         pass
 
     def state(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class AheadSource:
         check_versions(groups, pool.version - pool.max_staleness, pool.version)
         return pool.with_fresh(groups)
 
-    def settle(self) -> None:
+    def finish_open(self) -> None:
         for step in list(self.tickets):
             self.finished[step] = self._take(step)
 
@@ -121,7 +121,7 @@ class AheadSource:
         return self.draws.player.take(self.tickets.pop(step))
 
     def state(self) -> dict[str, Any]:
-        self.settle()
+        self.finish_open()
         finished = {step: [asdict(group) for group in groups] for step, groups in self.finished.items()}
         return {"cursor": self.draws.cursor, "admitted": self.admitted, "finished": finished}
 

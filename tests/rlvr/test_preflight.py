@@ -1,61 +1,111 @@
-"""A function of one's own is looked at before anything is built with it."""
+"""What is known to be wrong before a model is loaded."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from rlvr import preflight
 from rlvr.algorithms.objective import Objective
-from rlvr.config.file import Origin, check_config
-from rlvr.errors import ConfigError
-from rlvr.preflight import check, check_objective, check_verifier
+from rlvr.config import EngineConfig, EvalConfig, VerifyConfig
+from rlvr.config.file import load_config
+from rlvr.errors import ConfigError, DataError, ModelError
+from rlvr.preflight import check, check_engine, check_objective, check_rewards, first_problems, pick_device
+from tasks import Problem
+from tests.rlvr.players import Numbers
 
-MINE = """
-def fits(a, b): ...
-def narrow(a): ...
-def wide(a, b, c): ...
-def roomy(a, b, c=1, *rest): ...
-number = 3
-"""
+QUICKSTART = "configs/quickstart.yaml"
 
 
-@pytest.fixture(autouse=True)
-def my_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_rules_3.py").write_text(MINE)
-    monkeypatch.syspath_prepend(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["fits", "roomy"])
-def test_a_function_that_can_be_called_as_the_known_ones_are_is_taken(name: str) -> None:
-    check_objective(Objective(surrogate=f"my_rules_3:{name}"))
+def test_a_sound_recipe_passes_and_leaves_no_trace(tmp_path: Path) -> None:
+    check(load_config(QUICKSTART, [f"out={tmp_path / 'run'}"]))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("choices", "said"),
+    ("overrides", "error", "expected"),
     [
-        ({"surrogate": "my_rules_3:narrow"},
-         r"objective.surrogate: 'my_rules_3:narrow' takes \(a\), expected a function of \(tokens, objective\)"),
-        ({"surrogate": "my_rules_3:wide"}, r"takes \(a, b, c\), expected a function of \(tokens, objective\), like"),
-        ({"baseline": "my_rules_3:fits"}, r"takes \(a, b\), expected a function of \(outcomes\)"),
-        ({"keep": "my_rules_3:number"}, r"is of type int, expected a function of \(group\), like 'all'"),
+        (["device=gpu"], ConfigError, "device: got 'gpu', expected auto, cpu, cuda or cuda:N"),
+        (["model={path: ./no/model}"], ModelError, r"model\.path './no/model': there is no such folder"),
+        (["engine=scripted"], ConfigError, "engine.script: got None, expected module:function"),
+        (["objective.surrogate=clop"], ConfigError, "objective.surrogate: got 'clop', expected one of clip"),
+        (["verify.verifier=mth"], ConfigError, "verify.verifier.*did you mean 'math'"),
+        (["eval.verifier=mth"], ConfigError, "eval.verifier.*did you mean 'math'"),
+        (["verify={verifier: reward_model, reward_model: {path: ./no/judge}}"], ModelError,
+         r"verify\.reward_model\.path './no/judge': there is no such folder"),
     ],
 )  # fmt: skip
-def test_one_that_cannot_is_refused_with_what_it_should_take(choices: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_run_is_refused_with_the_key(
+    overrides: list[str], error: type[Exception], expected: str
+) -> None:
+    with pytest.raises(error, match=expected):
+        check(load_config(QUICKSTART, overrides))
+
+
+def test_cuda_where_there_is_none_is_refused_and_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="device: got 'cuda:1', but torch finds no CUDA here; use device=cpu or"):
+        pick_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == torch.device("cuda")
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+
+
+def test_an_engine_that_is_not_installed_is_refused_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    check_engine(EngineConfig(name="transformers"))
+    with pytest.raises(ConfigError, match=r"engine: vllm is not installed; install it with pip install 'rlvr\[vllm\]'"):
+        check_engine(EngineConfig(name="vllm"))
+
+
+@pytest.mark.parametrize("axis", sorted(preflight.AXES))
+def test_every_choice_of_an_objective_that_names_a_function_is_looked_up(axis: str) -> None:
+    values: dict[str, Any] = {axis: "nothing_like_it"}
+    with pytest.raises(ConfigError, match=f"objective.{axis}: got 'nothing_like_it', expected one of"):
+        check_objective(Objective(**values))
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        (
+            {"overlong": "maks"},
+            "objective.overlong: got 'maks', expected one of keep, mask, punish; did you mean 'mask'",
+        ),
+        ({"kl_in": "los"}, "objective.kl_in: got 'los', expected one of loss, reward, token_reward"),
+        (
+            {"discount": 1.5, "divergence_threshold": -1.0},
+            "objective.discount: got 1.5, expected 0 to 1; objective.divergence_threshold: got -1.0",
+        ),
+        ({"refill_rounds": 2, "keep": "all"}, "refill_rounds replaces groups that were not kept"),
+    ],
+)
+def test_names_ranges_and_contradictions_of_an_objective_are_refused(choices: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
         check_objective(Objective(**choices))
 
 
-def test_a_verifier_with_settings_is_made_before_anything_else() -> None:
-    check_verifier({"weighted_sum": {"math": 1.0, "format": 0.2}}, "verify.verifier")
-    with pytest.raises(ConfigError, match=r"^eval.verifier.gate.then.mode: got 'lenint', expected one of marked"):
-        check_verifier({"gate": {"first": "format", "then": {"name": "math", "mode": "lenint"}}}, "eval.verifier")
-    with pytest.raises(ConfigError, match=r"^verify.verifier: 'my_rules_3:number' is a int, not a verifier"):
-        check_verifier("my_rules_3:number", "verify.verifier")
+def test_a_dataset_that_is_broken_at_its_first_row_says_so_now() -> None:
+    class Broken(Numbers):
+        def problem(self, index: int) -> Problem:
+            raise ValueError("row 0: field 'answer': is missing")
+
+    assert [problem.id for problem in first_problems(Numbers(), EvalConfig(problems=2))] == ["held-out-0", "held-out-1"]
+    with pytest.raises(DataError, match="row 0: field 'answer': is missing"):
+        first_problems(Broken(), EvalConfig(problems=0))
 
 
-def test_fine_tuning_checks_the_verifier_of_its_evaluations_too(tmp_path: Path) -> None:
-    values = {
-        "trainer": "sft", "model": {"scratch": {}}, "steps": 1, "task": "arithmetic", "out": str(tmp_path / "run"),
-        "verify": {"verifier": {"name": "math", "mod": "lenient"}},
-    }  # fmt: skip
-    with pytest.raises(ConfigError, match=r"^verify.verifier: the verifier 'math' has no setting 'mod'"):
-        check(check_config(values, Origin("mine")))
+def test_a_composed_verifier_is_made_with_all_its_parts() -> None:
+    check_rewards(VerifyConfig(verifier={"weighted_sum": {"math": 1.0, "format": 0.2}}))
+    with pytest.raises(ConfigError, match=r"^verify\.verifier.*'fromat'"):
+        check_rewards(VerifyConfig(verifier={"weighted_sum": {"math": 1.0, "fromat": 0.2}}))
+
+
+def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "2 + 3?", "answer": "5"}\n' * 8)
+    overrides = [f"task={{name: dataset, train: {rows}}}", "cold_start={steps: 1}", "eval={problems: 0}"]
+    with pytest.raises(DataError, match="has no worked solution, and fine-tuning learns from them"):
+        check(load_config(QUICKSTART, overrides))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -523,3 +524,30 @@ def test_lengths_memory_and_cohorts_are_measured(tiny: Path) -> None:
     assert step["speed/peak_memory_mb"] > 100
     assert {"completion/length_correct", "completion/length_incorrect", "cohort/1 steps"} <= step.keys()
     assert {"eval/greedy/cohort/1 steps", "eval/avg@8/cohort/1 steps", "eval/length_correct"} <= before.keys()
+
+
+AHEAD = {"engine": "transformers", "prompts_per_step": 4, "sampling.max_tokens": 6, "steps": 6,
+         "verify.verifier": "tests.rlvr.scripts:by_text", "optimizer.lr": 1e-2}  # fmt: skip
+
+
+def test_sampling_runs_ahead_of_learning_within_its_bound(tiny: Path) -> None:
+    run = grpo.train(recipe(tiny, **AHEAD, minibatches=2, **{"selection.max_staleness": 4}))
+    ages = [row["groups/staleness_max"] for row in metrics(run)[1:]]
+    assert ages == [0, 2, 4, 4, 4, 4]  # the first three steps are asked for at once, by the weights of the start
+    rows = ledger(run)
+    asked = {step: sorted({row["draw"] for row in rows if row["step"] == step}) for step in range(1, 7)}
+    assert asked == {step: list(range(4 * step - 4, 4 * step)) for step in range(1, 7)}
+    assert run.learner.version == 12
+
+
+def test_a_run_that_samples_ahead_goes_on_from_a_checkpoint_with_the_same_bits(tiny: Path) -> None:
+    ahead = {**AHEAD, "selection.max_staleness": 2, "checkpoint": "{every: 2, keep_last: 9}"}
+    whole = grpo.train(recipe(tiny, **ahead))
+    weights = {name: weight.clone() for name, weight in whole.learner.policy.named_weights()}
+    before = [row["policy_version"] for row in ledger(whole)]
+    for step in ("000004", "000006"):
+        shutil.rmtree(whole.folder / f"checkpoints/step-{step}")
+    shutil.rmtree(whole.folder / "model")
+    again = grpo.train(recipe(tiny, **ahead))
+    assert all((weights[name] == weight).all() for name, weight in again.learner.policy.named_weights())
+    assert [row["policy_version"] for row in ledger(again)] == before

@@ -1,0 +1,137 @@
+"""From a configuration to a policy, and what is said where there is none."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
+from rlvr.errors import ModelError
+from rlvr.models.chat import Chat
+from rlvr.models.load import check_attention, check_path, load_chat, load_policy, scratch_chat
+from rlvr.models.policy import Policy
+from tests.conftest import TINY
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def saved(chat: Chat, policy: Policy, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    policy.save(folder, chat.tokenizer)
+    return folder
+
+
+def changed(folder: Path, **keys: object) -> Path:
+    """The folder with other keys in its config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    return folder
+
+
+def test_a_new_model_is_a_function_of_its_seed(chat: Chat) -> None:
+    one, same, other = (
+        dict(load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, seed).model.named_parameters())
+        for seed in (0, 0, 1)
+    )
+    assert all(torch.equal(weight, same[name]) for name, weight in one.items())
+    embeddings = "model.embed_tokens.weight"
+    assert not torch.equal(one[embeddings], other[embeddings])
+
+
+def test_what_was_saved_comes_back_with_its_weights_and_its_tokenizer(chat: Chat, policy: Policy, saved: Path) -> None:
+    again = load_policy(ModelConfig(path=str(saved)), chat, CPU, temperature=0.5, seed=9)
+    before = dict(policy.model.named_parameters())
+    for name, weight in again.model.named_parameters():
+        assert torch.equal(weight, before[name]), name
+    assert again.temperature == 0.5
+    own = load_chat(str(saved))
+    assert (own.end_ids, own.context) == (chat.end_ids, 256)
+    messages = ({"role": "user", "content": "2 + 3?"},)
+    assert own.prompt_ids(messages) == chat.prompt_ids(messages)
+
+
+def test_the_configuration_says_the_dtype_of_weights_and_of_products(chat: Chat, saved: Path) -> None:
+    config = ModelConfig(path=str(saved), dtype="bfloat16", autocast="bfloat16", packing=True)
+    policy = load_policy(config, chat, CPU, 1.0, 0)
+    assert {weight.dtype for weight in policy.model.parameters()} == {torch.bfloat16}
+    assert (policy.autocast, policy.packing) == (torch.bfloat16, True)
+
+
+def test_adapters_are_trained_alone_in_float32_and_say_nothing_at_first(chat: Chat, saved: Path) -> None:
+    config = ModelConfig(path=str(saved), dtype="bfloat16", lora=LoraConfig(rank=2, targets=["q_proj", "up_proj"]))
+    policy = load_policy(config, chat, CPU, 1.0, 0)
+    trainable = policy.trainable()
+    assert len(trainable) == 2 * 2 * 2  # layers x targets x (A, B)
+    assert all(".lora_" in name for name in trainable)
+    assert {weight.dtype for weight in trainable.values()} == {torch.float32}
+    plain = load_policy(ModelConfig(path=str(saved), dtype="bfloat16"), chat, CPU, 1.0, 0)
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert torch.equal(policy.model(input_ids=ids).logits, plain.model(input_ids=ids).logits)
+
+
+def test_adapters_on_modules_that_there_are_none_of_are_refused(chat: Chat) -> None:
+    config = LoraConfig(targets=["no_such_proj"])
+    with pytest.raises(ModelError, match=r"^model\.lora\.targets \['no_such_proj'\]: "):
+        load_policy(ModelConfig(scratch=TINY).model_copy(update={"lora": config}), chat, CPU, 1.0, 0)
+
+
+def test_gradient_checkpointing_works_with_frozen_weights_under_the_adapters(chat: Chat, saved: Path) -> None:
+    config = ModelConfig(path=str(saved), gradient_checkpointing=True, lora=LoraConfig(rank=2))
+    policy = load_policy(config, chat, CPU, 1.0, 0)
+    policy.train()
+    policy.model(input_ids=torch.tensor([[5, 6, 7]])).logits.sum().backward()
+    assert any(weight.grad is not None and weight.grad.any() for weight in policy.trainable().values())
+
+
+@pytest.mark.parametrize("ends", [[1, 7], 7])
+def test_a_model_that_knows_further_end_tokens_ends_with_them_too(saved: Path, ends: int | list[int]) -> None:
+    assert load_chat(str(changed(saved, eos_token_id=ends))).end_ids == (1, 7)
+
+
+def test_a_new_tokenizer_has_the_length_that_its_model_is_made_for() -> None:
+    assert scratch_chat(ScratchConfig(max_length=99), ["some text"]).context == 99
+
+
+def test_a_folder_without_weights_or_tokenizer_is_one_sentence(chat: Chat, saved: Path, tmp_path: Path) -> None:
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(
+        ModelError, match=r"^model\.path '.*model' cannot be loaded as a causal language model: "
+    ) as caught:
+        load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="has no tokenizer or configuration that transformers can load"):
+        load_chat(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("path", ["./no/model", "/no/model", "~/model", "runs/no/model"])
+def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlvr.models.load.get_session", lambda: pytest.fail("the hub was asked"))
+    with pytest.raises(
+        ModelError, match=f"^critic.path '{path}': there is no such folder; expected a folder in Hugging"
+    ):
+        check_path(path, "critic.path")
+
+
+def test_a_name_that_could_be_no_hub_id_is_refused_as_such() -> None:
+    with pytest.raises(ModelError, match="there is no such folder, and it is no hub id"):
+        check_path("my model")
+
+
+def test_an_attention_that_cannot_be_used_here_is_refused_before_a_model_is_loaded() -> None:
+    check_attention("sdpa")
+    check_attention("eager")
+    with pytest.raises(ModelError, match=r"^critic\.attention: got 'flush', expected sdpa, eager, or another one"):
+        check_attention("flush", "critic.attention")
+
+
+def test_a_model_of_another_family_is_loaded_as_well(chat: Chat, tmp_path: Path) -> None:
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(chat.tokenizer), **size)).save_pretrained(tmp_path)
+    chat.tokenizer.save_pretrained(tmp_path)
+    policy = load_policy(ModelConfig(path=str(tmp_path)), load_chat(str(tmp_path)), CPU, 1.0, 0)
+    assert type(policy.model).__name__ == "LlamaForCausalLM"

@@ -1,0 +1,71 @@
+"""Which verifier grades a problem, and when its failures stop a run."""
+
+import pytest
+
+from rlvr.config import VerifyConfig
+from rlvr.errors import GraderError
+from rlvr.rollouts.grader import check_graders, make_grader
+from rlvr.types import Group, Rollout
+from tasks import Problem
+from tasks.problem import question_problem
+from verifiers import Verdict
+
+PROBLEM = Problem("p-1", ({"role": "user", "content": "2 + 3?"},), "5", verifier="math")
+
+
+def says(text: str, verdict: Verdict | None = None) -> Rollout:
+    return Rollout([1], [2], [True], [0.0], "stop", 0, text, verdict)
+
+
+def judged(*verdicts: Verdict | None) -> Group:
+    return Group(question_problem("p", "?", "1"), tuple(says("", verdict) for verdict in verdicts))
+
+
+RIGHT, FAILED = Verdict(1.0, "correct"), Verdict(None, "timeout", detail="it took 5 seconds")
+
+
+def test_each_problem_is_graded_by_the_verifier_that_it_names_in_the_order_of_its_completions() -> None:
+    grade = make_grader(VerifyConfig(workers=1))
+    verdicts = grade(PROBLEM, [says("#### 5"), says("#### 6"), says("I do not know.")])
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [
+        (1.0, "correct"),
+        (0.0, "wrong"),
+        (0.0, "no_answer"),
+    ]
+
+
+def test_a_verifier_that_the_run_names_stands_before_the_problems_own() -> None:
+    grade = make_grader(VerifyConfig(verifier="tests.rlvr.scripts:coin", workers=1))
+    verdicts = grade(PROBLEM, [says("#### 4"), says("#### 5")])
+    assert [(verdict.score, verdict.extracted) for verdict in verdicts] == [(1.0, "4"), (0.0, "5")]
+
+
+def test_a_verifier_is_told_the_prompt_and_the_problem() -> None:
+    grade = make_grader(VerifyConfig(verifier="tests.rlvr.scripts:reads_the_context", workers=1))
+    (verdict,) = grade(PROBLEM, [says("5")])
+    assert (verdict.score, verdict.detail) == (1.0, "p-1 asks 2 + 3?")
+
+
+def test_a_verifier_that_raises_gives_no_score() -> None:
+    grade = make_grader(VerifyConfig(verifier="tests.rlvr.scripts:always_fails", workers=1))
+    (verdict,) = grade(PROBLEM, [says("5")])
+    assert (verdict.score, verdict.status) == (None, "error")
+    assert "the judge is not at home" in verdict.detail
+
+
+def test_a_share_of_failures_that_is_allowed_passes_and_one_above_it_stops_the_run() -> None:
+    groups = [judged(RIGHT, FAILED), judged(RIGHT, RIGHT)]
+    check_graders(groups, max_failed_share=0.25)
+    expected = r"failed on 25% of this step's completions \(first: timeout: it took 5 seconds\); expected at most 20%"
+    with pytest.raises(GraderError, match=expected):
+        check_graders(groups, max_failed_share=0.2)
+
+
+def test_a_failure_without_a_reason_says_so() -> None:
+    with pytest.raises(GraderError, match=r"failed on 100% .* \(first: error: no reason given\)"):
+        check_graders([judged(Verdict(None, "error"))], max_failed_share=0.99)
+
+
+def test_what_was_not_judged_is_no_failure() -> None:
+    check_graders([], max_failed_share=0.0)
+    check_graders([judged(None, None)], max_failed_share=0.0)
