@@ -22,9 +22,9 @@ endif
 train: $(VENV)/installed-train
 	$(VENV)/bin/rlvr train $(CONFIG) $(ARGS)
 
-# What people prefer instead of what is right: demonstrations, comparisons, a reward model, PPO against it (held near the
-# demonstrations, and hardly held), and DPO on the same comparisons; then a page that shows the reward model's score
-# beside the truth. Goes on where it was stopped. Example: make rlhf ARGS="seed=1 threads=2"
+# Learning from preferences: demonstrations, comparisons, a reward model, PPO against it (with a large and a small KL
+# coefficient), and DPO on the same comparisons; then a page that shows the reward model's score beside the true score.
+# Resumes where it was stopped. Example: make rlhf ARGS="seed=1 threads=2"
 RLHF      := runs/rlhf
 RLHF_PAIRS = $(VENV)/bin/rlvr pairs configs/rlhf_quickstart/dpo.yaml $(ARGS) --samples 2
 RLHF_TRAIN = $(VENV)/bin/rlvr train configs/rlhf_quickstart

@@ -1,4 +1,4 @@
-"""Rows of tokens to tensors, and a step's tensors to the pieces that are computed at once."""
+"""From rows of tokens to tensors, and from the tensors of a step to the pieces that are computed at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rlvr.types import Batch
 
 
 def pad(rows: Sequence[Sequence[float]], width: int, dtype: torch.dtype) -> Tensor:
-    """Rows of unequal length as one tensor `(B, width)`, filled with zeros on the right."""
+    """Rows of unequal length as one tensor `(B, width)`, padded with zeros on the right."""
     out = torch.zeros(len(rows), width, dtype=dtype)
     for index, row in enumerate(rows):
         out[index, : len(row)] = torch.tensor(row, dtype=dtype)
@@ -37,7 +37,7 @@ def token_batch(
 
 
 def one_longer(batch: Batch) -> Batch:
-    """Each row with one more token, so that what stands after the last one is before a token too."""
+    """Each row with one more token, so that the state after the last token is also a state before a token."""
     ids, seen, mask = (
         torch.nn.functional.pad(field, (0, 1))
         for field in (batch.input_ids, batch.attention_mask, batch.completion_mask)
@@ -48,15 +48,15 @@ def one_longer(batch: Batch) -> Batch:
 
 
 def minibatches(batch: Batch, count: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """The rows of each of `count` optimizer steps, drawn without replacement; one step takes them as they are."""
+    """The rows of each of `count` optimizer steps, drawn without replacement; a single step takes them in order."""
     order = torch.arange(len(batch)) if count == 1 else torch.randperm(len(batch), generator=generator)
     yield from (rows for rows in order.chunk(count) if len(rows))
 
 
 def microbatches(batch: Batch, max_tokens: int, whole_groups: bool = False) -> Iterator[Tensor]:
-    """Rows of like length together, each piece at most `max_tokens` with its padding (but at least one row).
+    """Pieces of rows of similar length, each with at most `max_tokens` including padding (but at least one row).
 
-    Sorting keeps padding small; since the loss of a piece is a weighted sum, the order of rows does not change it. With
+    Sorting keeps padding small. The loss of a piece is a weighted sum, so the order of rows does not change it. With
     `whole_groups` the rows of a group stay in one piece, for losses that compare them.
     """
     lengths = batch.lengths_B.tolist()
@@ -78,18 +78,18 @@ def microbatches(batch: Batch, max_tokens: int, whole_groups: bool = False) -> I
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows that are computed at once. A filler is computed only because the other ranks have a piece more: it counts
-    zero."""
+    """Rows that are computed at once. A filler has no weight: it is computed only because other ranks have one more
+    piece."""
 
     rows: Tensor
     is_filler: bool = False
 
 
 def plan(batch: Batch, max_tokens: int, ranks: int = 1, whole_groups: bool = False) -> list[list[Piece]]:
-    """Deal the microbatches of `batch` to `ranks`: the same number to each, since all of them compute in step.
+    """Deal the microbatches of `batch` to `ranks`: the same number to each, since all ranks compute in lockstep.
 
-    Each piece goes to the rank that has the fewest tokens so far among those with the fewest pieces. What is missing in
-    the last round is filled with the shortest row.
+    Each piece goes to the rank with the fewest tokens among those with the fewest pieces. Ranks that lack a piece in
+    the last round get the shortest row as a filler.
     """
     lengths_B = batch.lengths_B
     dealt: list[list[Piece]] = [[] for _ in range(ranks)]

@@ -1,6 +1,6 @@
-"""From a configuration to the parts of a run. The one place that knows every concrete class.
+"""From a configuration to the parts of a run: the only file that knows every concrete class.
 
-Each part is assembled once: `rlvr train`, `rlvr eval` and `rlvr pairs` take their parts from here.
+`rlvr train`, `rlvr eval` and `rlvr pairs` all assemble their parts here.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,21 +41,21 @@ from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
 from tasks import Problem, Task, make_task
 
-# Problems or rows whose text a new tokenizer is trained on.
+# Number of problems or rows on which a new tokenizer is trained.
 TOKENIZER_PROBLEMS = 1000
-# Prompts that a copy of the weights is probed with.
+# Number of prompts that probe a copy of the weights.
 PROBE_PROMPTS = 4
 
 
 def prepare(config: RunConfig) -> Path:
-    """Claim the run folder, after everything that needs no model was checked. Raises as `preflight.check` does."""
+    """Run all checks that need no model, then claim the run folder. Raises what `preflight.check` raises."""
     check(config)
     return claim_folder(config)
 
 
 def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> tuple[Run, Rollouts]:
-    """A run that samples what it learns from. `start` gives the model that it begins with, once the folder is claimed:
-    `config.model`, or what a cold start made of it."""
+    """A run that samples what it learns from. `start` returns the initial model once the folder is claimed:
+    `config.model`, or the result of its cold start."""
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
@@ -74,7 +74,7 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
 
 
 def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Run, Chat]:
-    """A run that learns from rows of data or from worked solutions; where it names a task, it is evaluated on it."""
+    """A run that learns from rows of data or from worked solutions, evaluated on a task if it names one."""
     folder, device = prepare(config), set_up(config)
     chat = chat_for_rows(config)
     set_global_generators(config.seed, "build")
@@ -95,14 +95,14 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
 
 
 def open_rollouts(config: RunConfig) -> tuple[Rollouts, Grader]:
-    """What only samples: the policy in `config.model`, untrained, and the grader of its rewards.
+    """The parts of a command that samples without training: the policy in `config.model` and its grader.
 
-    Raises `ConfigError` where the recipe names no task or no trained model.
+    Raises `ConfigError` if the recipe names no task or no trained model.
     """
     if not isinstance(config, PolicyRunConfig) or config.problems is None:
-        raise ConfigError("this recipe has no problems to sample: name a task under task:")
+        raise ConfigError("this recipe has no problems to sample; name a task under task:")
     if config.model.path is None:
-        raise ConfigError("model.scratch is not trained: name a model, such as model.path=runs/quickstart/model")
+        raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
     check(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(config.model, task)
@@ -112,7 +112,7 @@ def open_rollouts(config: RunConfig) -> tuple[Rollouts, Grader]:
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
-    """The held-out problems. Raises `DataError` for a prompt that leaves no room for an answer."""
+    """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
     held_out = first_problems(task, config.eval) if config.eval.happens else []
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
@@ -122,7 +122,7 @@ def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Proble
 def rollouts_of(
     config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task, held_out: Sequence[Problem]
 ) -> Rollouts:
-    """The generator of `policy`, and what is evaluated with it."""
+    """The generator of `policy`, with the problems and the grader of its evaluations."""
     generator = generator_of(config, policy, chat)
     probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
     probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
@@ -146,32 +146,32 @@ def learner_of(
 
 
 def source_of(config: RLConfig, draws: Draws) -> GroupSource:
-    """Groups that are sampled when they are needed, or steps ahead."""
+    """A source that samples groups when they are needed, or one that samples steps ahead."""
     return AheadSource(draws, config.steps_ahead, config.steps) if config.steps_ahead else FreshSource(draws)
 
 
 def prove(learner: LocalLearner[Policy], rollouts: Rollouts) -> None:
-    """Have a generator that holds a copy of the weights show that it takes others. Raises `WeightSyncError`."""
+    """Check that a generator with its own copy of the weights accepts new ones. Raises `WeightSyncError`."""
     generator = rollouts.player.generator
     if not generator.shares_weights:
         prove_sync(learner, generator, rollouts.probe)
 
 
 def grader_of(config: PolicyRunConfig, device: torch.device) -> Grader:
-    """What gives the rewards."""
+    """The grader of rewards."""
     learned = config.verify.reward_model
     return load_reward_model_grader(learned, device) if learned is not None else make_grader(config.verify)
 
 
 def judge_of(config: PolicyRunConfig) -> Grader:
-    """What grades evaluations: where rewards are learned, the verifier that each problem names."""
+    """The grader of evaluations: with a learned reward, the verifier that each problem names."""
     learned = config.verify.reward_model is not None
     name = config.eval.verifier or (None if learned else config.verify.verifier)
     return make_grader(config.verify.model_copy(update={"verifier": name}))
 
 
 def set_up(config: RunConfig) -> torch.device:
-    """Set the number of threads, and say which device to compute on."""
+    """Set the number of threads and return the device to compute on."""
     if config.threads:
         torch.set_num_threads(config.threads)
     return pick_device(config.device)
@@ -196,7 +196,7 @@ def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
 
 
 def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
-    """The tokenizer of a run on data; for a model from nothing it is trained on the first rows, else on the task."""
+    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task."""
     if config.model.scratch is None:
         return load_chat(str(config.model.path))
     if config.data is None:
@@ -208,7 +208,7 @@ def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
 
 
 def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:
-    """A frozen copy of the initial model, where the KL term needs one; with adapters the model itself serves."""
+    """A frozen copy of the initial model if the KL term needs one; with adapters the model itself serves."""
     if not config.needs_reference or model.lora:
         return None
     reference = load_policy(model, chat, device, config.scoring_temperature, config.seed)
@@ -217,14 +217,14 @@ def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch
 
 
 def critic_of(config: PPOConfig, policy: Policy, chat: Chat, device: torch.device) -> Critic:
-    """A model of its own where one is named, else a second head on the policy's backbone."""
+    """A separate model if one is configured, else a second head on the policy's backbone."""
     if config.critic is None:
         return ValueHead(policy.model.config.get_text_config().hidden_size, device)
     critic = load_reward_model(config.critic, chat, device, config.seed)
     sizes = [model.config.get_text_config().vocab_size for model in (critic.model, policy.model)]
     if sizes[0] != sizes[1]:
         raise ConfigError(
-            f"critic: its vocabulary has {sizes[0]} tokens and the policy's {sizes[1]}; expected the same tokenizer"
+            f"critic: its vocabulary has {sizes[0]} tokens and the policy's has {sizes[1]}; expected the same tokenizer"
         )
     return critic
 

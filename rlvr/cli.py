@@ -1,4 +1,4 @@
-"""The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
+"""The command line. Every command imports what it needs when it is called, so that `--help` is fast."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from rlvr.commands import data as data_commands
 from rlvr.commands import verifier as verifier_commands
 from rlvr.errors import ConfigError, RlvrError
 
-INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended
 
 app = typer.Typer(
     name="rlvr",
@@ -32,7 +32,7 @@ OverridesArgument = Annotated[
 
 @app.command()
 def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
-    """Train, or go on where the run folder's last checkpoint stands.
+    """Train, or resume from the last checkpoint in the run folder.
 
     Example: rlvr train configs/quickstart.yaml seed=1 out=runs/seed1
     """
@@ -65,10 +65,10 @@ def compare(
         Path, typer.Argument(help="A YAML file, such as configs/compare_quickstart.yaml.", show_default=False)
     ],
     overrides: OverridesArgument = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; empty: what the file says.")] = None,
-    png: Annotated[bool, typer.Option("--png", help="Write the figures as PNG too (needs matplotlib).")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; empty: as in the file.")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also write the figures as PNG (needs matplotlib).")] = False,
 ) -> None:
-    """Train variants under one protocol and say which is better, by how much, and how sure.
+    """Train variants under one protocol and report which is better, by how much, and with what certainty.
 
     Example: rlvr compare configs/compare_quickstart.yaml --jobs 2
     """
@@ -81,15 +81,15 @@ def compare(
 
 @app.command()
 def overoptimization(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders that hold evaluations.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("overoptimization.html"),
+    runs: Annotated[list[Path], typer.Argument(help="Run folders with evaluations.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("overoptimization.html"),
     reward_model: Annotated[
         str | None,
         typer.Option(
             help="Empty: the reward model that the first of the runs was trained against.", show_default=False
         ),
     ] = None,
-    png: Annotated[bool, typer.Option("--png", help="Write the charts as a PNG too (needs matplotlib).")] = False,
+    png: Annotated[bool, typer.Option("--png", help="Also write the charts as PNG (needs matplotlib).")] = False,
 ) -> None:
     """Show a reward model's score beside the true score over the evaluations of runs, and flag overoptimization.
 
@@ -114,7 +114,7 @@ def show_config(
     overrides: OverridesArgument = None,
     key_page: Annotated[bool, typer.Option("--reference", help="Print a page with every key instead.")] = False,
 ) -> None:
-    """Print the whole configuration that a file and overrides resolve to, and check all that needs no model.
+    """Print the resolved configuration of a file with overrides, and run all checks that need no model.
 
     Example: rlvr config configs/quickstart.yaml objective=grpo
     """
@@ -136,11 +136,9 @@ def show_config(
 
 @app.command()
 def presets(
-    name: Annotated[
-        str | None, typer.Argument(help="One of them, with its formula and row.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A preset to explain.", show_default=False)] = None,
 ) -> None:
-    """List the known variants of the objective, or explain one: formula, paper, how it was read, every choice.
+    """List the presets of the objective, or explain one: formula, paper, reading, every choice.
 
     Example: rlvr presets dapo
     """
@@ -181,8 +179,8 @@ def sandbox_doctor() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that rlvr raised on purpose is printed without a traceback, with exit code 1."""
-    if os.getcwd() not in sys.path:  # `my_checks:same_word` lies where the command is called, as with python -m
+    """Run the command line. Errors that rlvr raises on purpose are printed without a traceback, with exit code 1."""
+    if os.getcwd() not in sys.path:  # `my_checks:same_word` is found in the current folder, as with python -m
         sys.path.insert(0, os.getcwd())
     try:
         app()
@@ -192,7 +190,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        way_out = "free some space and start the same command again: it goes on from the last checkpoint"
+        way_out = "free some space and start the same command again: it resumes from the last checkpoint"
         print(
             f"error: the disk is full: cannot write {error.filename or 'a file of the run'}; {way_out}", file=sys.stderr
         )

@@ -1,4 +1,4 @@
-"""Every error that rlvr raises on purpose. Each says what came, what was expected, where, and the way out.
+"""Every error that rlvr raises on purpose. Each message says what came, what was expected, where, and the way out.
 
 RlvrError
 +-- ConfigError         the configuration cannot be run
@@ -6,13 +6,13 @@ RlvrError
 +-- ModelError          a model or tokenizer cannot be used
 +-- CheckpointError     a checkpoint cannot be written or read
 +-- WeightSyncError     the generator does not hold the policy's weights
-+-- GraderError         too many verdicts failed for the rewards to be believed
-+-- DivergenceError     loss or gradients stopped being numbers
++-- GraderError         too many verdicts failed to trust the rewards
++-- DivergenceError     the loss or the gradients are no longer finite
 """
 
 
 class RlvrError(Exception):
-    """The base of all; the command line prints its message without a traceback."""
+    """The base class; the command line prints the message without a traceback."""
 
 
 class ConfigError(RlvrError): ...

@@ -1,10 +1,10 @@
-"""Can a reward model be believed? What its scores of held-out comparisons say, with 95 % intervals.
+"""How far can a reward model be trusted? Its scores on held-out comparisons, with 95 % intervals.
 
-accuracy     share of comparisons whose better answer scores higher (a tie is half right)
+accuracy     share of comparisons whose better answer scores higher (a tie counts half)
 calibration  expected calibration error: how far sigmoid(score difference) is from how often it is right, in ten bins
              (Guo et al., 2017, arXiv:1706.04599)
-length       correlation of who scores higher (+-1) with length differences, beside that of who is said to be better:
-             the sign alone, since a label has no size, and one that had would go with length more than labels can
+length       correlation of the sign of the score difference with the length difference, beside the same correlation
+             for the labels. Only the sign, because a label has no size: score differences would correlate more
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor
 from rlvr.rollouts.evaluate import Z95, Estimate, mean_estimate
 
 BINS = 10
-# A model that prefers length more than the labels do by this much, with certainty, is said to pay for length.
+# A model whose preference for length exceeds that of the labels by this much, significantly, pays for length.
 LENGTH_TOLERANCE = 0.1
 
 
@@ -52,14 +52,14 @@ class PairReport:
             f"{self.label_length_correlation:.3f})"
         )
         if self.pays_for_length:
-            summary += "\nwarning: this reward model pays for length more than the comparisons ask for"
+            summary += "\nwarning: this reward model pays for length more than the comparisons do"
         return summary
 
 
 def pair_report(
     better_scores: Tensor, worse_scores: Tensor, better_lengths: Tensor, worse_lengths: Tensor, prompts: Tensor
 ) -> PairReport:
-    """The report of comparisons `(N,)`; `prompts` says whose each is: prompts are the independent draws."""
+    """The report on comparisons `(N,)`. `prompts` is the prompt of each: prompts are the independent draws."""
     difference = (better_scores - worse_scores).double()
     longer = (better_lengths - worse_lengths).double()
     right = (difference > 0).double() + 0.5 * (difference == 0)
@@ -76,16 +76,16 @@ def pair_report(
 
 
 def _calibration_error(believed: Tensor, right: Tensor) -> float:
-    """sum over bins of share x |mean belief - share right|; beliefs lie in [0.5, 1]."""
+    """The sum over bins of share x |mean confidence - share right|; confidences lie in [0.5, 1]."""
     bins = ((believed - 0.5) * 2 * BINS).long().clamp(max=BINS - 1)
     gaps = [(believed[bins == b].sum() - right[bins == b].sum()).abs() for b in bins.unique()]
     return float(sum(gaps)) / len(believed)
 
 
 def _correlation(a: Tensor, b: Tensor, draws: int) -> Estimate:
-    """Correlation of paired differences, which have no centre of their own: a . b / |a| |b|; Fisher's interval.
+    """Uncentred correlation of paired differences, a . b / |a| |b|, with Fisher's interval.
 
-    `draws` are independent of each other.
+    `draws` is the number of independent draws.
     """
     norms = float(a.norm() * b.norm())
     r = float(a @ b) / norms if norms else 0.0

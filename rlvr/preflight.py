@@ -1,4 +1,4 @@
-"""What can be known to be wrong before a model is loaded: names, paths, engine, data. Nothing is changed here."""
+"""Checks that need no loaded model: names, paths, engine, data. They change nothing."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -33,9 +33,9 @@ from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
 from verifiers import Spec, get_verifier
 
-# The name that stands for a reward model where verifiers are named.
+# The verifier name that stands for a reward model.
 LEARNED = "reward_model"
-# The choices of an objective that name functions, and the functions that are known.
+# The choices of an objective that name functions, each with its known functions.
 AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "combine": COMBINES,
     "baseline": BASELINES,
@@ -52,7 +52,7 @@ AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
 
 
 def check(config: RunConfig) -> None:
-    """Check a run before anything is spent on it. Raises `ConfigError`, `ModelError` or `DataError`."""
+    """Check a run before any work is done. Raises `ConfigError`, `ModelError` or `DataError`."""
     pick_device(config.device)
     check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
@@ -75,7 +75,7 @@ def check_model(config: ModelConfig, key: str) -> None:
 
 
 def check_task(config: PolicyRunConfig, task: Task) -> None:
-    """Make the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+    """Construct the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
     check_rewards(config.verify)
     first_problems(task, config.eval)
     if config.eval.verifier:
@@ -91,7 +91,7 @@ def check_task(config: PolicyRunConfig, task: Task) -> None:
 
 
 def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
-    """The held-out problems; the first training problem is read too, so that a bad dataset says so now."""
+    """The held-out problems. Also reads the first training problem, so that a bad dataset fails now."""
     try:
         task.problem(0)
         return task.held_out(config.problems)
@@ -107,7 +107,7 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device: got {name!r}, and torch finds no CUDA here; use device=cpu or device=auto")
+        raise ConfigError(f"device: got {name!r}, but torch finds no CUDA here; use device=cpu or device=auto")
     return device
 
 
@@ -123,8 +123,8 @@ def check_engine(config: EngineConfig) -> None:
 
 
 def check_objective(objective: Objective) -> None:
-    """Refuse a choice that names nothing, a function that cannot be called as its kind is, a number out of its range,
-    and choices that exclude each other.
+    """Refuse unknown choices, functions with the wrong signature, numbers out of range, and choices that exclude each
+    other.
 
     Raises `ConfigError`.
     """
@@ -155,7 +155,7 @@ def check_rewards(config: VerifyConfig) -> None:
 
 
 def check_verifier(spec: Spec, key: str) -> None:
-    """Make the verifier that stands at `key`, with all its parts. Raises `ConfigError`."""
+    """Construct the verifier at `key` with all its parts. Raises `ConfigError`."""
     try:
         get_verifier(spec, key)
     except ValueError as error:

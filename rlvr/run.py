@@ -1,11 +1,11 @@
-"""A run: a learner on its way through its steps, in a folder that it can go on from.
+"""A run: a learner, its steps, and a folder from which the run can resume.
 
 config.yaml        the resolved configuration; loads as it is
-metrics.jsonl      one line a step; step 0 is the evaluation before training
+metrics.jsonl      one line per step; step 0 is the evaluation before training
 tensorboard/       the same numbers
-rollouts/          the ledger: one parquet file a step
-evaluations/       the same of each evaluation
-checkpoints/       step-N, whole or not there
+rollouts/          the ledger: one parquet file per step
+evaluations/       the same for each evaluation
+checkpoints/       step-N, complete or absent
 model/             the result, in Hugging Face format
 """
 
@@ -35,10 +35,10 @@ from rlvr.types import Group
 
 @dataclass
 class Run:
-    """One training run. A context manager: leaving it closes files; after a signal to stop a checkpoint is kept.
+    """One training run, as a context manager that closes its files. A signal to stop saves a checkpoint.
 
-    `done` counts finished steps. `rollouts` is what a run has that samples. What is trained on rows of data may
-    `measure` what it has learned in a way of its own.
+    `done` counts finished steps. `rollouts` is `None` in a run that does not sample. `measure` is the own evaluation of
+    a trainer that learns from rows of data.
     """
 
     config: RunConfig
@@ -76,7 +76,7 @@ class Run:
         self.open_parts.__exit__(kind, error, trace)
 
     def steps(self) -> Iterator[int]:
-        """The numbers of the steps that are left, each with the global generators set for it; then the run's end."""
+        """The numbers of the remaining steps, each after seeding the global generators; then ends the run."""
         if self.done == self.config.steps and self.model_folder.exists():
             self.journal.say(
                 f"this run is finished ({self.folder}); choose another folder to train again, out=runs/NAME"
@@ -102,7 +102,7 @@ class Run:
         self.journal.say(line)
 
     def sync_weights(self, metrics: Mapping[str, float]) -> None:
-        """Hand the weights to the generator, where there is one. Raises `WeightSyncError` where they do not arrive."""
+        """Send the weights to the generator, if there is one. Raises `WeightSyncError` if they do not arrive."""
         if self.rollouts is not None:
             self.rollouts.sync(self.learner, metrics)
 
@@ -111,8 +111,8 @@ class Run:
     ) -> None:
         """Everything after the update: ledger, evaluation, metrics, checkpoint.
 
-        `sampled` are the groups that were drawn in this step. `settled` are those that were trained on or left out for
-        good: they go to the ledger, so that each group is in it once.
+        `sampled` are the groups sampled in this step. `settled` are the groups that were trained on or dropped; these
+        go to the ledger, so that it holds each group once.
         """
         self.done = step
         if self.config.keeps_ledger:
@@ -129,7 +129,7 @@ class Run:
             self.checkpoint()
 
     def evaluate(self) -> dict[str, float]:
-        """Evaluate on the held-out problems and rows, say and keep what was found."""
+        """Evaluate on the held-out problems and rows; print and save the results."""
         measured = self.measure() if self.measure is not None else {}
         if self.rollouts is None or not self.rollouts.held_out:
             return measured
@@ -145,9 +145,9 @@ class Run:
         return measured | evaluation.metrics() | {"time/evaluate": time.monotonic() - started}
 
     def cached(self, name: str, digest: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """What `compute` returned when this run began, kept in the run folder with the digest of what it depends on.
+        """The tensors that `compute` returned when the run began, kept in the run folder with a digest of their inputs.
 
-        Raises `CheckpointError` where the digest has changed since the first checkpoint.
+        Raises `CheckpointError` if the digest has changed since the first checkpoint.
         """
         return cached_tensors(self.folder / f"{name}.safetensors", digest, compute, self._checkpoints())
 
@@ -159,13 +159,13 @@ class Run:
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def checkpoint(self) -> Path:
-        """Keep everything that the next step needs."""
+        """Save everything that the next step needs."""
         history = {} if self.rollouts is None else self.rollouts.state()
         keep = self.config.checkpoint.keep_last
         return save_checkpoint(self.folder / "checkpoints", self.done, self.learner.save, history, keep)
 
     def restore(self) -> None:
-        """Go back to the newest checkpoint that is whole; without any, stand at the start."""
+        """Load the newest complete checkpoint; without one, start from the beginning."""
         for path in reversed(self._checkpoints()):
             try:
                 step, history = read_checkpoint(path)

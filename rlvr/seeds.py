@@ -1,7 +1,7 @@
 """Randomness as a function: every number drawn depends on the run's seed, the name of a stream and a position in it.
 
-There is no generator whose state would have to be saved: a run that goes on from step 70 draws at step 70 what an
-uninterrupted one draws there. For code that uses the global generators (dropout, a plugin) they are set anew each step.
+There is no generator state to save: a run that resumes at step 70 draws the same numbers at step 70 as an uninterrupted
+run. The global generators, which dropout or plugins may use, are seeded again at each step.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import torch
 
 
 def derive(seed: int, *stream: str | int) -> int:
-    """A number of 48 bits, by SHA-256 of the seed and the stream's name and position."""
+    """A 48-bit number: SHA-256 of the seed and of the stream's name and position."""
     digest = hashlib.sha256(repr((seed, *stream)).encode()).digest()
     return int.from_bytes(digest[:6], "big")
 

@@ -1,7 +1,7 @@
 """The nouns that travel between the stages: Completion, Rollout, Group, Batch (Problem comes from `tasks`).
 
-All are frozen and are filled from left to right with `dataclasses.replace`: a stage returns a new value and never
-writes into one that it was given.
+All are frozen. A stage fills in its fields with `dataclasses.replace`: it returns a new value and never changes its
+input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Finish = Literal["stop", "length", "abort"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. Temperature 0 is greedy; `top_p=1` and `top_k=0` leave the distribution whole."""
+    """How completions are sampled. Temperature 0 is greedy; `top_p=1`, `top_k=0` do not truncate the distribution."""
 
     max_tokens: int
     temperature: float = 1.0
@@ -28,16 +28,16 @@ class Sampling:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether some tokens can never be drawn."""
+        """Whether some tokens can never be sampled."""
         return self.top_p < 1 or self.top_k > 0
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What an engine wrote after a prompt: one turn of the policy.
+    """The text that an engine sampled after a prompt: one turn of the policy.
 
-    `logprobs` are the engine's own log-probabilities of `ids` at the sampling temperature. `versions` are those of the
-    weights that wrote it, oldest first: more than one where weights were exchanged while it was being written.
+    `logprobs` are the engine's own log-probabilities of `ids` at the sampling temperature. `versions` are the
+    versions of the weights, oldest first: several if the weights changed during sampling.
     """
 
     ids: Sequence[int]
@@ -48,14 +48,14 @@ class Completion:
 
 @dataclass(frozen=True)
 class Rollout:
-    """All that followed one prompt, and all that is known of it: a single completion, or a conversation of many turns.
+    """A single completion or a conversation of several turns after one prompt, with everything known about it.
 
     `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
     `completion_mask` is True where the policy chose the token; a tool's output is False, with log-probability 0.
-    `policy_version` is that of the oldest weights that wrote here. `reward` is `None` until a verdict came, and stays
-    so where the grader failed. `shaping` is what is added to the reward before it is compared (a punishment for length,
-    a KL penalty); the reward itself stays what the verdict said. `advantage` is `None` where the rollout is not trained
-    on: no reward, a group that was not kept, cut off and masked.
+    `policy_version` is the version of the oldest weights involved. `reward` is `None` until there is a verdict, and
+    stays `None` if the grader failed. `shaping` is added to the reward before the baseline is subtracted (a length or
+    KL penalty); the reward itself never changes. `advantage` is `None` if the rollout is not trained on: it has no
+    reward, its group was not kept, or it was cut off and masked.
     """
 
     prompt_ids: Sequence[int]
@@ -72,13 +72,13 @@ class Rollout:
 
     @property
     def sampled_tokens(self) -> int:
-        """The tokens that the policy chose: what every count of tokens means."""
+        """The number of tokens that the policy chose; every count of tokens means these."""
         return sum(self.completion_mask)
 
 
 @dataclass(frozen=True)
 class Group:
-    """All rollouts of one problem in one step. `draw` is the problem's number in the order of the task."""
+    """All rollouts of one problem in one step. `draw` is the position of the problem in the order of the task."""
 
     problem: Problem
     rollouts: tuple[Rollout, ...]
@@ -86,17 +86,17 @@ class Group:
 
     @property
     def rewards(self) -> list[float]:
-        """The rewards that exist; a failed grader gives none."""
+        """The rewards of the group, without those of failed graders."""
         return [rollout.reward for rollout in self.rollouts if rollout.reward is not None]
 
     @property
     def policy_version(self) -> int:
-        """The version of the oldest weights that wrote here."""
+        """The version of the oldest weights involved."""
         return min(rollout.policy_version for rollout in self.rollouts)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The group that `dataclasses.asdict` turned into `values`, by way of JSON too."""
+        """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
         problem = {**values["problem"], "prompt": tuple(values["problem"]["prompt"])}
         rollouts = (
             Rollout(**{**rollout, "verdict": rollout["verdict"] and Verdict(**rollout["verdict"])})
@@ -107,12 +107,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field speaks of token `[b, t]`.
+    """Rollouts as tensors `(B, T)`, padded on the right. Entry `[b, t]` of every field belongs to token `[b, t]`.
 
-    `group_index` and `policy_version`, the version of the weights that wrote a row, are `(B,)`. What a stage has not
-    filled yet is `None`. Of preferences: `ranks_B`, 0 for the best answer of its group and equal for a tie;
-    `ratings_B`, the data's own numbers where it has them; `ref_logprobs_B`, the reference's log-probability of the
-    answer.
+    `group_index` and `policy_version`, the version of the weights that sampled a row, are `(B,)`. Fields that no stage
+    has filled yet are `None`. For preferences: `ranks_B`, 0 for the best answer of its group and equal for ties;
+    `ratings_B`, the ratings in the data, if any; `ref_logprobs_B`, the reference's log-probability of the answer.
     """
 
     input_ids: Tensor
@@ -140,9 +139,9 @@ class Batch:
         return self.attention_mask.sum(-1)
 
     def rows(self, index_B: Tensor) -> Self:
-        """The rows at `index_B`, in that order, with the padding that none of them needs cut off.
+        """The rows at `index_B`, in that order, without the padding that none of them needs.
 
-        `index_B` holds the rows' numbers, or is True at the rows to take.
+        `index_B` holds row numbers, or is a boolean mask.
         """
         index_B = index_B.nonzero().squeeze(-1) if index_B.dtype == torch.bool else index_B
         width = int(self.lengths_B[index_B].max()) if len(index_B) else 0

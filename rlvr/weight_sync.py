@@ -1,9 +1,9 @@
-"""How weights get from the learner to the generator, and whether they arrived. Never taken on trust.
+"""Sends weights from the learner to the generator, and checks that they arrived.
 
-`push` is the one place where weights cross. What says that they arrived: the version, which each completion carries;
-for an engine with a copy of the weights, a probe after each push, in which both score the same tokens; and each step,
-for free, the tokens that were sampled: with the same weights both give the same log-probabilities but for rounding.
-Before the first step `prove_sync` sends changed weights, which must be seen to arrive and to be gone again.
+`push` is the only way for weights to get to the generator. Three things show that they arrived: the version that each
+completion carries; for an engine with its own copy of the weights, a probe after each push, in which both score the
+same tokens; and in each step, at no cost, the sampled tokens, whose log-probabilities must agree up to rounding. Before
+the first step, `prove_sync` sends changed weights and then the true ones, and checks that both arrive.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,27 +18,28 @@ from rlvr.errors import WeightSyncError
 from rlvr.learners.base import Learner
 from rlvr.types import Sampling
 
-# Mean |difference| of log-probabilities that rounding explains, with room (float32 measures 1e-6).
+# Mean |difference| of log-probabilities that rounding can explain, with a margin (1e-6 is measured in float32).
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
-# Tokens of each probe: those that every push pays for, and those of the proof before the first step.
+# Tokens of each probe: after every push, and in the proof before the first step.
 PUSH_TOKENS = 4
 PROOF_TOKENS = 16
 PROBE_NOISES = (0.05, 0.2, 0.8)
-# Weights that are on their way at a time.
+# Size of the weights that are in transit at a time.
 BUCKET_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What tells whether a generator has the learner's weights: prompts, and how far their log-probabilities may be
-    apart (`tolerance`) at the temperature that the learner scores at."""
+    """A test of whether a generator has the learner's weights: prompts, the temperature that the learner scores at, and
+    the largest difference of log-probabilities (`tolerance`)."""
 
     prompts: Sequence[Sequence[int]]
     temperature: float
     tolerance: float
 
     def gap(self, learner: Learner, generator: Generator, tokens: int) -> float:
-        """Mean |log-probability difference| between generator and learner on `tokens` tokens that the former draws."""
+        """Mean |log-probability difference| between generator and learner on `tokens` tokens that the generator
+        samples."""
         sampling = Sampling(tokens, self.temperature)
         requests = [Request(-1 - index, prompt, 1, sampling, seed=index) for index, prompt in enumerate(self.prompts)]
         drawn = [completions[0] for completions in complete(generator, requests)]
@@ -55,7 +56,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Buckets:
-    """The learner's weights, made anew each time they are walked: once for each engine that takes them."""
+    """The learner's weights, gathered anew in each iteration: once for each engine that loads them."""
 
     learner: Learner
 
@@ -64,10 +65,10 @@ class Buckets:
 
 
 def push(learner: Learner, generator: Generator, probe: Probe) -> None:
-    """Hand the learner's weights to the generator, which has no open requests.
+    """Send the learner's weights to the generator, which must have no open requests.
 
-    Raises `WeightSyncError` where its version does not say that they arrived, or where it has a copy of the weights and
-    the probe does not.
+    Raises `WeightSyncError` if the version or, for a generator with its own copy of the weights, the probe shows that
+    they did not arrive.
     """
     send(learner, generator)
     if generator.shares_weights:
@@ -76,8 +77,8 @@ def push(learner: Learner, generator: Generator, probe: Probe) -> None:
     if not gap <= probe.tolerance:  # nan is no agreement
         raise WeightSyncError(
             f"after weights of version {learner.version} were sent, the generator's log-probabilities differ from the "
-            f"learner's by {gap:.2g} on average, expected at most {probe.tolerance:g}: they did not all arrive, or the "
-            "engine computes another model. Start the same command again, or set engine.logprob_tolerance if the "
+            f"learner's by {gap:.2g} on average, expected at most {probe.tolerance:g}: some did not arrive, or the "
+            "engine computes a different model. Start the same command again, or set engine.logprob_tolerance if the "
             "engine is known to be this coarse"
         )
 
@@ -86,15 +87,15 @@ def send(learner: Learner, generator: Generator) -> None:
     generator.load(WeightUpdate(learner.version, learner.weight_names(), Buckets(learner), learner.adapter()))
     if generator.version != learner.version:
         raise WeightSyncError(
-            f"the generator says that it has weights of version {generator.version} after those of version "
-            f"{learner.version} were sent; expected the latter. Start the same command again"
+            f"the generator reports weights of version {generator.version} after version "
+            f"{learner.version} was sent; expected the latter. Start the same command again"
         )
 
 
 def prove_sync(learner: Learner, generator: Generator, probe: Probe) -> None:
-    """Send changed weights and then the true ones; raise `WeightSyncError` where either is not seen to arrive."""
+    """Send changed weights and then the true ones; raise `WeightSyncError` if either do not arrive."""
     changed = arrived = 0.0
-    for noise in PROBE_NOISES:  # as little as can be told from rounding
+    for noise in PROBE_NOISES:  # the smallest change that stands out from rounding
         with learner.perturbed(noise):
             changed = probe.gap(learner, generator, PROOF_TOKENS)
             if changed <= 2 * probe.tolerance and noise != PROBE_NOISES[-1]:
@@ -107,10 +108,10 @@ def prove_sync(learner: Learner, generator: Generator, probe: Probe) -> None:
     agree = arrived <= probe.tolerance and restored <= probe.tolerance  # nan is no agreement
     if not (agree and changed > probe.tolerance):
         raise WeightSyncError(
-            "the generator does not take over weights: with changed weights its log-probabilities were off by "
-            f"{changed:.2g} before the sync, {arrived:.2g} after it, and {restored:.2g} after the true weights came "
-            f"again; expected more than {probe.tolerance:g} before and less after. Check that the versions of engine "
-            "and model fit"
+            "the generator does not load weights: with changed weights its log-probabilities were off by "
+            f"{changed:.2g} before the sync, {arrived:.2g} after it, and {restored:.2g} after the true weights were "
+            f"sent again; expected more than {probe.tolerance:g} before and less after. Check that the versions of "
+            "engine and model fit"
         )
 
 
@@ -119,18 +120,18 @@ def check_gap(gap: float, tolerance: float) -> None:
     if not gap <= tolerance:
         raise WeightSyncError(
             f"the generator's log-probabilities differ from the learner's by {gap:.2g} on average, expected at most "
-            f"{tolerance:g}: it holds other weights, or computes another model. This step is not kept; "
+            f"{tolerance:g}: it holds other weights, or computes a different model. This step was not saved; "
             "start the same command again, or set engine.logprob_tolerance if the engine is known to be this coarse"
         )
 
 
 def truncation_of(sampling: Sampling) -> str | None:
-    """What `top_p` and `top_k` do to the ratio of probabilities, where they are set."""
+    """A warning about the effect of `top_p` and `top_k` on probability ratios; `None` if they are not set."""
     if not sampling.is_truncated:
         return None
     return (
         f"with sampling.top_p={sampling.top_p} and top_k={sampling.top_k} completions come from a truncated "
-        "distribution. The generator's log-probabilities are of that one, the learner's of the whole: old / rollout is "
-        "the kept share of the probability, at most 1 at each token even with the same weights. rollout_ratio shows "
-        "it, a correction takes it for a mismatch, and the weight sync is not checked by it"
+        "distribution. The generator's log-probabilities belong to that one, the learner's to the full one: old / "
+        "rollout is the kept share of the probability, at most 1 at each token even with the same weights. "
+        "rollout_ratio includes it, a correction treats it as a mismatch, and the weight sync is not checked with it"
     )

@@ -1,4 +1,4 @@
-"""A clip rule of one's own: rare tokens get more room to rise than tokens that the policy was sure of."""
+"""A custom clip rule: rare tokens may rise further than tokens that the policy was sure of."""
 
 import torch
 from torch import Tensor

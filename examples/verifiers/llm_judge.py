@@ -2,11 +2,11 @@
 
     RLVR_JUDGE_URL      the server, such as http://localhost:8000/v1
     RLVR_JUDGE_MODEL    the model's name there; by default the first that the server lists
-    RLVR_JUDGE_KEY      a key, if the server wants one
+    RLVR_JUDGE_KEY      a key, if the server needs one
 
-The answer is held to a JSON schema, so that every reply can be read. One chunk of completions is asked for at once. A
-judge can be talked to: a completion may hold instructions for it. It is a reward for what no program can check, and it
-belongs behind a gate (`verifiers.Gate`) and under audit (`rlvr audit`).
+The reply must match a JSON schema, so it can always be parsed. A chunk of completions is sent at once. A completion may
+contain instructions for the judge, so use a judge only where no program can check the answer, behind a gate
+(`verifiers.Gate`), and audit it (`rlvr audit`).
 """
 
 import json
@@ -27,7 +27,7 @@ SCHEMA = {
     "required": ["verdict"],
     "additionalProperties": False,
 }
-MAX_CHARS = 8_000  # of a completion: its end
+MAX_CHARS = 8_000  # only the end of a completion is judged
 
 
 def ask(path: str, body: dict[str, object] | None = None) -> dict[str, object]:
@@ -36,8 +36,8 @@ def ask(path: str, body: dict[str, object] | None = None) -> dict[str, object]:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get('RLVR_JUDGE_KEY', '-')}"}
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(base + path, data, headers)) as reply:
-        found: dict[str, object] = json.load(reply)
-    return found
+        answer: dict[str, object] = json.load(reply)
+    return answer
 
 
 @cache
@@ -47,7 +47,7 @@ def model_name() -> str:
 
 
 def grade(completion: str, answer: str) -> Verdict:
-    """One completion. An unreachable server or a reply without a verdict says nothing of the completion."""
+    """One completion. An unreachable server or a reply without a verdict says nothing about the completion."""
     text = completion[-MAX_CHARS:].encode("utf-8", "replace").decode()
     body = {
         "model": model_name(),
@@ -60,8 +60,8 @@ def grade(completion: str, answer: str) -> Verdict:
         "response_format": {"type": "json_schema", "json_schema": {"name": "verdict", "schema": SCHEMA}},
     }
     reply = ask("/chat/completions", body)
-    said = str(reply["choices"][0]["message"]["content"])  # type: ignore[index]
-    verdict = json.loads(said)["verdict"]
+    content = str(reply["choices"][0]["message"]["content"])  # type: ignore[index]
+    verdict = json.loads(content)["verdict"]
     if verdict == "correct":
         return Verdict(1.0, "correct", text[-200:], "the judge says correct")
     return Verdict(0.0, "wrong", text[-200:], "the judge says wrong")

@@ -1,4 +1,4 @@
-"""A verifier that is another program, in whatever language: a pair goes in as JSON, a score comes out.
+"""A verifier that is another program, in any language: a pair goes in as JSON, a score comes out.
 
 The program is started once per completion and ends with it. It is killed with the worker that runs it when the deadline
 passes, so no timeout is set here.

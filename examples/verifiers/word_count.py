@@ -1,4 +1,4 @@
-"""A pure function: the completion has as many words as the ground truth says, with partial credit for coming near."""
+"""A pure function: rewards as many words as the ground truth says, with partial credit for coming close."""
 
 
 def word_count(completion: str, answer: str, **context: object) -> float:

@@ -1,7 +1,7 @@
 """Rewards to advantages: A_i = weight_i (r_i - baseline_i) / scale_i, over the group of completions of one problem.
 
-Every choice here maps a step's `Outcomes` to a value `(B,)`, a number for each completion. Completions whose grader
-failed are not in these tensors at all. `returns` goes on from a completion to its tokens.
+Every function here maps a step's `Outcomes` to one number per completion `(B,)`. Completions whose grader failed are
+not in these tensors. `returns` turns the advantages of completions into advantages of tokens.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from rlvr.algorithms.objective import Objective
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a step's completions came to: a row each, the rows of a group in any order.
+    """The outcomes of a step's completions, one row each; the rows of a group may come in any order.
 
     `rewards` (B,); `group_index` (B,), the group of each row; `lengths_B` (B,), tokens of each completion;
     `moving_average`, the mean reward of earlier steps; `parts` (B, K), several rewards of each completion, and
-    `part_weights` (K,), what each counts for (1 where left out); `cohort_lag_B` (B,), how far the mean reward of the
-    row's cohort lies below the mean over all (negative: above; left out: no cohort is known to lag); `truncated_B`
-    (B,), which completions were cut off (left out: none).
+    `part_weights` (K,), the weight of each part (1 by default); `cohort_lag_B` (B,), how far the mean reward of the
+    row's cohort lies below the overall mean (negative: above it; by default no cohort lags); `truncated_B` (B,), which
+    completions were cut off (by default none).
     """
 
     rewards: Tensor
@@ -36,18 +36,18 @@ class Outcomes:
 
 
 def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
-    """`values`, with what is only rounding next to `magnitude` made an exact zero."""
+    """`values`, where those that are only rounding errors relative to `magnitude` become exact zeros."""
     return torch.where(values.abs() <= 4 * torch.finfo(values.dtype).eps * magnitude.abs(), 0, values)
 
 
 def divisor(scale: Tensor, magnitude: Tensor) -> Tensor:
-    """`scale`, and 1 where it is nothing: no epsilon is added, so that formulas come out as they are printed."""
+    """`scale`, or 1 where it is zero. No epsilon is added, so the results match the printed formulas."""
     scale = snapped(scale, magnitude)
     return torch.where(scale == 0, 1.0, scale)
 
 
 def group_sum(values_B: Tensor, group_index: Tensor) -> Tensor:
-    """The sum over each row's group, at each row."""
+    """The sum over each row's group, one value per row."""
     totals = values_B.new_zeros(int(group_index.max()) + 1 if len(group_index) else 0)
     return totals.index_add(0, group_index, values_B)[group_index]
 
@@ -74,7 +74,7 @@ def group_variance(outcomes: Outcomes) -> Tensor:
 def leave_one_out(outcomes: Outcomes) -> Tensor:
     """Mean reward of the *other* rows of the group (Kool et al., 2019; RLOO, arXiv:2402.14740).
 
-    A row that is alone in its group has no others; its own reward is its baseline, so that it carries no signal.
+    A row that is alone in its group has no others: its own reward is its baseline, so it carries no signal.
     """
     size = group_size(outcomes)
     others = (group_sum(outcomes.rewards, outcomes.group_index) - outcomes.rewards) / (size - 1).clamp(min=1)
@@ -82,7 +82,7 @@ def leave_one_out(outcomes: Outcomes) -> Tensor:
 
 
 def length_weighted(outcomes: Outcomes) -> Tensor:
-    """Mean reward of the group, each row weighted by its length: the baseline of least variance where a completion's
+    """Mean reward of the group, each row weighted by its length: the minimum-variance baseline if a completion's
     squared gradient norm grows with its length (OPO, arXiv:2505.23585)."""
     totals = group_sum(outcomes.lengths_B * outcomes.rewards, outcomes.group_index)
     return totals / group_sum(outcomes.lengths_B, outcomes.group_index).clamp(min=1)
@@ -124,25 +124,25 @@ def equal_weight(outcomes: Outcomes, objective: Objective) -> Tensor:
 
 
 def informative(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """The variance of the group's rewards over its mean over all groups that have any: 0 for equal rewards, mean 1
-    over the groups with spread.
+    """The variance of the group's rewards, divided by its mean over the groups with a nonzero variance.
 
-    For a right answer with probability p that is p (1 - p): problems on the edge of what the policy can do count most.
-    What it adds up to depends on `scale`: an advantage grows with the group's standard deviation s where `scale` is
-    `none` and not at all where it is `group_std`, so that a group moves the policy by s^3 and by s^2.
+    Equal rewards give 0, and the mean over the groups with spread is 1. With a success probability p the variance is
+    p (1 - p), so problems that the policy solves half of the time count most. The total effect depends on `scale`: an
+    advantage grows with the group's standard deviation s if `scale` is `none`, and does not if it is `group_std`, so a
+    group moves the policy by s^3 or by s^2.
     """
     variance = snapped(group_variance(outcomes).sqrt(), outcomes.rewards) ** 2
-    # Each row stands for 1 / size of its group, so that a large group is one group.
+    # Each row counts 1 / size of its group, so that every group counts once, whatever its size.
     share = 1 / group_size(outcomes)
     mean = (variance * share).sum() / ((variance > 0) * share).sum().clamp(min=1)
     return variance / torch.where(mean > 0, mean, 1.0)
 
 
 def cohort(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """exp(strength * lag) over its mean over the rows: cohorts behind the average count more.
+    """exp(strength * lag), divided by its mean over the rows: cohorts below the average count more.
 
-    The exponential weights of group DRO (Sagawa et al., arXiv:1911.08731, algorithm 1), of the present lag instead of
-    one that is multiplied up step by step: a cohort that has caught up counts like the others at once.
+    These are the exponential weights of group DRO (Sagawa et al., arXiv:1911.08731, algorithm 1), but computed from the
+    current lag instead of multiplied up over the steps: a cohort that has caught up counts like the others at once.
     """
     if outcomes.cohort_lag_B is None:
         return equal_weight(outcomes, objective)
@@ -174,16 +174,16 @@ GROUP_WEIGHTS: dict[str, Callable[[Outcomes, Objective], Tensor]] = {
 
 
 def summed(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """(r - baseline) / scale of the one reward that a completion has: the verdict's score."""
+    """(r - baseline) / scale of a completion's single reward, the score of its verdict."""
     rewards = outcomes.rewards
     difference = rewards - pick(BASELINES, objective.baseline, "baseline")(outcomes)
-    # A mean of equal numbers can miss them by one rounding, and dividing by a tiny std would blow that up into signal.
+    # The mean of equal numbers can be off by a rounding error, which division by a tiny std would turn into signal.
     return snapped(difference, rewards) / pick(SCALES, objective.scale, "scale")(outcomes)
 
 
 def decoupled(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before they are added up, so
-    that combinations which add up to the same sum stay different (GDPO, arXiv:2601.05242). Weights count as given."""
+    """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before the sum, so that
+    combinations with equal sums stay distinct (GDPO, arXiv:2601.05242). The weights are used as given."""
     if outcomes.parts is None:
         raise ValueError(
             "parts is missing: expected (B, K) where combine is decoupled; use a verifier whose verdicts have parts"
@@ -198,17 +198,17 @@ COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": summed, "
 
 
 def whitened(values: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1; equal values come out as exact zeros."""
+    """`values` with mean 0 and standard deviation 1; equal values become exact zeros."""
     if len(values) < 2:
         return torch.zeros_like(values)
     return snapped(values - values.mean(), values) / divisor(values.std(), values)
 
 
 def advantages(outcomes: Outcomes, objective: Objective) -> Tensor:
-    """A_i = weight_i (r_i - baseline_i) / scale_i, whitened at last where the objective says so: `(B,)`.
+    """A_i = weight_i (r_i - baseline_i) / scale_i `(B,)`, then whitened if the objective asks for it.
 
-    Where the advantage differs within a completion, whitening waits for the tokens (`returns.token_advantages`).
-    A group of equal rewards comes out as exact zeros under a group baseline, before whitening.
+    Where advantages differ within a completion, `returns.token_advantages` whitens them per token instead. With a group
+    baseline, a group of equal rewards gets exact zeros before whitening.
     """
     rewards = outcomes.rewards
     if rewards.shape != outcomes.group_index.shape:

@@ -1,4 +1,4 @@
-"""How a choice's name becomes a function: a key of a visible dict, or `module:name` of the user's own."""
+"""From the name of a choice to its function: a key of a visible dict, or `module:name` for a function of your own."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def pick(table: Mapping[str, F], name: str, axis: str) -> F:
-    """The function called `name`; raises `ValueError` with the names that are known and the nearest one."""
+    """The function called `name`; raises `ValueError` with the known names and the nearest one."""
     if name in table:
         return table[name]
     if ":" in name:
@@ -24,7 +24,7 @@ def pick(table: Mapping[str, F], name: str, axis: str) -> F:
 
 
 def load_function(path: str) -> Any:
-    """What lies at `module:name`. Raises `ValueError` with the reason, whatever the module does when it is imported."""
+    """The object at `module:name`. Raises `ValueError` with the reason, whatever importing the module raises."""
     module, _, attribute = path.partition(":")
     try:
         return getattr(import_module(module), attribute)
@@ -33,14 +33,14 @@ def load_function(path: str) -> Any:
 
 
 def check_signature(table: Mapping[str, F], name: str, function: F, axis: str) -> None:
-    """Raise `ValueError` where a function of one's own cannot be called as those of the table are."""
+    """Raise `ValueError` where a user's function cannot be called like the functions in the table."""
     if name in table:
         return
     known, example = next(iter(table.items()))
     takes = ", ".join(inspect.signature(example).parameters)
-    expected = f"expected a function of ({takes}), such as {known!r} is"
+    expected = f"expected a function of ({takes}), like {known!r}"
     if not callable(function):
-        raise ValueError(f"{axis}: {name!r} is a {type(function).__name__}; {expected}")
+        raise ValueError(f"{axis}: {name!r} is of type {type(function).__name__}, {expected}")
     try:
         signature = inspect.signature(function)
     except ValueError:  # a built-in function without one
@@ -52,12 +52,12 @@ def check_signature(table: Mapping[str, F], name: str, function: F, axis: str) -
 
 
 def pick_name(names: Sequence[str], name: str, axis: str) -> None:
-    """Raise `ValueError` where `name` is none of `names`, which no function of one's own can join."""
+    """Raise `ValueError` where `name` is not one of `names`; these choices accept no functions."""
     if name not in names:
         raise ValueError(f"{axis}: got {name!r}, expected one of {', '.join(names)}{nearest(name, names)}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'clip_low'?`, or nothing where no known name is like it."""
+    """`; did you mean 'clip_low'?`, or an empty text where no known name is similar."""
     matches = get_close_matches(name, list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -1,11 +1,11 @@
-"""A factor for the generator's probabilities not being the learner's, though both hold the same weights.
+"""A factor that corrects for differences between the generator's and the learner's probabilities at equal weights.
 
     log-ratio   l = log pi_old - log pi_rollout    of each token, or summed over the completion (`sequence`)
-    factor      c = exp(l), truncated to [low, high] or 0 outside of it
+    factor      c = exp(l), truncated to [low, high], or 0 outside of it
 
 Yao et al., "Your efficient RL framework secretly brings you off-policy RL training" (2025), truncate from above (TIS);
 IcePop (Ling team, 2025) and Liu et al., "When speed kills stability" (2025), mask instead (MIS). The factor multiplies
-the advantages: it is detached and not negative, so that no surrogate changes sides.
+the advantages. It is detached and never negative, so no advantage changes its sign.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def token_gap(log_ratio: Tensor) -> Tensor:
 
 
 def sequence_gap(log_ratio: Tensor) -> Tensor:
-    """The log-ratio of the whole completion at each of its tokens: the sum, not the mean as in GSPO's ratio."""
+    """The log-ratio of the whole completion at each of its tokens: the sum, where GSPO's ratio takes the mean."""
     return log_ratio.sum(-1, keepdim=True).expand_as(log_ratio)
 
 
@@ -33,12 +33,12 @@ def no_correction(ratio: Tensor, objective: Objective) -> Tensor:
 
 
 def truncate(ratio: Tensor, objective: Objective) -> Tensor:
-    """The nearest ratio in [low, high]."""
+    """The ratio, truncated to [low, high]."""
     return ratio.clamp(objective.correction_low, objective.correction_high)
 
 
 def mask_outside(ratio: Tensor, objective: Objective) -> Tensor:
-    """The ratio itself in [low, high], and 0 elsewhere."""
+    """The ratio inside [low, high], and 0 outside."""
     inside = (ratio >= objective.correction_low) & (ratio <= objective.correction_high)
     return torch.where(inside, ratio, 0.0)
 
@@ -55,7 +55,7 @@ def correction(log_ratio: Tensor, mask: Tensor, objective: Objective) -> Tensor:
     """The factor of each token.
 
     Args: `log_ratio` (B, T), old minus rollout log-probabilities; `mask` (B, T).
-    Returns: (B, T), without gradient, at least 0, 1 outside of the mask where nothing is corrected.
+    Returns: (B, T), without gradient, at least 0; 1 everywhere if the objective has no correction.
     """
     gap = torch.where(mask, log_ratio.detach(), 0.0)
     level = pick(CORRECTION_LEVELS, objective.correction_level, "correction_level")(gap)
@@ -64,11 +64,11 @@ def correction(log_ratio: Tensor, mask: Tensor, objective: Objective) -> Tensor:
 
 
 def rollout_ratio(old_logprobs: Tensor, rollout_logprobs: Tensor, mask: Tensor, own_B: Tensor) -> dict[str, float]:
-    """The distribution over tokens of old / rollout probability, uncorrected, for the log.
+    """Statistics over tokens of the ratio of old to rollout probability, before any correction, for the log.
 
-    Args: log-probabilities and `mask` (B, T); `own_B` (B,), which rows the old weights wrote themselves.
-    Returns: `rollout_gap` is the mean |log-ratio| of the rows in `own_B`: only rounding, where the generator holds what
-    it should. Rows that older weights wrote are in all other figures.
+    Args: log-probabilities and `mask` (B, T); `own_B` (B,), the rows that were sampled with the old weights.
+    Returns: metrics. `rollout_gap` is the mean |log-ratio| of the rows in `own_B`; it is only rounding if the generator
+    holds the right weights. The other metrics include rows that were sampled with older weights.
     """
     gap = bounded(old_logprobs - rollout_logprobs)
     ratio, last = gap[mask].exp().sort().values, int(mask.sum()) - 1

@@ -2,7 +2,7 @@
 
     reward  ->  + shaping (length, KL)  ->  advantage of the completion  ->  advantage of each token
 
-All of it works on rows that are aligned once: entry `[b]` of each tensor speaks of the same completion.
+All tensors have aligned rows: entry `[b]` of each belongs to the same completion.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from rlvr.algorithms.returns import token_advantages
 
 @dataclass(frozen=True)
 class Credit:
-    """What each completion is credited with.
+    """The credit of each completion.
 
-    `shaping_B` is what was added to its reward, `advantages_B` its own advantage; `trained_B` says which rows are
-    trained on. `advantages` (B, T) is the advantage of each token, zero in rows that are not trained on.
+    `shaping_B` is what was added to its reward, `advantages_B` its advantage, `trained_B` whether it is trained on.
+    `advantages` (B, T) is the advantage of each token, zero in rows that are not trained on.
     """
 
     shaping_B: Tensor
@@ -36,14 +36,14 @@ def assign_credit(
     max_tokens: int,
     penalty: Tensor | None = None,
 ) -> Credit:
-    """Rewards to advantages, of all rows of a step at once.
+    """Rewards to advantages, for all rows of a step at once.
 
     Args: `outcomes` with the rewards as the verdicts gave them, in float64; `completion_mask` (B, T); `max_tokens`, the
     longest completion that sampling allows; `penalty` (B, T) from `returns.kl_penalty`, where the KL is in the reward.
 
-    A completion that was cut off and is masked (`overlong: mask`) is not trained on but counts in the baseline: it was
-    a try that failed, and without it its siblings would look worse than they are (DAPO, arXiv:2503.14476, section 3.4,
-    masks the loss alone).
+    With `overlong: mask` a cut-off completion is not trained on but still counts in the baseline: it is a failed
+    attempt, and without it the rest of its group would look worse than it is (DAPO, arXiv:2503.14476, section 3.4,
+    masks only the loss).
     """
     if completion_mask.shape[0] != len(outcomes.rewards):
         raise ValueError(
@@ -61,7 +61,7 @@ def assign_credit(
 
 
 def shaping(outcomes: Outcomes, objective: Objective, max_tokens: int, penalty: Tensor | None = None) -> Tensor:
-    """What is added to each reward before it is compared `(B,)`: minus the penalties for its length and its KL."""
+    """What is added to each reward before the baseline is subtracted `(B,)`: minus the penalties for length and KL."""
     lengths_B = outcomes.lengths_B.to(outcomes.rewards.dtype)
     total_B = torch.zeros_like(outcomes.rewards)
     if objective.overlong == "punish":

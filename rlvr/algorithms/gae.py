@@ -1,12 +1,12 @@
-"""Rewards of tokens to advantages with a critic: generalized advantage estimation (arXiv:1506.02438, eq. 16).
+"""From token rewards to advantages with a critic: generalized advantage estimation (arXiv:1506.02438, eq. 16).
 
     r_t      = -penalty_t, and the completion's score at its last token
     delta_t  = r_t + gamma V_{t+1} - V_t
     A_t      = delta_t + gamma lambda A_{t+1}
     return_t = A_t + V_t
 
-V_t is the value of what stands before token t. After the last token the value is 0: the completion is over. Where it
-was cut off it is not, and the value of what stands there (`after_B`) may take the place of what would have followed.
+V_t is the value of the state before token t. After the last token the value is 0, because the completion has ended. A
+cut-off completion has not, so the value of its last state (`after_B`) can stand in for the rest.
 """
 
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ def token_rewards(scores_B: Tensor, penalty: Tensor, mask: Tensor) -> Tensor:
 def gae(
     rewards: Tensor, values: Tensor, mask: Tensor, discount: float, trace: float, after_B: Tensor | None = None
 ) -> Tensor:
-    """Advantages `(B, T)`, zero outside of the mask; tokens outside of it (a tool's output) take no time.
+    """Advantages `(B, T)`, zero outside of the mask; tokens outside of it (a tool's output) are no time steps.
 
-    Args: `rewards` and `values` (B, T), `trace` the lambda: at 0 an advantage is the TD residual, at 1 the discounted
-    return minus the value. `after_B` (B,) is the value after the last token; left out, 0.
+    Args: `rewards` and `values` (B, T), `trace`, the lambda: at 0 an advantage is the TD residual, at 1 the discounted
+    return minus the value. `after_B` (B,) is the value after the last token (0 by default).
     """
     if rewards.shape != mask.shape or values.shape != mask.shape:
         raise ValueError(
@@ -49,7 +49,7 @@ def gae(
 
 @dataclass(frozen=True)
 class Estimates:
-    """Advantages and returns of tokens `(B, T)`, zero outside of `mask`, and the values that they were made with."""
+    """Advantages and returns of tokens `(B, T)`, zero outside of `mask`, and the critic's values."""
 
     advantages: Tensor
     returns: Tensor
@@ -81,11 +81,11 @@ def estimate(
     trace: float,
     whiten: bool,
 ) -> Estimates:
-    """Scores of completions to advantages and returns of tokens.
+    """From scores of completions to advantages and returns of tokens.
 
-    Args: `scores_B` (B,); `penalty` (B, T), taken off each token's reward; `values` (B, T) and `after_B` (B,), what a
-    critic says; `cut_off_B` (B,), the rows where `after_B` takes the score's place; `whiten`, whether the advantages
-    are brought to mean 0 and standard deviation 1 over all tokens.
+    Args: `scores_B` (B,); `penalty` (B, T), taken off each token's reward; `values` (B, T) and `after_B` (B,), the
+    critic's values; `cut_off_B` (B,), the rows where `after_B` replaces the score; `whiten`, whether the advantages are
+    scaled to mean 0 and standard deviation 1 over all tokens.
     """
     rewards = token_rewards(scores_B.masked_fill(cut_off_B, 0.0), penalty, mask)
     advantages = gae(rewards, values, mask, discount, trace, after_B * cut_off_B)

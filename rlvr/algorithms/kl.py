@@ -7,7 +7,7 @@ With d = log pi_ref - log pi at a token (Schulman, "Approximating KL divergence"
     k3           exp(d) - d - 1        unbiased, never negative; its gradient is that of KL(reference || policy)
     k3_unbiased  w (exp(d) - d - 1)    value and gradient unbiased (DeepSeek-V3.2, arXiv:2512.02556, eq. 7)
 
-An estimator takes d and w, `(B, T)` each with their gradients, and gives `(B, T)`.
+An estimator takes d and w, both `(B, T)` with gradients, and returns `(B, T)`.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def k3(log_ratio: Tensor, ratio: Tensor) -> Tensor:
 
 
 def k3_unbiased(log_ratio: Tensor, ratio: Tensor) -> Tensor:
-    """k3, weighted by how much likelier the token has become, with the gradient of that weight."""
+    """k3 times the ratio pi / pi_old, with the gradient of that ratio."""
     return ratio * k3(log_ratio, ratio)
 
 

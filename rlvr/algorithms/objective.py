@@ -1,14 +1,14 @@
-"""A variant of policy optimization is a row of independent choices. This file holds the row; `presets` the known ones.
+"""A variant of policy optimization is a row of independent choices. This file defines a row, `presets` the known ones.
 
 Each choice is a key of a dict beside the functions it names (`advantage.BASELINES`, `policy_loss.SURROGATES`,
-`weights.AGGREGATES`, `kl.ESTIMATORS`, `rollouts.groups.KEEP`), or `module:name` of a function of yours with the same
+`weights.AGGREGATES`, `kl.ESTIMATORS`, `rollouts.groups.KEEP`), or `module:name`, a function of your own with the same
 signature. Nothing branches on the name of a preset.
 """
 
 from dataclasses import dataclass
 from math import inf
 
-# Baselines that compare a completion with its siblings: in a group of one they leave nothing.
+# Baselines that compare a completion with the rest of its group: in a group of one every advantage is 0.
 GROUP_BASELINES = ("mean", "leave_one_out", "length_weighted")
 OVERLONG = ("keep", "mask", "punish")
 KL_IN = ("loss", "reward", "token_reward")
@@ -18,20 +18,20 @@ OVERLONG_SHARE = 5
 
 @dataclass(frozen=True)
 class Objective:
-    """What is maximized, choice by choice.
+    """The objective of policy optimization, choice by choice.
 
     From rewards to advantages
     combine        several rewards of one completion: `sum` (the verdict's score), `decoupled` (normalize each of its
                    parts, then add them by their weights)
-    overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (softly, over the last
-                   `overlong_buffer` tokens; 0: over the last fifth of max_tokens)
+    overlong       completions that were cut off: `keep`, `mask` (not trained on), `punish` (a linear penalty over the
+                   last `overlong_buffer` tokens; 0: over the last fifth of max_tokens)
     baseline       what is subtracted from a reward: `none`, `mean`, `leave_one_out`, `length_weighted`, `batch_mean`,
                    `moving_average`
     scale          what the difference is divided by: `none`, `group_std`, `group_mean`, `batch_std`
-    whiten         whether the advantages of the batch are brought to mean 0 and standard deviation 1 at last
-    discount       gamma: what a token's reward counts for the token before it
-    group_weight   what a group counts for: `none`, `informative` (mixed outcomes count more), `cohort` (cohorts behind
-                   the average count more: exp(cohort_strength x lag))
+    whiten         whether the advantages of the batch are finally scaled to mean 0 and standard deviation 1
+    discount       gamma: the factor by which a reward counts less for each token before it
+    group_weight   weight of a group: `none`, `informative` (mixed outcomes count more), `cohort` (cohorts below the
+                   average count more: exp(cohort_strength x lag))
     keep           which groups are trained on: `all`, `mixed` (rewards not all equal)
     refill_rounds  how often a step may sample further problems in place of groups that were not kept
 
@@ -39,21 +39,21 @@ class Objective:
     ratio          probability ratio of each `token`, or of the whole `sequence` (geometric mean)
     surrogate      `clip`, `reinforce`, `cispo`, `tv_mask`, `kl_mask`, `soft_gate`, `geometric` (see `policy_loss`)
     clip_low, clip_high   the ratio's range is [1 - clip_low, 1 + clip_high]; `geometric`: [e^-clip_low, e^clip_high]
-    clip_dual      `clip`: the loss of a bad token is bounded at this ratio; 0 does not bound it
-    divergence_threshold   `tv_mask`, `kl_mask`: how far a token's probability may move
-    temperature_positive, temperature_negative   `soft_gate`: the gate's temperatures for good and for bad tokens
-    correction     factor for the generator's probabilities not being the learner's: `none`, `truncate`, `mask`
-    correction_level   of each `token`, or of the whole `sequence`
-    correction_low, correction_high   the range that the factor is truncated to, or masked outside of
-    aggregate      what each token weighs: `token`, `sequence`, `sequence_sum`, `prompt`, `constant` (see `weights`)
+    clip_dual      `clip`: bounds the ratio of tokens with a negative advantage; 0 for no bound
+    divergence_threshold   `tv_mask`, `kl_mask`: largest change of a token's probability
+    temperature_positive, temperature_negative   `soft_gate`: temperature for positive and for other advantages
+    correction     factor for the mismatch between generator and learner: `none`, `truncate`, `mask`
+    correction_level   factor of each `token`, or of the whole `sequence`
+    correction_low, correction_high   range of the factor: outside of it, the factor is truncated or masked
+    aggregate      weight of each token: `token`, `sequence`, `sequence_sum`, `prompt`, `constant` (see `weights`)
 
     Regularization
-    kl, kl_coef    estimator of KL(policy || reference): `k1`, `k2`, `k3`, `k3_unbiased`; 0 needs no reference at all
-    kl_in          the `loss`; the `reward` (of the whole completion, before the baseline); `token_reward` (of each
-                   token, after the baseline: see `returns`)
-    kl_target      halve or double `kl_coef` so that the KL stays near; 0 leaves it fixed
-    entropy_coef   bonus for entropy
-    entropy_target adapt `entropy_coef` so that the entropy (nats a token) does not fall below; 0 leaves it fixed
+    kl, kl_coef    estimator of KL(policy || reference): `k1`, `k2`, `k3`, `k3_unbiased`; with 0 no reference is loaded
+    kl_in          where the KL is subtracted: `loss`; `reward` (of the completion, before the baseline); `token_reward`
+                   (of each token, after the baseline: see `returns`)
+    kl_target      KL (nats per token) that halving and doubling `kl_coef` aims at; 0 keeps `kl_coef` fixed
+    entropy_coef   coefficient of the entropy bonus
+    entropy_target entropy (nats per token) that `entropy_coef` is adapted to hold; 0 keeps `entropy_coef` fixed
     """
 
     combine: str = "sum"
@@ -99,12 +99,12 @@ class Objective:
 
     @property
     def kl_in_reward(self) -> bool:
-        """Whether the advantages need log-probabilities first: of the policy, and of the reference."""
+        """Whether the advantages need log-probabilities of the policy and of the reference."""
         return self.kl_coef != 0 and self.kl_in != "loss"
 
     @property
     def trains_without_advantage(self) -> bool:
-        """Whether a rollout of zero advantage still has a gradient; where not, it costs no forward pass."""
+        """Whether a rollout of zero advantage still has a gradient; if not, it needs no forward pass."""
         return self.kl_in_loss or self.entropy_coef != 0
 
     @property
@@ -113,11 +113,11 @@ class Objective:
         return self.discount != 1 or (self.kl_coef != 0 and self.kl_in == "token_reward")
 
     def overlong_tokens(self, max_tokens: int) -> int:
-        """The length of the stretch before `max_tokens` in which `punish` lowers the reward."""
+        """The number of tokens before `max_tokens` in which `punish` lowers the reward."""
         return self.overlong_buffer or max(1, max_tokens // OVERLONG_SHARE)
 
 
-# The numbers of the row, each with the range it must lie in.
+# The numeric choices, each with its allowed range.
 RANGES: dict[str, tuple[float, float]] = {
     "overlong_buffer": (0, inf),
     "discount": (0, 1),
@@ -139,8 +139,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def contradictions(objective: Objective) -> list[str]:
-    """What is wrong with a row in itself: numbers out of range, and choices that exclude each other. One sentence each,
-    with the way out."""
+    """Mistakes within a row: numbers out of range, and choices that exclude each other. One sentence each, with the way
+    out."""
     o = objective
     wrong = [
         f"objective.{name}: got {getattr(o, name)}, expected {low:g} to {high:g}"
@@ -148,23 +148,23 @@ def contradictions(objective: Objective) -> list[str]:
         if not low <= getattr(o, name) <= high
     ]
     rules = {
-        "clip_low must be at most 1 (which leaves the ratio without a lower bound), but for surrogate: geometric": (
+        "clip_low must be at most 1 (which means no lower bound), except with surrogate: geometric": (
             o.clip_low > 1 and o.surrogate != "geometric"
         ),
-        "clip_dual bounds what clip does not: give more than 1 + clip_high, or 0": 0 < o.clip_dual <= 1 + o.clip_high,
+        "clip_dual must be above the clip range: set more than 1 + clip_high, or 0": 0 < o.clip_dual <= 1 + o.clip_high,
         "clip_dual belongs to surrogate: clip": (
             o.clip_dual > 0 and o.surrogate in ("reinforce", "cispo", "tv_mask", "kl_mask", "soft_gate", "geometric")
         ),
         "correction_low must be below correction_high": o.correction_low >= o.correction_high,
-        f"surrogate: {o.surrogate} looks at each token's own probability: it needs ratio: token": (
+        f"surrogate: {o.surrogate} works on the probability of each token: set ratio: token": (
             o.ratio == "sequence" and o.surrogate in ("tv_mask", "kl_mask", "geometric")
         ),
-        "refill_rounds fills places of groups that were not kept, and keep: all keeps them: add keep: mixed": (
+        "refill_rounds replaces groups that were not kept, and keep: all keeps every group: add keep: mixed": (
             o.refill_rounds > 0 and o.keep == "all"
         ),
-        "overlong_buffer is where overlong: punish lowers the reward; add it": (
+        "overlong_buffer belongs to overlong: punish: add that, or leave overlong_buffer out": (
             o.overlong_buffer > 0 and o.overlong != "punish"
         ),
-        "kl_target adapts kl_coef by halving and doubling: start from more than 0": o.kl_target > 0 and o.kl_coef == 0,
+        "kl_target halves and doubles kl_coef: set kl_coef to more than 0": o.kl_target > 0 and o.kl_coef == 0,
     }
     return wrong + [f"objective: {sentence}" for sentence, holds in rules.items() if holds]

@@ -2,11 +2,11 @@
 
     log-ratio   l = log pi - log pi_old             per token, or averaged over the completion (`sequence`)
     ratio       w = exp(l)
-    surrogate   s(w, A)                             what is maximized
+    surrogate   s(w, A)                             the maximized quantity
     loss        sum_t weight_t * (-s_t + kl_coef * KL_t - entropy_coef * H_t)
 
-The weights come from `weights.token_weights`, so that nothing is divided here. A `correction` for the generator's
-probabilities is already in the advantages.
+The weights come from `weights.token_weights`, so nothing is divided here. The advantages already include the
+`correction` for the generator's probabilities.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,7 @@ def token_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
 def sequence_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
     """The completion's mean log-ratio at each of its tokens (GSPO, arXiv:2507.18071, eq. 7).
 
-    Spread over the tokens with their own gradients intact: each token's value is the mean, each token's gradient is
-    the mean's.
+    Each token has the value and the gradient of the mean.
     """
     mean = (log_ratio * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True).clamp(min=1)
     return mean.expand_as(log_ratio)
@@ -38,8 +37,8 @@ def sequence_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a surrogate sees, all `(B, T)`: `logprobs`, `log_ratio` and `ratio` (of the level that the objective
-    chose) carry gradients, `old_logprobs`, `advantages` and `mask` are constants. Outside of the mask every
+    """The input of a surrogate, all `(B, T)`: `logprobs`, `log_ratio` and `ratio` (per token or per sequence, as the
+    objective chooses) carry gradients; `old_logprobs`, `advantages` and `mask` are constants. Outside of the mask every
     log-probability is 0 and every ratio 1."""
 
     logprobs: Tensor
@@ -54,8 +53,8 @@ def clip(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """min(w A, clip(w, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, eq. 7), and for A < 0 at least dual A (dual clip,
     arXiv:1912.09729).
 
-    For A < 0 the plain rule has no bound above; with one, max(min(w A, clip(w) A), dual A) is the rule with w held
-    below dual. For A > 0 the clip range is the tighter bound. So `clip_dual` is also the two-sided clip of INTELLECT-2
+    For A < 0 the plain rule has no upper bound on w; max(min(w A, clip(w) A), dual A) is the same rule with w held
+    below dual. For A > 0 the clip range is the tighter bound. So `clip_dual` is also INTELLECT-2's two-sided clip
     (arXiv:2505.07291), min(min(w, dual) A, clip(w) A), wherever dual > 1 + high.
     """
     advantages, ratio = tokens.advantages, tokens.ratio
@@ -70,13 +69,13 @@ def clip(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
 
 
 def reinforce(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
-    """w A with no bound: the policy gradient itself at w = 1, importance-weighted elsewhere."""
+    """w A without a bound: the policy gradient at w = 1, importance-weighted elsewhere."""
     return tokens.ratio * tokens.advantages, torch.zeros_like(tokens.mask)
 
 
 def cispo(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     """sg(clip(w, 1 - low, 1 + high)) A log pi: the weight is bounded, and no token loses its gradient (MiniMax-M1,
-    arXiv:2506.13585). What is reported as cut is where the weight was bounded."""
+    arXiv:2506.13585). Tokens whose weight was bounded are reported as cut."""
     weight = tokens.ratio.detach().clamp(1 - objective.clip_low, 1 + objective.clip_high)
     return weight * tokens.advantages * tokens.logprobs, weight != tokens.ratio.detach()
 
@@ -89,7 +88,7 @@ def total_variation(tokens: Tokens) -> Tensor:
 def binary_kl(tokens: Tokens) -> Tensor:
     """p log(p / q) + (1 - p) log((1 - p) / (1 - q)) with p = pi_old, q = pi: KL between "this token" and "another"."""
     now, old = tokens.logprobs.detach(), tokens.old_logprobs
-    # 1 - p as -expm1(log p): exact for p near 0, and held off 0 where p rounds to 1.
+    # 1 - p as -expm1(log p): exact for p near 0, and kept above 0 where p rounds to 1.
     tiny = torch.finfo(now.dtype).tiny
     rest, old_rest = (-torch.expm1(now)).clamp(min=tiny), (-torch.expm1(old)).clamp(min=tiny)
     return old.exp() * (old - now) + old_rest * (old_rest.log() - rest.log())
@@ -134,7 +133,7 @@ def geometric(tokens: Tokens, objective: Objective) -> tuple[Tensor, Tensor]:
     return mean.exp() * tokens.advantages, bounded.detach() != tokens.log_ratio.detach()
 
 
-# What is maximized at each token, and which tokens' gradients the rule has cut: `(B, T)` each.
+# The maximized value of each token, and whether the rule has cut the token's gradient: `(B, T)` each.
 Surrogate = Callable[[Tokens, Objective], tuple[Tensor, Tensor]]
 RATIOS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"token": token_log_ratio, "sequence": sequence_log_ratio}
 SURROGATES: dict[str, Surrogate] = {
@@ -159,17 +158,17 @@ def policy_loss(
     objective: Objective,
     ref_logprobs: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of some rows, and what to log of it.
+    """The loss of some rows, and values to log.
 
-    Args: all tensors `(B, T)`; `logprobs` and `entropy` of the current policy, the others constants. `ref_logprobs` may
-    be left out where the loss has no KL term; where given, the KL is logged.
+    Args: all tensors `(B, T)`; `logprobs` and `entropy` belong to the current policy, the others are constants.
+    `ref_logprobs` is optional if the loss has no KL term; if given, the KL is logged.
     Returns: the scalar loss, and per-token values `(B, T)` to be averaged over the mask: `ratio`, `clip_fraction`
     (tokens whose gradient the clip range has cut), `policy_kl` (k3 from the old policy), `entropy`, `kl`.
     """
     for name, value in {"logprobs": logprobs, "advantages": advantages, "weights": weights}.items():
         if value.shape != mask.shape:
             raise ValueError(f"{name} must match mask: got {tuple(value.shape)}, expected {tuple(mask.shape)}")
-    # Outside the mask log-probabilities mean nothing; zeroed before exp, they cannot turn into inf * 0 = nan.
+    # Log-probabilities outside of the mask are arbitrary; zeroed before exp, they cannot become inf * 0 = nan.
     logprobs, old_logprobs = torch.where(mask, logprobs, 0.0), torch.where(mask, old_logprobs, 0.0)
     log_ratio = bounded(logprobs - old_logprobs)
     level = pick(RATIOS, objective.ratio, "ratio")(log_ratio, mask)

@@ -3,7 +3,7 @@
     h        log pi(y | x) - log pi_ref(y | x), summed over the answer's tokens; beta h is the implicit reward
     margin   d = h_better - h_worse
 
-All are per comparison `(N,)` or per answer `(B,)`; `comparison_weights` says what each counts for.
+All losses are per comparison `(N,)` or per answer `(B,)`; `comparison_weights` gives the weight of each.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from rlvr.algorithms.advantage import group_sum
 
 
 def comparisons(ranks_B: Tensor, group_index: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows `(N,)` and `(N,)` of every pair of one group in which the first ranks before the second (0 is the best).
+    """All pairs of rows of one group in which the first ranks above the second: better `(N,)`, worse `(N,)`.
 
-    Ties are no pairs.
+    Rank 0 is the best; ties form no pair.
     """
     same = group_index.unsqueeze(1) == group_index.unsqueeze(0)
     better, worse = (same & (ranks_B.unsqueeze(1) < ranks_B.unsqueeze(0))).nonzero(as_tuple=True)
@@ -28,15 +28,15 @@ def comparisons(ranks_B: Tensor, group_index: Tensor) -> tuple[Tensor, Tensor]:
 def comparison_weights(better: Tensor, group_index: Tensor, groups: int) -> Tensor:
     """1 / (comparisons of the group x `groups`) `(N,)`: each prompt counts the same, however long its ranking.
 
-    All k (k - 1) / 2 pairs of a ranking are one prompt's (InstructGPT, arXiv:2203.02155, section 3.5). `groups` is the
-    number of groups with a comparison in the whole optimizer step.
+    The k (k - 1) / 2 pairs of a ranking belong to one prompt (InstructGPT, arXiv:2203.02155, section 3.5). `groups`
+    is the number of groups with a comparison in the whole optimizer step.
     """
     group_N = group_index[better]
     return 1 / (group_sum(torch.ones(len(group_N), device=group_N.device), group_N) * groups)
 
 
 def bradley_terry(better: Tensor, worse: Tensor, margin: Tensor | float = 0.0) -> Tensor:
-    """-log sigmoid(r_better - r_worse - margin): the comparison's likelihood if its odds are exp(r) to exp(r).
+    """-log sigmoid(r_better - r_worse - margin): the negative log-likelihood if the odds are exp(r) to exp(r).
 
     Bradley and Terry, 1952; the margin as in Llama 2 (arXiv:2307.09288, eq. 2).
     """
@@ -44,7 +44,7 @@ def bradley_terry(better: Tensor, worse: Tensor, margin: Tensor | float = 0.0) -
 
 
 def centring(better: Tensor, worse: Tensor) -> Tensor:
-    """(r_better + r_worse)^2: fixes the constant that comparisons leave open (arXiv:2312.09244, section 2)."""
+    """(r_better + r_worse)^2: fixes the additive constant that comparisons leave open (arXiv:2312.09244, section 2)."""
     return (better + worse) ** 2
 
 
@@ -59,7 +59,7 @@ def sigmoid(margin: Tensor, mean_margin: Tensor, beta: float, label_smoothing: f
 def robust(margin: Tensor, mean_margin: Tensor, beta: float, label_smoothing: float) -> Tensor:
     """(-(1 - e) log sigmoid(beta d) + e log sigmoid(-beta d)) / (1 - 2 e): rDPO (arXiv:2403.00409, eq. 12).
 
-    Its mean over labels flipped with probability e is the loss on clean ones.
+    Its mean over labels that are flipped with probability e is the loss on clean labels.
     """
     clean, flipped = -logsigmoid(beta * margin), -logsigmoid(-beta * margin)
     return ((1 - label_smoothing) * clean - label_smoothing * flipped) / (1 - 2 * label_smoothing)
@@ -86,12 +86,12 @@ PAIR_LOSSES: dict[str, Callable[[Tensor, Tensor, float, float], Tensor]] = {
 }
 
 
-def kto(log_ratio: Tensor, wanted: Tensor, kl: Tensor, beta: float) -> Tensor:
-    """1 - sigmoid(beta (h - kl)) of a wanted answer, 1 - sigmoid(beta (kl - h)) of an unwanted one.
+def kto(log_ratio: Tensor, desirable: Tensor, kl: Tensor, beta: float) -> Tensor:
+    """1 - sigmoid(beta (h - kl)) for a desirable answer, 1 - sigmoid(beta (kl - h)) for an undesirable one.
 
     KTO (arXiv:2402.01306, eq. 8). `kl` estimates KL(policy || reference) and carries no gradient.
     """
-    return 1 - torch.sigmoid(beta * torch.where(wanted, log_ratio - kl, kl - log_ratio))
+    return 1 - torch.sigmoid(beta * torch.where(desirable, log_ratio - kl, kl - log_ratio))
 
 
 def kl_estimate(log_ratio: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""From one advantage a completion to one a token: penalties on tokens, reward-to-go, discount.
+"""From one advantage per completion to one per token: penalties on tokens, reward-to-go, discount.
 
     A_t = sum_{k >= t} gamma^(k - t) a_k,    a_k = A at the last token, minus the token's KL penalty
 
-Where the KL divergence is a part of the reward, two readings exist, and both are a value of `kl_in`:
-`reward` adds the penalty of the whole completion to its reward before any baseline (RLOO, arXiv:2402.14740):
-all tokens answer for all of it, and siblings' penalties are in the baseline. `token_reward` leaves the penalty where
-it arose, after the baseline (REINFORCE++, arXiv:2501.03262): a token answers for the penalties from itself on.
+There are two ways to put the KL divergence into the reward; both are values of `kl_in`. `reward` subtracts the penalty
+of the whole completion from its reward before the baseline (RLOO, arXiv:2402.14740): every token is charged with all of
+it, and the penalties of the group are in the baseline. `token_reward` subtracts it token by token, after the baseline
+(REINFORCE++, arXiv:2501.03262): a token is charged with the penalties from itself on.
 """
 
 import torch
@@ -17,7 +17,7 @@ from rlvr.algorithms.objective import Objective
 
 
 def reward_to_go(token_rewards: Tensor, mask: Tensor, discount: float) -> Tensor:
-    """sum_{k >= t} discount^(k - t) r_k over the tokens in the mask, `(B, T)`; tokens outside of it take no time."""
+    """sum_{k >= t} discount^(k - t) r_k over the tokens of the mask, `(B, T)`; the others are no time steps."""
     returns = torch.zeros_like(token_rewards)
     to_go = token_rewards.new_zeros(len(token_rewards))
     for t in range(token_rewards.shape[1] - 1, -1, -1):
@@ -27,9 +27,10 @@ def reward_to_go(token_rewards: Tensor, mask: Tensor, discount: float) -> Tensor
 
 
 def kl_penalty(old_logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, objective: Objective) -> Tensor:
-    """kl_coef times the estimated KL of each token, `(B, T)`, zero outside of the mask: what the reward is lowered by.
+    """The penalty subtracted from the reward: kl_coef times the KL estimate of each token `(B, T)`, zero outside of the
+    mask.
 
-    It is a constant, and the ratio of the old policy to itself is 1: `k3_unbiased` is `k3` here.
+    It is a constant. The ratio of the old policy to itself is 1, so `k3_unbiased` equals `k3` here.
     """
     old = torch.where(mask, old_logprobs, 0.0)
     estimate = kl(old, torch.where(mask, ref_logprobs, 0.0), torch.ones_like(old), objective.kl)
@@ -39,9 +40,9 @@ def kl_penalty(old_logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, objecti
 def token_advantages(advantages: Tensor, mask: Tensor, objective: Objective, penalty: Tensor | None = None) -> Tensor:
     """The advantage of each token.
 
-    Args: `advantages` (B, T), each row's advantage at its tokens; `penalty` (B, T) from `kl_penalty`, read where
+    Args: `advantages` (B, T), each row's advantage at its tokens; `penalty` (B, T) from `kl_penalty`, used if
     `kl_in` is `token_reward`.
-    Returns: (B, T), zero outside of the mask; what came in, where nothing acts on single tokens.
+    Returns: (B, T), zero outside of the mask; the input, if nothing acts on single tokens.
     """
     if not objective.advantage_per_token:
         return advantages * mask

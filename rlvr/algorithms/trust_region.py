@@ -1,10 +1,10 @@
-"""The step of a trust region (TRPO, arXiv:1502.05477, appendix C): the natural gradient, as long as the KL allows.
+"""The trust-region step (TRPO, arXiv:1502.05477, appendix C): the natural gradient, as long as the KL allows.
 
     maximize  g . s   where   s F s / 2 <= bound                          near the old policy; F is the Fisher matrix
     s       = sqrt(2 bound / (x F x)) x   with   F x = g                  x by conjugate gradients, from products F v
-    taken     the first of s, s/2, s/4, ... that gains and whose measured KL is at most the bound; else none
+    taken     the first of s, s/2, s/4, ... with a gain and a measured KL of at most the bound; else none
 
-What is left to the caller is what depends on a model: the gradient, the products, gain and KL of a trial step.
+The caller supplies what depends on a model: the gradient, the products, and the gain and KL of a trial step.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Conjugate gradients end where |residual|^2 has fallen to this share of |target|^2.
+# The conjugate gradient method ends when |residual|^2 has fallen to this share of |target|^2.
 TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a step of this share of the longest one would gain, and how far it would go."""
+    """Gain and KL of a trial step, as a share of the longest step."""
 
     share: float
     gain: float
@@ -27,9 +27,9 @@ class Trial:
 
 
 def conjugate_gradient(product: Callable[[Tensor], Tensor], target: Tensor, iterations: int) -> Tensor:
-    """x `(N,)` with product(x) near `target` `(N,)`; `product` is that of a symmetric, positive definite matrix.
+    """An approximate solution x `(N,)` of product(x) = `target` `(N,)`, for a symmetric positive definite matrix.
 
-    Exact after N iterations but for rounding (Hestenes and Stiefel, 1952).
+    Exact after N iterations up to rounding (Hestenes and Stiefel, 1952).
     """
     solution = torch.zeros_like(target)
     residual, towards = target.clone(), target.clone()
@@ -48,17 +48,17 @@ def conjugate_gradient(product: Callable[[Tensor], Tensor], target: Tensor, iter
 
 
 def longest_step(direction: Tensor, curvature: float, bound: float) -> Tensor:
-    """The step `(N,)` along `direction` at which the KL, by its second-order form, is `bound`.
+    """The step `(N,)` along `direction` whose KL, to second order, is `bound`.
 
-    `curvature` is direction . F direction; without any there is no step.
+    `curvature` is direction . F direction; if it is not positive, the step is zero.
     """
     return direction * (2 * bound / curvature) ** 0.5 if curvature > 0 else torch.zeros_like(direction)
 
 
 def line_search(measure: Callable[[float], tuple[float, float]], bound: float, halvings: int) -> Trial | None:
-    """The first of the shares 1, 1/2, 1/4, ... of a step that gains, with a KL of at most `bound`; `None` if none does.
+    """The first of the shares 1, 1/2, 1/4, ... of a step with a gain and a KL of at most `bound`; `None` if none has.
 
-    `measure` says (gain, KL) of a share. What is not a number is refused.
+    `measure` returns (gain, KL) of a share. NaN is refused.
     """
     for halving in range(halvings + 1):
         share = 0.5**halving

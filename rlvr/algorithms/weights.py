@@ -1,7 +1,7 @@
-"""Aggregation as a weight: what each token counts for in the loss of one optimizer step.
+"""Aggregation as weights: how much each token counts in the loss of one optimizer step.
 
-The weights are computed once, over all rows of the step and before any split; the loss of any piece of it is
-`(weights * per_token).sum()`, and the pieces add up. Nothing is divided later, whatever the microbatches or ranks.
+The weights are computed once, over all rows of the step and before any split. The loss of a piece is
+`(weights * per_token).sum()`, and the pieces add up. Nothing is divided later, however the rows are split.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def sequence_sum(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
 
 
 def prompt(mask: Tensor, group_index: Tensor, max_tokens: int) -> Tensor:
-    """1 / (groups x the group's tokens): each problem counts the same, each token within it too (DAPO,
+    """1 / (groups x the group's tokens): each problem counts the same, and so does each of its tokens (DAPO,
     arXiv:2503.14476, eq. 8, under its expectation over problems)."""
     tokens_B = group_sum(mask.sum(-1), group_index).clamp(min=1)
     return mask / tokens_B.unsqueeze(-1) / len(group_index.unique())

@@ -1,1 +1,1 @@
-"""Can a reward be believed? `rlvr audit`, and what every verifier owes."""
+"""Can a reward be trusted? `rlvr audit`, and the conformance tests for verifiers."""

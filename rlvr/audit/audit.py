@@ -1,7 +1,7 @@
-"""Is my reward any good? A dataset and a verifier, put through everything that training will put them through.
+"""Is my reward correct? Tests a dataset and a verifier with everything that training will give them.
 
-Every ground truth is read; worked solutions must pass and empty completions must fail; answers written otherwise must
-pass, near misses and hedges must not. Two verifiers can be compared on all of it. Nothing here needs a model or a GPU.
+Every ground truth is read. Worked solutions must pass and empty completions must fail; equivalent answers must pass,
+near misses and hedges must not. Two verifiers can be compared on all of it. Nothing here needs a model or a GPU.
 """
 
 import math
@@ -21,14 +21,14 @@ from tasks.problem import question_problem
 from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
 from verifiers.math import why_unreadable
 
-Z_95 = 1.959964  # of the normal distribution, two-sided
+Z_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 SHOWN_ROWS = 20
 BOXED = r"The answer is \boxed{ANSWER}"
 
 
 @dataclass(frozen=True)
 class Item:
-    """One row of a dataset, as an audit needs it."""
+    """One row of a dataset."""
 
     row: int
     question: str
@@ -37,13 +37,13 @@ class Item:
 
     @property
     def context(self) -> dict[str, object]:
-        """What training would tell the verifier besides completion and answer."""
+        """The context that training passes to the verifier besides completion and answer."""
         return question_problem(f"row-{self.row}", self.question, self.answer).context
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One completion put to the verifier, what should come of it, and what came."""
+    """One completion, the expected outcome, and the verdict."""
 
     item: Item
     kind: str
@@ -53,7 +53,7 @@ class Trial:
 
     @property
     def failed(self) -> bool:
-        """The grader had no verdict, which is neither a pass nor a refusal."""
+        """Whether the grader had no verdict, which is neither a pass nor a refusal."""
         return self.verdict.score is None
 
     @property
@@ -63,7 +63,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Rate:
-    """`count` of `total`, with the 95 % interval of Wilson (1927)."""
+    """`count` of `total`, with Wilson's 95 % interval (1927)."""
 
     count: int
     total: int
@@ -86,7 +86,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Section:
-    """One question of the audit: its trials, in which a mistake is a false refusal or a false reward."""
+    """One part of the audit: its trials, and whether a mistake in them is a false refusal or a false reward."""
 
     title: str
     mistake: str
@@ -119,13 +119,13 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Audit:
-    """The whole finding. `disagreements` is filled where a second verifier was named."""
+    """The whole result. `disagreements` is empty without a second verifier."""
 
     source: str
     verifier: str
     items: int
     unreadable: tuple[tuple[Item, str], ...]
-    contradictions: tuple[tuple[Item, Item], ...]  # rows with one question and two answers
+    contradictions: tuple[tuple[Item, Item], ...]  # rows with the same question and different answers
     sections: tuple[Section, ...]
     seconds: float
     checks_per_second: float
@@ -146,12 +146,12 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Whether the verifier made no mistake, never failed, and agrees with the one it was compared with."""
+        """Whether the verifier made no mistake, never failed, and agrees with the second verifier, if any."""
         return not (self.mistakes or self.failures or self.disagreements)
 
     @property
     def conclusion(self) -> str:
-        """The whole finding in one sentence."""
+        """The whole result in one sentence."""
         if self.failures == self.checks:
             return f"the verifier {self.verifier!r} failed on every check and has judged nothing: fix it first"
         counts = {
@@ -166,10 +166,9 @@ class Audit:
 def load_items(
     source: str, *, question_column: str = "", answer_column: str = "answer", solution_column: str = "", rows: int = 0
 ) -> list[Item]:
-    """The rows of a .jsonl file, or of whatever `tasks.rows` can read.
+    """The rows of a .jsonl file, or of any dataset that `tasks.rows` can read.
 
-    An answer that ends in `#### 18` is a worked solution too. Raises `DataError` for a file or a column that is not
-    there.
+    An answer that ends in `#### 18` is also a worked solution. Raises `DataError` for a missing file or column.
     """
     path = Path(source)
     if path.suffix == ".jsonl":
@@ -214,9 +213,9 @@ def audit(
     workers: int = 2,
     timeout_seconds: float = 5.0,
 ) -> Audit:
-    """Put `verifier` through the audit. `wrap` is how a completion states its answer: ANSWER stands for it.
+    """Audit `verifier`. `wrap` is the text in which a completion states its answer, in the place of ANSWER.
 
-    Raises `ValueError` for a verifier that cannot be found.
+    Raises `ValueError` if the verifier cannot be found.
     """
     started = time.perf_counter()
     checker = get_verifier(verifier, "verifier")
@@ -273,14 +272,14 @@ Check = Callable[[Sequence[tuple[Item, str, str]], bool], tuple[Trial, ...]]
 
 
 def as_written(spec: Spec) -> str:
-    """How a recipe names a verifier, in one line."""
+    """A verifier as a recipe writes it, in one line."""
     if isinstance(spec, str):
         return spec
     return yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, width=math.inf).strip()
 
 
 def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tuple[Item, Item], ...]:
-    """Rows that ask what an earlier one asks, and whose answer the verifier does not take for that one's."""
+    """Pairs of rows with the same question whose answers the verifier does not accept as equal."""
     first: dict[str, Item] = {}
     again = [
         (earlier, item)

@@ -1,7 +1,7 @@
-"""For people who write verifiers: a small package to start from, and the conformance that every verifier owes.
+"""For authors of verifiers: a small package to start from, and the requirements that every verifier must meet.
 
-The package is plain Python with one entry point; a verifier in it is a function that returns a score. Timeouts, worker
-processes and failures are the business of `verify_batch`, and a plugin inherits them.
+The package is plain Python with one entry point; a verifier in it is a function that returns a score. `verify_batch`
+handles timeouts, worker processes and failures for every plugin.
 """
 
 import keyword
@@ -40,10 +40,11 @@ MODULE = '''"""The verifier `{name}`: what it rewards, in one sentence."""
 
 
 def {name}(completion: str, answer: str, **context: object) -> float:
-    """1.0 where the completion is right, 0.0 where it is wrong, between them for a part of it.
+    """1.0 if the completion is right, 0.0 if it is wrong, a value in between for partial credit.
 
-    `answer` is the ground truth, `context` what else is known of the problem. Return a `verifiers.Verdict` to give a
-    reason. Set no timeout, the caller has a deadline; an exception becomes "no verdict", which trains nobody.
+    `answer` is the ground truth, `context` holds what else is known about the problem. Return a `verifiers.Verdict` to
+    give a reason. Set no timeout, because the caller has a deadline. An exception becomes "no verdict": the completion
+    is not trained on.
     """
     wanted = answer.strip().lower()
     return float(wanted != "" and wanted in completion.lower())
@@ -68,17 +69,17 @@ In a recipe: `verify: {{verifier: {name}}}`.
 """
 
 
-# What a package of the same name would stand in the way of, beside the standard library.
+# Packages that a verifier of the same name would shadow, besides the standard library.
 PACKAGES = ("rlvr", "verifiers", "sandbox", "tasks", "torch", "transformers", "vllm")
 
 
 def write_package(name: str, folder: Path) -> list[Path]:
-    """Write an installable package for a verifier called `name` into `folder`; the files, in order.
+    """Write an installable package for a verifier called `name` into `folder`. Returns the paths of its files.
 
-    Raises `ConfigError` for a name that Python cannot import or that is taken, and for a folder that is not empty.
+    Raises `ConfigError` if Python cannot import the name, if it is taken, or if the folder is not empty.
     """
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise ConfigError(f"a verifier is named like a Python module, such as my_verifier: got {name!r}")
+        raise ConfigError(f"a verifier needs the name of a Python module, such as my_verifier: got {name!r}")
     if name in BUILT_IN:
         raise ConfigError(f"{name!r} is a built-in verifier: choose another name")
     if name in sys.stdlib_module_names or name in PACKAGES:
@@ -102,7 +103,7 @@ def write_package(name: str, folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Finding:
-    """One duty of a verifier, whether it was kept, and what was seen."""
+    """One requirement for a verifier, whether it is met, and details."""
 
     duty: str
     kept: bool
@@ -126,9 +127,9 @@ AWKWARD = {
 
 
 def conformance(spec: Spec, *, answer: str = "42", timeout_seconds: float = 5.0) -> list[Finding]:
-    """Put the verifier that `spec` describes through what every verifier owes; one finding for each duty.
+    """Test the verifier that `spec` describes against every requirement; returns one finding for each.
 
-    `answer` is a ground truth of the kind that it reads. Raises `ValueError` if there is no such verifier.
+    `answer` is a ground truth that it can read. Raises `ValueError` if there is no such verifier.
     """
     verifier = get_verifier(spec, "verifier")
     context = question_problem("conformance", "What is the answer?", answer).context
@@ -166,6 +167,6 @@ def judged(kind: str, verdict: Verdict) -> Finding:
 def picklable(verifier: Verifier) -> Finding:
     try:
         pickle.dumps(verifier)
-    except Exception as problem:  # whatever a class raises when it is pickled
+    except Exception as problem:  # pickling a class may raise anything
         return Finding("is picklable, or found by its name", True, f"by its name only: {problem}"[:120])
     return Finding("is picklable, or found by its name", True, "picklable")

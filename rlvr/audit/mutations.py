@@ -1,8 +1,8 @@
-"""Answers written otherwise, and answers that are nearly right: what an audit puts to a verifier.
+"""Equivalent forms of answers, and near misses, to audit a verifier with.
 
-Every equivalent form is equal by construction, every near miss differs by construction (plus one, another sign, another
-bracket, an item less), so that a verifier is judged by arithmetic and not by another verifier. What cannot be changed
-with certainty is left alone.
+Equivalent forms are equal by construction, and near misses differ by construction (plus one, another sign, another
+bracket, an item less), so arithmetic judges a verifier and not another verifier. Answers without a certain change are
+left as they are.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ EXPRESSIONS = ("add", "mul", "neg", "div", "pow", "root", "fn", "sym", "num")
 
 
 class Mutation(NamedTuple):
-    """`kind` in words, and the changed answer."""
+    """The kind of the change in words, and the changed answer."""
 
     kind: str
     text: str
@@ -30,12 +30,12 @@ def equivalent_forms(answer: str) -> list[Mutation]:
 
 
 def near_misses(answer: str) -> list[Mutation]:
-    """Wrong answers that look like a right one."""
+    """Wrong answers that look like the right one."""
     return _distinct(answer, _near(undress(answer)))
 
 
 def hedges(answer: str) -> list[Mutation]:
-    """Completions that name the right answer among others, or break off; none may earn a reward."""
+    """Completions that give the right answer among others, or break off; none may be rewarded."""
     other = "1234321"
     return [
         Mutation("two boxes", rf"\boxed{{{answer}}} or \boxed{{{other}}}"),

@@ -1,4 +1,4 @@
-"""An audit in words for the terminal, and as one self-contained page."""
+"""An audit as text for the terminal, and as one self-contained page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -62,13 +62,13 @@ def shortened(text: str, limit: int = 120) -> str:
 
 
 def as_html(audit: Audit) -> str:
-    """The same as one page without outside resources."""
+    """The same as one page without external resources."""
     verdict = f"<span class={'good' if audit.passed else 'bad'}>{escape(audit.conclusion)}</span>"
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>Reward audit: {escape(audit.source)}</title><style>{STYLE}</style>",
         f"<h1>Reward audit: {verdict}</h1><p>{escape(audit.source)}, {audit.items} rows; verifier "
-        f"<code>{escape(audit.verifier)}</code>; {audit.checks_per_second:,.0f} checks a second, "
+        f"<code>{escape(audit.verifier)}</code>; {audit.checks_per_second:,.0f} checks per second, "
         f"{audit.seconds:.1f} s.</p>",
         "<h2>Rates</h2><table><tr><th>question<th>a mistake is a<th>mistakes<th>95 % interval<th>",
     ]

@@ -1,4 +1,4 @@
-"""Every configuration key on one page, out of `rlvr/config/`: `rlvr config --reference > docs/configuration.md`."""
+"""A page with every configuration key, from `rlvr/config/`: `rlvr config --reference > docs/configuration.md`."""
 
 import dataclasses
 import inspect
@@ -18,17 +18,17 @@ from tasks.registry import TASKS, task_class
 
 HEAD = """# Configuration
 
-Every key of a recipe, with its default. A recipe holds only what differs from these; `rlvr config FILE` prints what one
-resolves to, and `key=value` behind a command overrides a key: `sampling.temperature=0.8`.
+Every key of a recipe with its default. A recipe holds only what differs from the defaults. `rlvr config FILE` prints
+the resolved configuration, and `key=value` after a command overrides a key: `sampling.temperature=0.8`.
 
-This page is written by `rlvr config --reference > docs/configuration.md`; a test holds it to `rlvr/config/`.
+`rlvr config --reference > docs/configuration.md` writes this page; a test compares it with `rlvr/config/`.
 """
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null", Any: "anything"}
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 REQUIRED = "**required**"
-HEADINGS = ("key", "value", "default", "what it is")
-OWN_FUNCTIONS = """A choice that names a function may name one of yours as `module:name`. It is called as those of the
-table are; their docstrings give the shapes (`rlvr/algorithms/`, `rlvr/rollouts/groups.py`).
+HEADINGS = ("key", "value", "default", "description")
+OWN_FUNCTIONS = """A choice that names a function also accepts a function of your own, `module:name`. It is called like
+the functions in the table; their docstrings give the shapes (`rlvr/algorithms/`, `rlvr/rollouts/groups.py`).
 """
 
 
@@ -47,7 +47,7 @@ def key_page() -> str:
         parts += [f"## `{key}`\n", *described(model)]
     parts += ["## `objective`\n", "A preset's name, or `{preset: NAME, choice: value, ...}`.\n"]
     parts += ["```", cleandoc(Objective.__doc__ or ""), "```\n", *table(field_rows(Objective))]
-    parts += [OWN_FUNCTIONS, *table(axis_rows(), ("choice", "its function takes", "and returns", "known"))]
+    parts += [OWN_FUNCTIONS, *table(axis_rows(), ("choice", "arguments of its function", "result", "known functions"))]
     parts += ["## `task`\n", cleandoc(TaskConfig.__doc__ or "") + "\n"]
     for name in TASKS:
         kind = task_class(name)
@@ -56,7 +56,7 @@ def key_page() -> str:
 
 
 def sections_of(models: Sequence[type[BaseModel]]) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The sections inside of these, each once, with the dotted key that it first stands under."""
+    """The sections inside these models, each once, with the first dotted key that holds it."""
     seen: set[type[BaseModel]] = {TaskConfig}
 
     def walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -120,7 +120,7 @@ def table(rows: Sequence[tuple[str, ...]], head: Sequence[str] = HEADINGS) -> li
 
 
 def description_of(field: FieldInfo) -> str:
-    """The line under the option; where there is none, the first one of the section that it holds."""
+    """The docstring of the option, or the first line of the section that it holds."""
     kinds = [kind for kind in alternatives(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return field.description or (cleandoc(kinds[0].__doc__ or "").partition("\n")[0] if kinds else "")
 
@@ -130,7 +130,7 @@ def default_of(field: FieldInfo) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default as a recipe would write it."""
+    """A default as a recipe writes it."""
     if isinstance(value, BaseModel) or dataclasses.is_dataclass(value):
         return "its own defaults"
     if value is None or value == "":
@@ -143,12 +143,12 @@ def shown(value: Any) -> str:
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The types of a union; of anything else, itself."""
+    """The types of a union, or the type itself."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
 def value_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """What may stand behind a key, in words."""
+    """The allowed values of a key, in words."""
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
     constraints = [part for entry in metadata for part in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]

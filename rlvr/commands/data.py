@@ -1,4 +1,4 @@
-"""The commands around data: `rlvr data check` and `rlvr pairs`."""
+"""The commands for data: `rlvr data check` and `rlvr pairs`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,21 +7,21 @@ import typer
 
 from rlvr.errors import DataError
 
-data_app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Check data before training on it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @data_app.callback()
 def data_group() -> None:
-    """Look at data before training on it."""
+    """Check data before training on it."""
 
 
 @data_app.command("check")
 def check(
     source: Annotated[str, typer.Argument(help="A .jsonl or .parquet file, or a hub id.", show_default=False)],
-    split: Annotated[str, typer.Option(help="Of a hub dataset.")] = "train",
-    subset: Annotated[str | None, typer.Option(help="Of a hub dataset.", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="Split of a hub dataset.")] = "train",
+    subset: Annotated[str | None, typer.Option(help="Subset of a hub dataset.", show_default=False)] = None,
 ) -> None:
-    """Say what conversations or preferences hold: format, counts, lengths, and rows that are broken or doubtful.
+    """Describe a file of conversations or preferences: format, counts, lengths, broken and doubtful rows.
 
     Exit code 1 if a row is broken. Example: rlvr data check pairs.jsonl
     """
@@ -42,17 +42,17 @@ def pairs(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the pairs are written.")] = Path("pairs.jsonl"),
+    out: Annotated[Path, typer.Option(help="The file to write the pairs to.")] = Path("pairs.jsonl"),
     sft: Annotated[
         Path | None, typer.Option(help="Also write the right completions as conversations.", show_default=False)
     ] = None,
     problems: Annotated[int, typer.Option(help="Training problems to sample.", min=1)] = 256,
-    samples: Annotated[int, typer.Option(help="Completions of each.", min=1)] = 8,
-    per_problem: Annotated[int, typer.Option(help="At most so many pairs, and conversations, of each.", min=1)] = 1,
-    noise: Annotated[float, typer.Option(help="Share of pairs whose answers are exchanged.", min=0, max=1)] = 0.0,
-    held_out: Annotated[bool, typer.Option("--held-out", help="Sample held-out problems, to measure on.")] = False,
+    samples: Annotated[int, typer.Option(help="Completions per problem.", min=1)] = 8,
+    per_problem: Annotated[int, typer.Option(help="Most pairs, and conversations, per problem.", min=1)] = 1,
+    noise: Annotated[float, typer.Option(help="Share of pairs whose answers are swapped.", min=0, max=1)] = 0.0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Sample held-out problems, to evaluate on.")] = False,
 ) -> None:
-    """Sample completions, verify them, and write better ones beside worse ones, for reward_model and dpo.
+    """Sample and verify completions, and write pairs of better and worse ones for reward_model and dpo.
 
     Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
     """

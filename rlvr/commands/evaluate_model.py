@@ -12,9 +12,9 @@ from rlvr.rollouts.evaluate import Evaluation
 
 
 def evaluate_model(config: RunConfig) -> Evaluation:
-    """Evaluate `config.model` on the recipe's held-out problems and print what was found.
+    """Evaluate `config.model` on the recipe's held-out problems and print the results.
 
-    Raises `ConfigError` where the recipe names no trained model or evaluates nothing.
+    Raises `ConfigError` if the recipe names no trained model or evaluates nothing.
     """
     config = config.model_copy(update={"eval": config.eval.model_copy(update={"at_end": True})})
     rollouts, _ = open_rollouts(config)

@@ -1,8 +1,9 @@
-"""Preferences made by a verifier: `rlvr pairs` samples completions, has them verified, and keeps better beside worse.
+"""Preferences from a verifier: `rlvr pairs` samples and verifies completions, and writes pairs of better and worse
+ones.
 
-A pair is a completion with the problem's best reward beside one with its worst; a problem whose rewards are all equal
-says nothing. `noise` exchanges the two in a share of the pairs, as people's mistakes do. The same completions serve
-rejection sampling: those that are right (or, where rewards are learned, the best) as conversations for `trainer: sft`.
+A pair is a completion with the problem's best reward and one with its worst; a problem with equal rewards gives none.
+`noise` swaps the two in a share of the pairs, to imitate human mistakes. The same completions serve rejection sampling:
+the right ones (or, with a learned reward, the best) become conversations for `trainer: sft`.
 """
 
 import json
@@ -20,13 +21,13 @@ from rlvr.rollouts.grader import check_graders
 from rlvr.seeds import derive
 from rlvr.types import Group, Rollout
 
-# Problems sampled at a time: what is held in memory, and what is lost to Ctrl-C at most.
+# Problems sampled at a time: the most that is held in memory, or lost to Ctrl-C.
 CHUNK = 64
 
 
 @dataclass(frozen=True)
 class PairCounts:
-    """What was sampled and what became of it."""
+    """Counts of what was sampled and written."""
 
     problems: int
     pairs: int
@@ -50,9 +51,9 @@ def sample_pairs(
     noise: float = 0.0,
     held_out: bool = False,
 ) -> PairCounts:
-    """Sample `samples` completions of each of the first `problems` training (or held-out) problems, write the files.
+    """Sample `samples` completions of each of the first `problems` training (or held-out) problems and write the files.
 
-    Raises `ConfigError` where the recipe has no task or no trained model.
+    Raises `ConfigError` if the recipe has no task or no trained model.
     """
     rollouts, grader = open_rollouts(config)
     pairs = demonstrations = 0
@@ -80,7 +81,7 @@ def sample_pairs(
                 rewards += group.rewards
                 rows = pairs_of(group, per_problem, derive(config.seed, "choose", number))
                 noise_draw = random.Random(derive(config.seed, "noise", number))
-                pairs += write_pairs([exchanged(pair) if noise_draw.random() < noise else pair for pair in rows])
+                pairs += write_pairs([swapped(pair) if noise_draw.random() < noise else pair for pair in rows])
                 if write_demonstrations is not None:
                     demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
     solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
@@ -88,7 +89,7 @@ def sample_pairs(
 
 
 def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
-    """At most `most` rows of a better and a worse completion, none of them twice. A cut-off one is never the better."""
+    """At most `most` pairs of a better and a worse completion, all distinct. The better one is never cut off."""
     rewards = group.rewards
     if len(set(rewards)) < 2:
         return []
@@ -109,13 +110,13 @@ def pairs_of(group: Group, most: int, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def exchanged(pair: dict[str, Any]) -> dict[str, Any]:
-    """The pair as somebody judges it who is wrong."""
+def swapped(pair: dict[str, Any]) -> dict[str, Any]:
+    """The pair with chosen and rejected swapped."""
     return pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]}
 
 
 def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:
-    """At most `most` distinct completions that are right, or that a learned judge finds the best, as conversations."""
+    """At most `most` distinct right completions (with a learned reward, the best ones), as conversations."""
     learned = any(rollout.verdict is not None and rollout.verdict.status == "scored" for rollout in group.rollouts)
     wanted = max(group.rewards, default=1.0) if learned else 1.0
     good = distinct([r for r in group.rollouts if r.reward == wanted and r.finish == "stop"])
@@ -125,16 +126,16 @@ def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:
 
 
 def distinct(rollouts: Sequence[Rollout]) -> list[Rollout]:
-    """The first rollout of each text that says something."""
+    """The first rollout of each nonblank text."""
     return list({rollout.text: rollout for rollout in reversed(rollouts) if rollout.text.strip()}.values())[::-1]
 
 
 @contextmanager
 def growing(path: Path) -> Iterator[Callable[[Sequence[dict[str, Any]]], int]]:
-    """A .jsonl file that is there once it is whole. Gives a function that adds rows and says how many.
+    """A .jsonl file that appears when it is complete. Yields a function that adds rows and returns their number.
 
-    Until then they are in a `.partial` file beside it; where the end never comes (Ctrl-C), they stay there, and it is
-    said so.
+    Until then the rows are in a `.partial` file beside it. If writing is interrupted (Ctrl-C), they stay there, and a
+    message says so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")

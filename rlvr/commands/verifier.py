@@ -1,4 +1,4 @@
-"""The commands around verifiers: `rlvr verify`, `rlvr audit`, `rlvr verifier new` and `rlvr verifier test`."""
+"""The commands for verifiers: `rlvr verify`, `rlvr audit`, `rlvr verifier new` and `rlvr verifier test`."""
 
 import json
 from dataclasses import asdict
@@ -11,29 +11,29 @@ from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import ConfigError, DataError
 from tasks.problem import Problem, question_problem
 
-verifier_app = typer.Typer(help="Write and test verifiers of your own.", no_args_is_help=True, rich_markup_mode=None)
+verifier_app = typer.Typer(help="Write and test your own verifiers.", no_args_is_help=True, rich_markup_mode=None)
 VerifierOption = Annotated[
-    str, typer.Option(help="A verifier's name, module:name, or what a recipe says: '{name: math, mode: lenient}'.")
+    str, typer.Option(help="A verifier's name, module:name, or settings as in a recipe: '{name: math, mode: lenient}'.")
 ]
 WorkersOption = Annotated[int, typer.Option(help="Worker processes.", min=1)]
-TimeoutOption = Annotated[float, typer.Option(help="Deadline of one check.", min=0.001)]
+TimeoutOption = Annotated[float, typer.Option(help="Deadline of each check.", min=0.001)]
 
 
 def verify(
-    completion: Annotated[str | None, typer.Argument(help="What a model wrote.", show_default=False)] = None,
+    completion: Annotated[str | None, typer.Argument(help="The text of a completion.", show_default=False)] = None,
     answer: Annotated[str | None, typer.Argument(help="The ground truth.", show_default=False)] = None,
     verifier: VerifierOption = "math",
     input: Annotated[
         Path | None,
         typer.Option(
-            help="A .jsonl file instead: completion and answer, and prompt if the verifier reads it.",
+            help="A .jsonl file with completion and answer in each line, and prompt if the verifier reads it.",
             show_default=False,
         ),
     ] = None,
     prompt: Annotated[str, typer.Option(help="The question, for verifiers that read it.")] = "",
     workers: WorkersOption = 2,
     timeout_seconds: TimeoutOption = 5.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     r"""Print the verdict of a verifier on a completion, and the reason.
 
@@ -51,7 +51,7 @@ def verify(
         checker = get_verifier(spec_of(verifier, "--verifier"), "--verifier")
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
-    # As in training: a verifier that cannot be called with what is known of the problem says so here.
+    # As in training, with the problem's context: a verifier that does not accept it fails here.
     pairs = [(completion, problem.answer, problem.context) for completion, problem in checks]
     verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
     for verdict in verdicts:
@@ -66,7 +66,7 @@ def verify(
 
 
 def spec_of(text: str, option: str) -> str | dict[str, Any]:
-    """A verifier as a command names it: a name, or in braces what a recipe has behind `verify.verifier`."""
+    """A verifier on the command line: a name, or in braces the value of `verify.verifier` in a recipe."""
     if not text.lstrip().startswith("{"):
         return text
     from rlvr.config.file import parsed_value
@@ -76,7 +76,7 @@ def spec_of(text: str, option: str) -> str | dict[str, Any]:
 
 
 def read_checks(path: Path) -> list[tuple[str, Problem]]:
-    """The completions of a .jsonl file and their problems. Raises `DataError` with the line that cannot be read."""
+    """The completions of a .jsonl file and their problems. Raises `DataError` with the number of a broken line."""
     checks = []
     for number, row in read_jsonl(path):
         missing = [name for name in ("completion", "answer") if name not in row]
@@ -95,22 +95,22 @@ def read_checks(path: Path) -> list[tuple[str, Problem]]:
 
 def audit(
     dataset: Annotated[
-        str, typer.Argument(help="A .jsonl file, or what a recipe's task can read.", show_default=False)
+        str, typer.Argument(help="A .jsonl file, or a dataset as in a recipe's task.", show_default=False)
     ],
     verifier: VerifierOption = "math",
     against: Annotated[str, typer.Option(help="A second verifier to compare with.")] = "",
     html: Annotated[Path | None, typer.Option(help="Also write one self-contained page.", show_default=False)] = None,
-    rows: Annotated[int, typer.Option(help="At most so many rows; 0 for all.", min=0)] = 0,
-    answer_column: Annotated[str, typer.Option(help="The ground truth's column.")] = "answer",
-    solution_column: Annotated[str, typer.Option(help="The worked solution's column, if any.")] = "solution",
+    rows: Annotated[int, typer.Option(help="Largest number of rows; 0 for all.", min=0)] = 0,
+    answer_column: Annotated[str, typer.Option(help="Column of the ground truth.")] = "answer",
+    solution_column: Annotated[str, typer.Option(help="Column of the worked solution, if any.")] = "solution",
     wrap: Annotated[
-        str, typer.Option(help="How a completion states its answer; ANSWER stands for it.")
+        str, typer.Option(help="Text in which a completion states its answer, in the place of ANSWER.")
     ] = r"The answer is \boxed{ANSWER}",
-    seed: Annotated[int, typer.Option(help="For the order of things.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of the trials.")] = 0,
     workers: WorkersOption = 2,
     timeout_seconds: TimeoutOption = 5.0,
 ) -> None:
-    """Find out whether a reward can be believed, before a GPU is rented. Exit code 1 if it makes mistakes.
+    """Find out whether a reward can be trusted before training on it. Exit code 1 if it makes mistakes.
 
     Example: rlvr audit gsm8k_test.jsonl --verifier math --html audit.html
     """
@@ -145,8 +145,8 @@ def audit(
 
 @verifier_app.command("new")
 def new(
-    name: Annotated[str, typer.Argument(help="Like a Python module: my_verifier.", show_default=False)],
-    folder: Annotated[Path | None, typer.Option(help="Where; by default ./NAME.", show_default=False)] = None,
+    name: Annotated[str, typer.Argument(help="A Python module name, such as my_verifier.", show_default=False)],
+    folder: Annotated[Path | None, typer.Option(help="The folder; by default ./NAME.", show_default=False)] = None,
 ) -> None:
     """Write a small installable package: one function, one entry point, one test.
 
@@ -165,14 +165,14 @@ def check(
     verifier: Annotated[
         str,
         typer.Argument(
-            help="A verifier's name, module:name, or what a recipe says: '{name: math, mode: lenient}'.",
+            help="A verifier's name, module:name, or settings as in a recipe: '{name: math, mode: lenient}'.",
             show_default=False,
         ),
     ],
-    answer: Annotated[str, typer.Option(help="A ground truth of the kind it reads.")] = "42",
+    answer: Annotated[str, typer.Option(help="A ground truth that it can read.")] = "42",
     timeout_seconds: TimeoutOption = 5.0,
 ) -> None:
-    """Check the duties of every verifier: a verdict on anything, in time, the same twice. Exit code 1 if it fails.
+    """Check the requirements for verifiers: a verdict on any text, in time, deterministic. Exit code 1 if it fails.
 
     Example: rlvr verifier test my_verifier
     """

@@ -1,1 +1,1 @@
-"""Variants and seeds as runs, each a process of its own: `rlvr compare`."""
+"""`rlvr compare`: variants and seeds as runs in separate processes."""

@@ -1,7 +1,7 @@
-"""`rlvr compare`: variants under one protocol, each run an ordinary run, and what can be said of them at the end.
+"""`rlvr compare`: trains variants under one protocol, each as an ordinary run, and reports the conclusions.
 
 <out>/cold_start/seed-N   the supervised stage, trained once and shared by the variants
-<out>/<variant>/seed-N    a run folder; `train.log` in it is what the run said
+<out>/<variant>/seed-N    a run folder; `train.log` in it is the output of the run
 <out>/compare.html        the page; compare.json and compare.csv beside it
 """
 
@@ -42,7 +42,7 @@ REFRESH_SECONDS = 1.0
 
 
 def compare(path: Path, overrides: Sequence[str], jobs: int | None, png: bool) -> int:
-    """Run what is not there yet and write the results; returns the exit code: 1 where a run failed, 130 after Ctrl-C.
+    """Run what is missing and write the results. Returns the exit code: 1 if a run failed, 130 after Ctrl-C.
 
     Raises `ConfigError` or `DataError` before anything is trained.
     """
@@ -74,7 +74,7 @@ def compare(path: Path, overrides: Sequence[str], jobs: int | None, png: bool) -
 
 
 def check_variants(plan: Plan) -> None:
-    """Everything that can be known to be wrong of a variant. Raises an error that names it."""
+    """Check every variant before training. Raises an error that names the variant."""
     first = plan.config.seeds[0]
     held_out = None
     for variant in plan.config.variants:
@@ -87,14 +87,14 @@ def check_variants(plan: Plan) -> None:
         if problems != held_out:
             raise ConfigError(
                 f"{plan.path}: variant {variant!r} is evaluated on other problems than the first variant; expected the "
-                "same for all: leave eval.problems and what shapes the held-out problems of the task as they are"
+                "same for all: do not change eval.problems or the task options that determine its held-out problems"
             )
 
 
 def plan_jobs(plan: Plan) -> list[Job]:
-    """Claim every run folder and return the processes to run, cold starts before what needs them.
+    """Claim every run folder and return the jobs, cold starts before the runs that need them.
 
-    Raises `ConfigError` where a folder holds a run of another configuration.
+    Raises `ConfigError` if a folder holds a run with another configuration.
     """
     threads = plan.config.threads or max(1, _cores() // plan.config.jobs)
     cold: dict[str, Job] = {}
@@ -115,9 +115,9 @@ def plan_jobs(plan: Plan) -> list[Job]:
 
 
 def shared_cold_start(plan: Plan, config: RLConfig, variant: str, others: Sequence[Job]) -> SFTConfig:
-    """The cold start of a run, without evaluations (and so without a verifier of its own).
+    """The cold start of a run, without evaluations (and so without a verifier).
 
-    A variant that changes what it learns from has one in a folder of its own.
+    A variant that changes the cold start gets its own, in a separate folder.
     """
     seed = plan.config.seeds[0] if plan.config.initial_weights == "once" else config.seed
     folder = Path(plan.config.out) / COLD_START / f"seed-{seed}"
@@ -132,7 +132,7 @@ def shared_cold_start(plan: Plan, config: RLConfig, variant: str, others: Sequen
 def _job(name: str, config: RLConfig | SFTConfig, threads: int, needs: Job | None = None) -> Job:
     folder = Path(config.out)
     begun = read_metrics(folder / "metrics.jsonl")
-    if config.threads is None and begun:  # another number would give other bits
+    if config.threads is None and begun:  # another number of threads would give other bits
         threads = yaml.safe_load((folder / "config.yaml").read_text())["threads"] or threads
     config = config.model_copy(update={"threads": config.threads or threads})
     assert config.threads is not None
@@ -166,7 +166,7 @@ def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Compariso
         if config.initial_weights == "per_seed"
         else "one cold start for all",
     )
-    shown_config = config.model_dump(mode="json", exclude={"jobs"})  # how many at a time changes no result
+    shown_config = config.model_dump(mode="json", exclude={"jobs"})  # the number of jobs does not change the results
     for name, text in {
         "compare.html": render(comparison, cost_rows, setting),
         "compare.json": as_json(comparison, cost_rows, config.target_accuracy, shown_config),
@@ -178,7 +178,7 @@ def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Compariso
 
 
 def differing_keys(resolved: dict[str, RLConfig]) -> dict[str, list[str]]:
-    """Each dotted key in which two configurations differ, with its value in each, in their order."""
+    """Each dotted key in which configurations differ, with its value in each of them, in order."""
     trees = [config.model_dump(mode="json", exclude={"out", "seed"}) for config in resolved.values()]
     keys = dict.fromkeys(key for tree in trees[1:] for key, _, _ in differences(trees[0], tree))
     return {key: [_shown(_at(tree, key)) for tree in trees] for key in keys}
@@ -203,7 +203,7 @@ def _cores() -> int:
 
 
 class Watch:
-    """What a person sees: one live line for each run in a terminal, elsewhere a line when a run changes its state."""
+    """Shows progress: one live line per run in a terminal, elsewhere a line when the state of a run changes."""
 
     def __init__(self, runs: int) -> None:
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -236,7 +236,7 @@ class Watch:
                 self.console.print(f"{text}{_progress(job) if job.has_result else ''}", markup=False)
 
     def _table(self, jobs: Sequence[Job]) -> Table:
-        """A row for each run; on a small screen for those that run or failed, and a count of the others."""
+        """A row for each run; on a small screen only for running and failed ones, with a count of the others."""
         table = Table(box=None, show_header=False, pad_edge=False)
         others = Counter[str]()
         for job in jobs:

@@ -1,4 +1,4 @@
-"""What `rlvr compare` reads: a base configuration, variants as overrides of it, seeds, and how they are judged."""
+"""The configuration of `rlvr compare`: a base, variants as overrides of it, seeds, and measures."""
 
 import re
 from collections.abc import Sequence
@@ -14,40 +14,40 @@ from rlvr.config.file import Origin, check_config, explained, parsed_value, read
 from rlvr.errors import ConfigError
 from rlvr.report.measures import MEASURES
 
-# What the comparison itself sets for each run.
+# Keys that the comparison sets for each run.
 OWN_KEYS = ("seed", "out", "threads")
 COLD_START = "cold_start"  # the folder beside those of the variants
 
 
 class CompareConfig(Section):
-    """Variants differ in what `variants` says, and in nothing else."""
+    """Variants differ only in their entries under `variants`."""
 
     base: str | dict[str, Any]
-    """A recipe, by its path from this file, or a whole configuration written here."""
+    """A recipe (its path relative to this file), or a whole configuration written here."""
     overrides: dict[str, Any] = Field({})
-    """Dotted keys of the base that are set otherwise for every run, each taking the place of what stood there."""
+    """Dotted keys that change the base for every run; each replaces the value at its key."""
     variants: dict[str, dict[str, Any] | None]
-    """Name of each variant, and its dotted overrides."""
+    """The name of each variant, with its dotted overrides."""
     seeds: list[int] = Field([0, 1, 2])
     out: str
-    """Holds `<variant>/seed-N`, each a run folder, `cold_start/`, and the results."""
+    """Folder for the run folders `<variant>/seed-N`, `cold_start/`, and the results."""
     jobs: int = Field(1, ge=1)
-    """Runs at a time, each a process."""
+    """Number of runs at a time, each in a process."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads of a run; empty: the cores divided by the jobs, and a run that has begun keeps its number."""
+    """CPU threads of a run; empty: cores divided by jobs; a run that has started keeps its number."""
     initial_weights: Literal["per_seed", "once"] = "per_seed"
-    """per_seed: each seed has its own cold start, shared by its variants; once: that of the first seed serves all."""
+    """per_seed: each seed has its own cold start, shared by the variants; once: all use the first seed's."""
     measures: list[str] = Field(["accuracy"])
-    """What pairs are compared by: each is a family of its own in Holm's correction."""
+    """The measures by which pairs are compared; Holm's correction applies to each separately."""
     baseline: str | None = None
-    """Compare each variant with this one only; empty: every pair."""
+    """Compare each variant only with this one; empty: compare every pair."""
     target_accuracy: float | None = Field(None, gt=0, le=1)
-    """The greedy accuracy that tokens and seconds are counted to."""
+    """Report the tokens and seconds until this greedy accuracy."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of the problems."""
     examples: int = Field(6, ge=0)
-    """Problems shown for each pair of variants that differ on them."""
+    """Number of problems shown for each pair of variants, on which they differ."""
 
     @field_validator("measures")
     @classmethod
@@ -98,7 +98,8 @@ class Plan:
 
 
 def load_plan(path: str | Path, overrides: Sequence[str] = (), jobs: int | None = None) -> Plan:
-    """Read a comparison and resolve the configuration of every run. Raises `ConfigError`; a variant's names it."""
+    """Read a comparison and resolve the configuration of every run. Raises `ConfigError`; errors in a variant name
+    it."""
     reaching = [override for override in overrides if override.startswith(("variants.", "overrides."))]
     others = [override for override in overrides if override not in reaching]
     values, origin = read_values(path, [*others, *([f"jobs={jobs}"] if jobs is not None else [])])
@@ -124,7 +125,7 @@ def load_plan(path: str | Path, overrides: Sequence[str] = (), jobs: int | None 
 
 
 def _reach_into(values: dict[str, Any], override: str) -> None:
-    """Apply `variants.NAME.KEY=VALUE` or `overrides.KEY=VALUE`; a dotted KEY stays one, and changes what it names."""
+    """Apply `variants.NAME.KEY=VALUE` or `overrides.KEY=VALUE`; a dotted KEY is kept and changes only that key."""
     section, _, rest = override.partition("=")[0].partition(".")
     target = values.setdefault(section, {})
     if section == "variants":
@@ -136,12 +137,13 @@ def _reach_into(values: dict[str, Any], override: str) -> None:
 
 def _checked(config: AnyConfig, where: str) -> RLConfig:
     if not isinstance(config, RLConfig):
-        raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo or ppo: RL runs are what is compared")
-    plan = config.eval
-    if not (plan.problems and plan.samples and plan.at_start and plan.at_end):
+        raise ConfigError(f"{where}: got trainer: {config.trainer}, expected grpo or ppo: only RL runs can be compared")
+    evaluation = config.eval
+    if not (evaluation.problems and evaluation.samples and evaluation.at_start and evaluation.at_end):
         raise ConfigError(
-            f"{where}: a comparison needs eval.problems and eval.samples of 1 or more, at_start and at_end; "
-            f"got problems={plan.problems}, samples={plan.samples}, at_start={plan.at_start}, at_end={plan.at_end}"
+            f"{where}: a comparison needs eval.problems and eval.samples of 1 or more, at_start and at_end; got "
+            f"problems={evaluation.problems}, samples={evaluation.samples}, at_start={evaluation.at_start}, "
+            f"at_end={evaluation.at_end}"
         )
     return config
 

@@ -1,7 +1,7 @@
-"""Runs as processes: so many at a time, each with bounded threads and a log of its own; a failure stops nobody else.
+"""Runs as processes: a given number at a time, each with its own threads and log. A failed run stops no other.
 
-Children live in sessions of their own, so that Ctrl-C reaches them once and through here: the first asks each run to
-stop after its step, with a checkpoint; the second to stop at once.
+Children have their own sessions, so that Ctrl-C reaches them only through this file: the first asks each run to stop
+after its step with a checkpoint, the second to stop at once.
 """
 
 import json
@@ -31,7 +31,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass
 class Job:
-    """One run: `config_path` is what `rlvr train` is called with, `steps` how many it has, `needs` what goes before."""
+    """One run: `config_path` is the argument of `rlvr train`, `needs` is a job that must finish before."""
 
     name: str
     folder: Path
@@ -56,7 +56,7 @@ class Job:
         return self.state in ("finished", "reused")
 
     def tail(self) -> str:
-        """The end of its log, of this attempt only."""
+        """The end of its log, only of this attempt."""
         path = self.folder / LOG
         lines = path.read_bytes()[self.log_start :].decode(errors="replace").splitlines() if path.exists() else []
         return "\n".join(lines[-TAIL_LINES:])
@@ -71,10 +71,10 @@ def is_finished(folder: Path, steps: int) -> bool:
 def run_jobs(
     jobs: Sequence[Job], at_once: int, watch: Callable[[Sequence[Job]], None], inherited: Sequence[int] = ()
 ) -> bool:
-    """Run all jobs, in order where nothing else is said; `watch` is called a few times a second.
+    """Run all jobs, in order as far as their needs allow; `watch` is called a few times a second.
 
     `inherited` are file descriptors that the children keep open.
-    Returns: False where Ctrl-C (or SIGTERM, SIGHUP) ended it.
+    Returns: False if Ctrl-C (or SIGTERM, SIGHUP) ended it.
     """
     interrupts = 0
 

@@ -1,8 +1,8 @@
-"""What can be configured: one class a section, one line under each option.
+"""The configuration: one class per section, one line under each option.
 
-A recipe in `configs/` holds only what differs from these defaults. YAML is read and merged with dotted overrides by
-OmegaConf, and checked here by pydantic: an unknown key is refused, nothing is corrected silently. Importing it imports
-neither torch nor transformers.
+A recipe in `configs/` holds only what differs from these defaults. OmegaConf reads the YAML and merges it with dotted
+overrides; pydantic checks the result: unknown keys are refused, and nothing is corrected silently. Importing this
+package imports neither torch nor transformers.
 """
 
 from rlvr.config.runs import (

@@ -1,4 +1,4 @@
-"""A YAML file and dotted overrides to a checked configuration, and back."""
+"""From a YAML file and dotted overrides to a checked configuration, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -28,9 +28,9 @@ TRAINERS: dict[str, type[BaseModel]] = {
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
 
-    `task.max_steps=4` changes one key; `task={name: gsm8k}` takes the place of the whole section.
+    `task.max_steps=4` changes one key; `task={name: gsm8k}` replaces the whole section.
 
-    Raises `ConfigError`: one line for each mistake, with the override or the file's line that it comes from.
+    Raises `ConfigError` with one line for each mistake, which names the override or the line of the file.
     """
     values, origin = read_values(path, overrides)
     loaded: GRPOConfig | SFTConfig = check_config(values, origin)
@@ -38,8 +38,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
 
 
 def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
-    """`load_config` for commands that only look at a model: `model.path=...` takes the place of a new one, which has
-    no cold start either. Raises as it does."""
+    """`load_config` for commands that only use a trained model: `model.path=...` replaces `model.scratch` and its cold
+    start. Raises what `load_config` raises."""
     if not any(override.startswith("model.path=") for override in overrides):
         return load_config(path, overrides)
     values, _ = read_values(path)
@@ -48,7 +48,7 @@ def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
 
 
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], "Origin"]:
-    """What a YAML file says with overrides applied, unchecked, and where its values come from."""
+    """The unchecked values of a YAML file with overrides applied, and where they come from."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
@@ -70,7 +70,7 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[s
 
 
 def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`values` with dotted keys set, each taking the place of what stood there, as on the command line."""
+    """`values` with dotted keys set; each replaces the value at its key, as on the command line."""
     tree = OmegaConf.create(dict(values))
     try:
         for key, value in overrides.items():
@@ -91,7 +91,7 @@ def _apply(override: str, tree: DictConfig) -> None:
 
 
 def parsed_value(override: str) -> Any:
-    """The value of a `key=value` override, as plain YAML reads it."""
+    """The value of a `key=value` override, read as YAML."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"override {override!r}: expected key=value, such as sampling.temperature=0.8")
@@ -113,9 +113,9 @@ class Origin:
     overrides: tuple[str, ...] = ()
 
     def of(self, keys: tuple[str, ...]) -> str:
-        """Who is to blame for the value at `keys`: the last override that gave it, else the file.
+        """The source of the value at `keys`: the last override that sets it, else the file.
 
-        For a section whose values do not go together, it is the file with the overrides that reach into it.
+        For a section whose values contradict each other, this is the file and the overrides that change the section.
         """
         keys = new_key(keys)
         given = [(new_key(tuple(override.partition("=")[0].split("."))), override) for override in self.overrides]
@@ -147,7 +147,7 @@ def explained(error: ValidationError, origin: Origin, model: type[BaseModel] | N
     """Pydantic's errors in one line each, with their origin and the nearest key that `model` has."""
     messages: dict[str, str] = {}
     for details in error.errors():
-        # A value that may be of several types is refused by each of them, and said once.
+        # A value that may have several types is refused by each of them, but reported once.
         got, _, expected = _message(details, origin, model).partition(", expected ")
         earlier = messages.get(got)
         messages[got] = expected if earlier in (None, expected) else f"{earlier} or {expected}"
@@ -156,12 +156,12 @@ def explained(error: ValidationError, origin: Origin, model: type[BaseModel] | N
 
 
 def dump_config(config: BaseModel) -> str:
-    """The whole configuration as YAML that `load_config` reads back to an equal one."""
+    """The whole configuration as YAML; `load_config` reads it back to an equal one."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def _message(details: Any, origin: Origin, model: type[BaseModel] | None) -> str:
-    # pydantic puts the discriminator's value and the class of a nested dataclass in front: they are no keys.
+    # pydantic puts the discriminator's value and the class of a nested dataclass in front; they are not keys.
     keys = tuple(str(part) for part in details["loc"])
     keys = keys[1:] if keys and keys[0] in TRAINERS else keys
     if details["type"] == "extra_forbidden":
@@ -187,7 +187,7 @@ def _message(details: Any, origin: Origin, model: type[BaseModel] | None) -> str
 
 
 def _without_types(model: type[BaseModel] | None, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """`keys` up to the last that is a key: pydantic puts the type in question behind a key that allows several."""
+    """`keys` without the type names that pydantic appends to a key that allows several types."""
     end = 0
     while end < len(keys) and keys[end] in _known_keys(model, keys[:end]):
         end += 1

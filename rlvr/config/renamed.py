@@ -1,5 +1,5 @@
 """Older spellings of keys and values. They are accepted wherever a configuration is read: in YAML files, overrides,
-variants of a comparison, and the `config.yaml` of older run folders. What is written has the present spelling.
+variants of a comparison, and the `config.yaml` of older run folders. Only the present spelling is ever written.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """The section that `key` belongs to, empty where there is none, and its name in there."""
+    """The section that `key` belongs to (empty where there is none), and the name of the key within it."""
     section, _, name = key.rpartition(".")
     place = values.get(section) if section else values
     return (place if isinstance(place, dict) else {}), name

@@ -1,4 +1,4 @@
-"""Whole runs: one class a trainer, with the checks that need more than one section."""
+"""Whole runs: one class per trainer, with the checks that need more than one section."""
 
 import math
 from dataclasses import asdict
@@ -39,18 +39,18 @@ def _row(value: Any) -> Any:
 
 
 class RunConfig(Section):
-    """What every trainer has."""
+    """The keys of every trainer."""
 
     trainer: str
-    """Which one: grpo, sft, reward_model, dpo, ppo."""
+    """grpo, sft, reward_model, dpo or ppo."""
 
     out: str = "runs/run"
     """The run folder."""
     seed: int = Field(0, ge=0)
     device: str = "auto"
-    """auto: CUDA where it is, else the CPU."""
+    """auto: CUDA if there is a GPU, else the CPU."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads; empty leaves torch's choice. The same number gives the same bits."""
+    """CPU threads; empty: torch's default. The same number of threads gives the same bits."""
     model: ModelConfig
     steps: int = Field(ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -59,12 +59,12 @@ class RunConfig(Section):
 
     @property
     def problems(self) -> TaskConfig | None:
-        """The task that is sampled from or evaluated on; `None` where the run learns from rows of data alone."""
+        """The task to sample from or to evaluate on; `None` if the run only learns from rows of data."""
         return None
 
     @property
     def rows(self) -> DataConfig | None:
-        """The rows of data that the run learns from; `None` where it learns from problems."""
+        """The rows of data that the run learns from; `None` if it learns from problems."""
         return None
 
     @property
@@ -74,12 +74,12 @@ class RunConfig(Section):
 
     @property
     def scoring_temperature(self) -> float:
-        """What logits are divided by: RL scores what was drawn as it was drawn; data is learned as it is."""
+        """The divisor of the logits: RL scores samples at the sampling temperature, data is learned at 1."""
         return 1.0
 
     @property
     def needs_reference(self) -> bool:
-        """Whether a frozen copy of the initial policy is asked for log-probabilities in each step."""
+        """Whether each step needs log-probabilities of a frozen copy of the initial policy."""
         return False
 
     @property
@@ -88,7 +88,7 @@ class RunConfig(Section):
 
 
 class PolicyRunConfig(RunConfig):
-    """What every trainer of a policy has, to train with samples or to evaluate with them."""
+    """The keys of every trainer of a policy, which samples to train or to evaluate."""
 
     engine: Annotated[EngineConfig, BeforeValidator(_named)] = EngineConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -97,9 +97,9 @@ class PolicyRunConfig(RunConfig):
 
     @property
     def logprob_tolerance(self) -> float:
-        """Largest mean |log-prob difference| between engine and learner that rounding explains (float32 measures 1e-6).
+        """Largest mean |log-prob difference| between engine and learner that rounding can explain (1e-6 in float32).
 
-        A scripted engine has no probabilities to compare.
+        A scripted engine has no probabilities to compare with.
         """
         if self.engine.name == "scripted":
             return math.inf
@@ -111,7 +111,7 @@ class PolicyRunConfig(RunConfig):
 def _check_adapters(model: ModelConfig, key: str = "model") -> None:
     if model.scratch is not None and model.lora is not None:
         raise ValueError(
-            f"{key}.lora would put adapters on the random weights of {key}.scratch and train nothing else; leave "
+            f"{key}.lora would put adapters on the random weights of {key}.scratch and train only those; leave "
             f"{key}.lora out, or name a trained model in {key}.path"
         )
 
@@ -146,15 +146,15 @@ class DPOConfig(PolicyRunConfig):
     trainer: Literal["dpo"]
     data: DataConfig
     task: Annotated[TaskConfig | None, BeforeValidator(_named)] = None
-    """Problems to evaluate on; nothing is trained on them."""
+    """Problems to evaluate on; they are not trained on."""
     rows_per_step: int = Field(64, ge=1)
     """Pairs or rankings; for kto, single answers."""
     loss: str = "sigmoid"
     """sigmoid, robust, ipo, hinge, kto (reads unpaired rows), or module:function."""
     beta: float = Field(0.1, gt=0)
-    """Strength of the pull towards the reference model: the temperature of the implicit reward."""
+    """Strength of the penalty for leaving the reference: the temperature of the implicit reward."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """The share of comparisons that are believed to be the wrong way round (sigmoid: cDPO; robust)."""
+    """The assumed share of flipped comparisons (with sigmoid: cDPO; with robust: rDPO)."""
     desirable_weight: float = Field(1.0, gt=0)
     """kto: weight of the loss of a desirable answer."""
     undesirable_weight: float = Field(1.0, gt=0)
@@ -175,16 +175,16 @@ class DPOConfig(PolicyRunConfig):
 
 
 class RewardModelConfig(RunConfig):
-    """A reward model: a scalar head on a language model, taught by comparisons."""
+    """A reward model: a scalar head on a language model, trained on comparisons."""
 
     trainer: Literal["reward_model"]
     data: DataConfig
     rows_per_step: int = Field(64, ge=1)
     """Pairs or rankings."""
     margin: bool = False
-    """Ask for scores that differ at least as much as the data's ratings do."""
+    """Require scores to differ at least as much as the ratings in the data."""
     center_rewards_coef: float = Field(0.0, ge=0)
-    """Pulls the sum of a pair's scores towards 0, which comparisons alone leave open."""
+    """Coefficient that pulls the sum of a pair's scores towards 0, which comparisons alone do not fix."""
 
     @property
     def rows(self) -> DataConfig | None:
@@ -197,7 +197,7 @@ class RewardModelConfig(RunConfig):
 
 
 class RLConfig(PolicyRunConfig):
-    """Reinforcement learning: what GRPO and PPO have alike."""
+    """Reinforcement learning: the keys that GRPO and PPO share."""
 
     task: Annotated[TaskConfig, BeforeValidator(_named)]
     objective: Objective
@@ -210,7 +210,7 @@ class RLConfig(PolicyRunConfig):
     minibatches: int = Field(1, ge=1)
     """Optimizer steps of each pass."""
     no_signal_patience: int = Field(10, ge=1)
-    """Steps without any learning signal before a warning says why."""
+    """Steps without a learning signal before a warning explains why."""
     ledger: bool = True
     """Write every completion of every step to `<out>/rollouts`."""
     cold_start: ColdStartConfig | None = None
@@ -237,13 +237,13 @@ class RLConfig(PolicyRunConfig):
 
     @property
     def steps_ahead(self) -> int:
-        """How many steps sampling may run ahead of learning: each step ages a group by its optimizer steps."""
+        """How many steps sampling may run ahead of learning. Each step makes a group older by its optimizer steps."""
         return 0 if self.objective.refill_rounds else self.selection.max_staleness // (self.epochs * self.minibatches)
 
     def cold_start_config(self, out: str) -> SFTConfig | None:
         """The cold start as a run of its own in the folder `out`; `None` where there is none.
 
-        A model from nothing learns with all its weights there; its adapters, if any, come with RL.
+        A model from scratch trains all its weights in the cold start; adapters, if any, are added for RL.
         """
         if self.cold_start is None:
             return None
@@ -277,7 +277,7 @@ class RLConfig(PolicyRunConfig):
         if staleness and not self.objective.refill_rounds and not self.steps_ahead:
             raise ValueError(
                 f"selection.max_staleness is {staleness}, and a step takes {each} optimizer steps (epochs x "
-                f"minibatches): nothing could be sampled a step ahead. Use a multiple of {each}, or 0"
+                f"minibatches): no step could be sampled ahead. Use a multiple of {each}, or 0"
             )
         if self.cold_start is not None:
             try:
@@ -286,14 +286,14 @@ class RLConfig(PolicyRunConfig):
                 raise ValueError(f"cold_start.task: {error}") from None
         if self.model.scratch is not None and self.cold_start is None:
             raise ValueError(
-                "model.scratch makes a model that cannot write a word yet, and RL has nothing to reinforce; "
+                "model.scratch makes a model that cannot write a word yet, so RL has nothing to reinforce; "
                 "add a cold_start section, or name a trained model in model.path"
             )
         return self
 
 
 class GRPOConfig(RLConfig):
-    """Reinforcement learning with verifiable rewards: every preset of the objective, and every mixture."""
+    """Reinforcement learning with verifiable rewards: any preset of the objective, and any combination of choices."""
 
     trainer: Literal["grpo"]
     objective: Annotated[Objective, BeforeValidator(_row)] = PRESETS["dr_grpo"]
@@ -315,44 +315,44 @@ class GRPOConfig(RLConfig):
         return self
 
 
-# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the KL, by k1, is taken off each token's reward.
+# arXiv:1707.06347 with a learned reward as in arXiv:2203.02155: the k1 estimate of the KL lowers each token's reward.
 PPO_OBJECTIVE = Objective(
     baseline="none", scale="none", whiten=True, aggregate="token", kl="k1", kl_coef=0.02, kl_in="token_reward"
 )
 
 
 def _ppo_row(value: Any) -> Any:
-    """`{kl_coef: 0.1}` changes PPO's row; presets are GRPO's."""
+    """`{kl_coef: 0.1}` changes PPO's row; presets belong to GRPO."""
     if isinstance(value, str) or (isinstance(value, dict) and "preset" in value):
         raise ValueError(f"got {value!r}; presets are rows for trainer: grpo, expected {{choice: value, ...}}")
     return resolve({**vars(PPO_OBJECTIVE), **value}) if isinstance(value, dict) else value
 
 
 class PPOConfig(RLConfig):
-    """Proximal policy optimization: rewards of tokens, a critic in the baseline's place.
+    """Proximal policy optimization: token rewards, with a critic as the baseline.
 
-    Of the objective it reads surrogate, ratio, aggregate, whiten, discount, KL and entropy.
+    It uses these choices of the objective: surrogate, ratio, aggregate, whiten, discount, KL and entropy.
     """
 
     trainer: Literal["ppo"]
     objective: Annotated[Objective, BeforeValidator(_ppo_row)] = PPO_OBJECTIVE
-    """{choice: value, ...}: what differs from PPO's own row."""
+    """{choice: value, ...}: the differences from PPO's own row."""
     group_size: int = Field(1, ge=1)
     """Completions of each prompt."""
     epochs: int = Field(4, ge=1)
     """Passes over each step's rollouts."""
     gae_lambda: float = Field(0.95, ge=0, le=1)
-    """0 trusts the critic, 1 the returns."""
+    """0 relies on the critic, 1 on the returns."""
     critic: ModelConfig | None = None
-    """A model of its own, best a reward model; empty: a second head on the policy's backbone."""
+    """A separate model, preferably a reward model; empty: a second head on the policy's backbone."""
     value_coef: float = Field(0.5, ge=0)
-    """What the critic's loss weighs."""
+    """Weight of the critic's loss."""
     value_clip: float = Field(0.2, ge=0)
-    """How far a value may move from the one that the advantages were made with; 0 does not bound it."""
+    """Largest change of a value from the one that the advantages were computed from; 0: no bound."""
     reward_scale: float = Field(1.0, gt=0)
-    """Factor for scores, before penalties are taken off."""
+    """Factor for scores, before penalties are subtracted."""
     bootstrap_truncated: bool = False
-    """A cut-off completion gets the critic's value of where it stands in place of its score."""
+    """Replace the score of a cut-off completion with the critic's value of its last state."""
     trust_region: TrustRegionConfig | None = None
 
     @model_validator(mode="after")
@@ -366,20 +366,20 @@ class PPOConfig(RLConfig):
             if self.model.compile or self.model.gradient_checkpointing:
                 raise ValueError(
                     "trust_region takes gradients of gradients, which model.compile and model.gradient_checkpointing "
-                    "do not give; leave both out"
+                    "do not support; leave both out"
                 )
             for name in sorted(read | {"entropy_coef"}):
                 if getattr(self.objective, name) != getattr(PPO_OBJECTIVE, name):
                     raise ValueError(
-                        f"objective.{name}: got {getattr(self.objective, name)!r}, and a step in a trust_region has no "
-                        "use for it; expected it to be left out"
+                        f"objective.{name}: got {getattr(self.objective, name)!r}, but a trust_region step does not "
+                        "use it; leave it out"
                     )
         read |= others | {"entropy_coef"}
         for name, usual in vars(PPO_OBJECTIVE).items():
             if name not in read and getattr(self.objective, name) != usual:
                 raise ValueError(
-                    f"objective.{name}: got {getattr(self.objective, name)!r}, and PPO knows only {usual!r}: its "
-                    "baseline is the critic, and its KL a reward of tokens"
+                    f"objective.{name}: got {getattr(self.objective, name)!r}, but PPO supports only {usual!r}: its "
+                    "baseline is the critic, and its KL is in the token rewards"
                 )
         return self
 

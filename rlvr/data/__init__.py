@@ -1,1 +1,1 @@
-"""Rows of files as tokens."""
+"""Data files as tokens."""

@@ -1,4 +1,4 @@
-"""Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row says so then."""
+"""Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row fails early."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from tasks.table import Rows, Text
 class Answers:
     """A prompt and its answers in tokens: one to imitate or to judge, two or more to compare, best first.
 
-    `learned[i]` says which tokens of answer `i` the assistant says. `ranks` are 0 for the best and equal for a tie;
-    `ratings` the data's own numbers, if any. `row` is its number in the source, from 1.
+    `learned[i]` marks the assistant's tokens of answer `i`. `ranks` are 0 for the best and equal for ties; `ratings`
+    are the ratings in the data, if any. `row` is the number of the row in its source, from 1.
     """
 
     row: int
@@ -35,13 +35,13 @@ class Answers:
 
     @property
     def longest(self) -> int:
-        """Tokens of the prompt and the longest answer."""
+        """Number of tokens of the prompt and the longest answer."""
         return len(self.prompt_ids) + max(len(ids) for ids in self.answer_ids)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What is trained on and what is measured on, and how many rows were too long to be either."""
+    """The rows to train on, the held-out rows, and the number of rows that were too long."""
 
     train: Sequence[Answers]
     held_out: Sequence[Answers]
@@ -53,7 +53,7 @@ class Examples:
 
 
 def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Rows[Any]]:
-    """Which kind of rows a trainer learns from."""
+    """The reader for the kind of rows that a trainer learns from."""
     if isinstance(config, SFTConfig):
         return read_conversations
     return read_unpaired if isinstance(config, DPOConfig) and config.loss in UNPAIRED_LOSSES else read_preferences
@@ -73,12 +73,12 @@ def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat
 
 
 def numbers_of(step: int, rows_per_step: int) -> range:
-    """The numbers of the rows of a step: a function of the step, so that there is no place to keep."""
+    """The numbers of the rows of a step: a function of the step, so there is no position to save."""
     return range((step - 1) * rows_per_step, step * rows_per_step)
 
 
 def answer_batch(examples: Sequence[Answers]) -> Batch:
-    """All answers of some prompts as rows, a group for each prompt; with ratings where each of them has some."""
+    """All answers of some prompts as rows, one group per prompt; with ratings if every answer has one."""
     rows = [
         (index, example, number) for index, example in enumerate(examples) for number in range(len(example.answer_ids))
     ]
@@ -94,8 +94,8 @@ def answer_batch(examples: Sequence[Answers]) -> Batch:
 
 
 def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
-    """Each prompt with the answer of the nearest row before it (before the first comes the last) that has another
-    prompt, cut where the context ends. Raises `DataError` where all rows have the same.
+    """Each prompt with the answer of the nearest earlier row that has another prompt (the last row precedes the first),
+    cut at the end of the context. Raises `DataError` if all rows have the same prompt.
     """
     other = next((row for row in reversed(examples) if row.prompt_ids != examples[0].prompt_ids), None)
     if other is None:
@@ -114,7 +114,7 @@ def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
 
 
 def split_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> tuple["Part", "Part"]:
-    """The rows to train on and those to measure on."""
+    """The rows to train on and the held-out rows."""
     try:
         rows = read(config.train, config.train_split, config.subset)
         if config.test:
@@ -132,7 +132,7 @@ def split_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> tuple["Par
 
 
 class Part(Sequence[Any]):
-    """Rows `start` to `stop` of a table, parsed when they are asked for. Raises `DataError` for one that is broken."""
+    """Rows `start` to `stop` of a table, parsed on demand. Raises `DataError` for a broken row."""
 
     def __init__(self, rows: Rows[Any], source: str, start: int, stop: int) -> None:
         self.rows, self.source, self.places = rows, source, range(start, stop)
@@ -174,6 +174,6 @@ def answers_of(row: Conversation | Preference | UnpairedPreference) -> tuple[Tex
 
 
 def texts_of(row: Conversation | Preference | UnpairedPreference) -> list[str]:
-    """Everything that is said in a row, for a tokenizer to learn from."""
+    """All texts of a row, to train a tokenizer on."""
     parts = [row.prompt, *answers_of(row)]
     return [text for part in parts for text in ([part] if isinstance(part, str) else [m["content"] for m in part])]

@@ -1,4 +1,4 @@
-"""Files with one JSON object a line, as people write them by hand: what is wrong is said with the line."""
+"""Files with one JSON object per line, as people write them by hand: errors name the line."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
                 raise DataError(f"{path}, line {number}: got {line[:80]!r}, expected a JSON object")
             rows.append((number, row))
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text in UTF-8 (byte {error.start}); expected a .jsonl file") from error
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); expected a .jsonl file") from error
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: got {line[:80]!r}, which is not JSON: {error.msg}") from error
     except OSError as error:

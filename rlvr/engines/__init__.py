@@ -1,1 +1,1 @@
-"""Generating text. One Protocol (`base.Generator`), and one file for each engine behind it."""
+"""Generating text: one protocol (`base.Generator`), and one file for each engine that implements it."""

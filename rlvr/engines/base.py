@@ -1,6 +1,6 @@
-"""The seam between the trainer and whatever writes completions.
+"""The interface between a trainer and an engine that samples completions.
 
-Requests are submitted and come back when they are ready, in any order, so that one caller can feed several engines.
+Requests are submitted and come back when they are ready, in any order, so that one caller can use several engines.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from rlvr.types import Completion, Sampling
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt to be continued `n` times.
+    """A prompt with `n` completions to sample.
 
-    `number` is the caller's, and comes back with the completions; no two open requests have the same. What is drawn
-    depends on `seed` and the weights alone, never on the requests beside it.
+    `number` is chosen by the caller and comes back with the completions; open requests have different numbers. The
+    samples depend only on `seed` and the weights, never on other requests.
     """
 
     number: int
@@ -29,11 +29,11 @@ class Request:
 
 @dataclass(frozen=True)
 class WeightUpdate:
-    """The policy's weights on their way to an engine.
+    """The policy's weights for an engine.
 
-    `buckets` hold all weights by their Hugging Face `names`, adapters merged in; they are made while they are walked,
-    and can be walked once for each engine. `adapter` holds the adapters alone, where there are some, for an engine that
-    keeps the base weights.
+    `buckets` hold all weights by their Hugging Face `names`, with adapters merged in. They are made during iteration;
+    each engine iterates once. `adapter` holds only the adapters, if there are any, for an engine that keeps the base
+    weights.
     """
 
     version: int
@@ -43,46 +43,46 @@ class WeightUpdate:
 
 
 class Generator(Protocol):
-    """Writes completions, with the weights that it was last given.
+    """Samples completions with the weights that it last loaded.
 
-    `version` is that of its weights. `shares_weights` says that they are the learner's own tensors, not a copy.
+    `version` is the version of its weights. `shares_weights` is true if they are the learner's own tensors, not a copy.
     """
 
     version: int
     shares_weights: bool
 
     def submit(self, request: Request) -> None:
-        """Take a request, without waiting for anything."""
+        """Accept a request without waiting."""
         ...
 
     def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
         """The requests that were finished since the last call, each as its number and its `n` completions.
 
-        Waits for one at least while there are open ones, no longer than `timeout_seconds` (`None`: without end); an
-        engine that computes in this process computes here, and may take longer. An empty list: none is open, or the
-        time is up. Each completion carries its log-probabilities, finish reason and the versions that wrote it.
+        While requests are open it waits for at least one, for up to `timeout_seconds` (`None`: without limit). An
+        engine in this process computes here and may take longer. The list is empty if no request is open or the time
+        is up. Each completion has its log-probabilities, its finish reason and the versions of its weights.
         """
         ...
 
     def open(self) -> int:
-        """How many requests were submitted and have not come back from `ready`."""
+        """The number of submitted requests that `ready` has not returned yet."""
         ...
 
     def abort(self) -> None:
-        """Forget all open requests."""
+        """Drop all open requests."""
         ...
 
     def load(self, update: WeightUpdate) -> None:
-        """Take over the policy's weights. Raises `WeightSyncError` where a tensor is missing or unknown."""
+        """Load the policy's weights. Raises `WeightSyncError` if a tensor is missing or unknown."""
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds: memory, threads, processes."""
+        """Release memory, threads and processes."""
         ...
 
 
 def complete(generator: Generator, requests: Sequence[Request]) -> list[list[Completion]]:
-    """Submit `requests` to a generator that has no others open, and wait for all of them; in their order."""
+    """Submit `requests` to a generator without open ones; wait for their completions and return them in order."""
     for request in requests:
         generator.submit(request)
     completions: dict[int, list[Completion]] = {}

@@ -1,7 +1,7 @@
-"""Several generators behind one: each computes in a thread of its own, and a request goes to the least busy one.
+"""Several generators behind one interface: each computes in its own thread, and a request goes to the least busy one.
 
-Which of them writes a completion changes nothing: a draw depends on its seed and the weights alone. All have the same
-weights, since an update reaches each of them before the next request does.
+It does not matter which of them samples a completion: samples depend only on the seed and the weights. All have the
+same weights, since an update reaches each of them before the next request.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from threading import Thread
 from rlvr.engines.base import Generator, Request, WeightUpdate
 from rlvr.types import Completion
 
-# How long a member computes before it looks for new requests.
+# How long a member computes before it checks for new requests.
 TURN_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to be done in a member's thread, and where its end is reported."""
+    """An action to run in a member's thread, and the future for its result."""
 
     action: Callable[[], object]
     end: "Future[object]" = field(default_factory=Future)
@@ -28,7 +28,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a member's work: finished requests, or what ended it."""
+    """The result of a member's work: finished requests, or an error."""
 
     member: "Member"
     finished: Sequence[tuple[int, list[Completion]]] = ()
@@ -36,7 +36,7 @@ class Report:
 
 
 class Member:
-    """One generator with its thread, the only one to touch it. `numbers` are those of its open requests."""
+    """One generator and the only thread that uses it. `numbers` are the numbers of its open requests."""
 
     def __init__(self, generator: Generator, reports: "Queue[Report]") -> None:
         self.generator = generator
@@ -79,7 +79,7 @@ class Member:
                 self.reports.put(Report(self, finished))
 
     def call(self, action: Callable[[], object]) -> "Future[object]":
-        """Have `action` done in the member's thread, behind what was submitted before."""
+        """Run `action` in the member's thread, after everything that was submitted before."""
         task = Task(action)
         self.inbox.put(task)
         return task.end
@@ -94,7 +94,7 @@ class Fleet:
 
     @property
     def version(self) -> int:
-        """That of the member with the oldest weights."""
+        """The version of the oldest weights among the members."""
         return min(member.generator.version for member in self.members)
 
     @property

@@ -1,4 +1,4 @@
-"""An engine without a model: a function writes the completions. For tests of the loop, and for dry runs of a recipe."""
+"""An engine without a model: a function returns the completions. For tests of the loop and dry runs of recipes."""
 
 import time
 from collections.abc import Callable
@@ -14,12 +14,12 @@ Script = Callable[[str, int, int], str]
 
 
 class ScriptedEngine:
-    """Completions by `script`, with log-probability 0 for every token: nothing was drawn.
+    """Returns the completions of `script`, with log-probability 0 for every token.
 
-    `seconds` is how long it lets each request wait, to stand for an engine that is slow.
+    `seconds` is a delay for each request, to simulate a slow engine.
     """
 
-    shares_weights = True  # it has none that could be old
+    shares_weights = True  # it has no weights that could be out of date
 
     def __init__(self, script: Script, chat: Chat, seconds: float = 0.0) -> None:
         self.script = script

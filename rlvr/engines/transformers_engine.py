@@ -1,11 +1,11 @@
-"""The embedded engine: any `transformers` model writes completions in the trainer's own process, no server, no copy.
+"""The embedded engine: samples from any `transformers` model in the trainer's own process, without server or copy.
 
-What it does that `model.generate` does not: a prompt is read once and its keys and values are shared out to the
-group's completions; rows that have ended leave the batch; keys and values lie in buffers that are written in place;
-the log-probabilities of the drawn tokens are kept. The weights are the policy's own, so a weight sync is only a number.
+Unlike `model.generate`, it computes a prompt once and shares its keys and values among the completions of the group,
+removes ended rows from the batch, writes keys and values into buffers in place, and keeps the log-probabilities of the
+sampled tokens. The weights are the policy's own, so a weight sync only sets the version.
 
-Left out: paged memory, continuous batching over calls, speculative decoding. For models of billions of parameters
-use vLLM.
+Left out: paged memory, continuous batching over calls, speculative decoding. Use vLLM for models with billions of
+parameters.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from rlvr.engines.base import Request, WeightUpdate
 from rlvr.models.decoder import hidden_states, scores
 from rlvr.types import Completion, Finish, Sampling
 
-# Rows that have ended are computed along until this share of the batch is dead: moving the survivors' keys and values
-# costs about as much as a few decoding steps.
+# Ended rows are removed once less than this share of the batch is still running: moving the keys and values of the
+# others costs about as much as a few decoding steps.
 COMPACT_BELOW = 0.75
 
 
 class TransformersEngine:
     """Samples from `model` in place.
 
-    `end_ids` are the tokens that end a completion. `cache_tokens` bounds rows x (prompt + `max_tokens`) of one batch,
-    and with it the memory for keys and values.
+    `end_ids` are the tokens that end a completion. `cache_tokens` bounds rows x (prompt + `max_tokens`) of a batch, and
+    thereby the memory for keys and values.
     """
 
     shares_weights = True  # the model is the policy itself
@@ -57,7 +57,7 @@ class TransformersEngine:
 
     @torch.no_grad()
     def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
-        """Compute one batch of the requests that wait."""
+        """Compute one batch of the waiting requests."""
         if not self.waiting:
             return []
         batch = self._next_batch()
@@ -77,7 +77,7 @@ class TransformersEngine:
         return [(request.number, group) for request, group in zip(batch, groups, strict=True)]
 
     def _next_batch(self) -> list[Request]:
-        """Prompts of like length, the shortest first, that are sampled alike: as many as the cache holds."""
+        """Requests with equal sampling settings, shortest prompt first, as many as the cache can hold."""
         first = self.waiting[0]
         alike = [request for request in self.waiting if (request.n, request.sampling) == (first.n, first.sampling)]
         batch: list[Request] = []
@@ -95,7 +95,7 @@ class TransformersEngine:
         width = max(len(prompt) for prompt in prompts)
         ids = torch.zeros(len(prompts), width, dtype=torch.long, device=device)
         mask = torch.zeros(len(prompts), width + sampling.max_tokens, dtype=torch.bool, device=device)
-        for row, prompt in enumerate(prompts):  # padded on the left: all rows write their next token in one column
+        for row, prompt in enumerate(prompts):  # padded on the left: the next token of all rows is in the same column
             ids[row, width - len(prompt) :] = torch.tensor(prompt, device=device)
             mask[row, width - len(prompt) : width] = True
         mask[:, width:] = True
@@ -114,7 +114,7 @@ class TransformersEngine:
         tokens_out = torch.zeros(rows, sampling.max_tokens, dtype=torch.long, device=device)
         logprobs_out = torch.zeros(rows, sampling.max_tokens, device=device)
         lengths = torch.full((rows,), sampling.max_tokens, device=device)
-        alive = torch.arange(rows, device=device)  # which rollout each row of the batch is
+        alive = torch.arange(rows, device=device)  # the rollout of each row of the batch
         ended = torch.zeros(rows, dtype=torch.bool, device=device)
 
         for step in range(sampling.max_tokens):
@@ -156,14 +156,14 @@ class TransformersEngine:
 
 
 def draw_uniforms(seed: int, n: int, max_tokens: int) -> Tensor:
-    """The numbers in [0, 1) `(n, max_tokens)` that decide all draws of one prompt, whatever else is in the batch."""
+    """The numbers in [0, 1) `(n, max_tokens)` that determine all samples of a prompt, whatever else is in the batch."""
     return torch.rand(n, max_tokens, generator=torch.Generator().manual_seed(seed))
 
 
 def draw(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """Tokens `(R,)` by inversion of the cumulative distribution, and their log-probabilities `(R,)`.
 
-    The log-probabilities are those of the distribution that was drawn from: after temperature, `top_k` and `top_p`.
+    The log-probabilities belong to the distribution that was sampled: after temperature, `top_k` and `top_p`.
     Greedy decoding reports log-probabilities at temperature 1.
     """
     if sampling.temperature == 0:
@@ -171,14 +171,14 @@ def draw(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, 
         return tokens, logits.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     logprobs = truncate(logits / sampling.temperature, sampling).log_softmax(-1)
     cumulative = logprobs.exp().cumsum(-1)
-    # The last entry may miss 1 by rounding. `right` steps over tokens of probability zero, which add nothing.
+    # Rounding may keep the last entry from being 1. `right` skips tokens of probability zero.
     targets = uniforms.unsqueeze(-1) * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, targets, right=True).clamp(max=logits.shape[-1] - 1)
     return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
 
 
 def truncate(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Set to -inf what `top_k` and `top_p` (Holtzman et al., 2020) cut off; the likeliest token always stays."""
+    """Set tokens outside of `top_k` and `top_p` (Holtzman et al., 2020) to -inf; the most likely token always stays."""
     if sampling.top_k:
         smallest = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
@@ -192,16 +192,16 @@ def truncate(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def in_place_cache(model: PreTrainedModel, capacity: int) -> Cache:
-    """The model's own cache, with its plain layers exchanged for ones that never copy what they already hold."""
+    """The model's own cache, with plain layers replaced by layers that never copy their contents."""
     cache = DynamicCache(config=model.config)
     cache.layers = [InPlaceLayer(capacity) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
 class InPlaceLayer(DynamicLayer):
-    """Keys and values of one layer in a buffer `(rows, heads, capacity, dim)` that is made once.
+    """Keys and values of one layer in a buffer `(rows, heads, capacity, dim)` that is allocated once.
 
-    transformers' own dynamic layer concatenates, which copies the whole cache for each token of each layer.
+    transformers' own dynamic layer concatenates, which copies the whole layer's cache for each token.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -1,9 +1,9 @@
-"""vLLM in the trainer's own process, with a copy of the policy's weights that is exchanged after each update.
+"""vLLM in the trainer's own process, with a copy of the policy's weights that is replaced after each update.
 
-Requests are added one a prompt and stepped here, so that finished groups leave at once and are verified while others
-are still being written. Log-probabilities are those of the distribution that was drawn from, temperature included.
+This file adds one request per prompt and steps the engine itself, so finished groups are returned at once and verified
+while others are still being sampled. Log-probabilities belong to the sampled distribution, temperature included.
 
-Left out: tensor parallelism and engines in other processes (they come behind the same Protocol), sleeping.
+Left out: tensor parallelism and engines in other processes (they would implement the same protocol), sleep mode.
 """
 
 import os
@@ -40,11 +40,11 @@ class VLLMEngine:
         gpu_memory_utilization: float = 0.4,
         enforce_eager: bool = False,
     ) -> None:
-        # The engine must live in this process: weights are handed over as tensors, not as messages.
+        # The engine must run in this process: weights are passed as tensors, not as messages.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
-        # At WARNING it says "Failed to load weights" of layers that have none, and much that is dealt with here:
-        # whether weights arrive is proved by `weight_sync.prove_sync`. VLLM_LOGGING_LEVEL=WARNING brings it back.
+        # At WARNING it logs "Failed to load weights" for layers without weights, and more that is handled here:
+        # `weight_sync.prove_sync` proves that weights arrive. VLLM_LOGGING_LEVEL=WARNING brings the messages back.
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         try:
             from vllm import LLM
@@ -65,21 +65,21 @@ class VLLMEngine:
             enforce_eager=enforce_eager,
             logprobs_mode="processed_logprobs",
             enable_prefix_caching=True,
-            # A prompt that is read in pieces makes vLLM turn back a seeded generator, which CPU generators cannot.
+            # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
             enable_chunked_prefill=torch.cuda.is_available(),
             disable_log_stats=True,
             use_tqdm_on_load=False,
         )
         self.version = 0
         self.requests = 0
-        self.number_of: dict[str, int] = {}  # of the open requests, by the ids that vLLM knows them by
+        self.number_of: dict[str, int] = {}  # numbers of the open requests, by vLLM's request ids
 
     def load(self, update: WeightUpdate) -> None:
-        """Exchange all weights, and forget every cached key and value, which the old ones had computed."""
+        """Replace all weights, and drop all cached keys and values, which the old weights computed."""
         if self.number_of:
             raise WeightSyncError(
-                f"{len(self.number_of)} requests are open, and their cached keys are of the old weights; expected none "
-                "when weights are exchanged"
+                f"{len(self.number_of)} requests are open, and their cached keys belong to the old weights; expected "
+                "none when weights are loaded"
             )
         if update.names != self.weight_names:
             missing = sorted(self.weight_names - update.names)[:3]
@@ -109,7 +109,7 @@ class VLLMEngine:
             top_k=sampling.top_k,
             max_tokens=sampling.max_tokens,
             seed=request.seed,
-            logprobs=0,  # of the drawn token alone
+            logprobs=0,  # only of the sampled token
             stop_token_ids=self.end_ids,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -148,7 +148,7 @@ class VLLMEngine:
 
 
 def arriving(update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
-    """The weights one after the other, a bucket in memory at a time. Raises `WeightSyncError` where some are lost."""
+    """The weights one by one, with one bucket in memory at a time. Raises `WeightSyncError` if some are missing."""
     missing = set(update.names)
     for bucket in update.buckets:
         missing -= bucket.keys()
@@ -161,11 +161,11 @@ def arriving(update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
 
 
 def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None:
-    """In vLLM's worker: load `weights` over the old ones, as they arrive.
+    """In vLLM's worker: replace the old weights with `weights` as they arrive.
 
-    `load_weights` of the model itself fails on CPUs, where weights are packed for the processor's instructions when the
-    engine starts; `reload_weights` packs them again. It forgets one layer: an LM head that is tied to the embedding has
-    a packed copy of its own, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
+    The model's own `load_weights` fails on CPUs, where weights are packed for the processor's instructions when the
+    engine starts; `reload_weights` packs them again. It misses one layer: an LM head that is tied to the embedding has
+    its own packed copy, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
     """
     worker.model_runner.reload_weights(weights_iterator=weights)
     head: Any = getattr(worker.model_runner.get_model(), "lm_head", None)

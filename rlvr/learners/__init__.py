@@ -1,1 +1,1 @@
-"""Training a model. One Protocol (`base.Learner`), and one file for each learner behind it."""
+"""Training a model: one protocol (`base.Learner`), and one file for each learner that implements it."""

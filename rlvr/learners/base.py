@@ -1,7 +1,7 @@
-"""The seam between the trainer and whatever holds the policy and its optimizer: this process, or ranks elsewhere.
+"""The interface between a trainer and the holder of the policy and its optimizer: this process, or other ranks.
 
-Nobody reaches through it: what a loss, a checkpoint or a weight sync needs is a method here. Losses are values without
-state, so that they can be sent to where the weights are.
+Everything that a loss, a checkpoint or a weight sync needs is a method here. Losses are stateless values, so that they
+can be sent to where the weights are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from rlvr.types import Batch
 
 
 class Loss(Protocol):
-    """What a microbatch costs, and what to log of it.
+    """The loss of a microbatch, and values to log.
 
-    Returns a scalar that is already weighted, so that microbatches add up, and values of each token `(B, T)` or of
-    whatever the loss counts `(N,)`. With `entropy_gradient` the entropy of the scores has one; with `whole_groups` the
-    rows of a group come in one microbatch. A loss is a frozen dataclass: it must survive pickling.
+    Returns a scalar that is already weighted, so that microbatches add up, and values per token `(B, T)` or per item
+    that the loss counts `(N,)`. With `entropy_gradient` the entropy of the scores has a gradient; with `whole_groups`
+    the rows of a group stay in one microbatch. A loss is a frozen dataclass and must survive pickling.
     """
 
     @property
@@ -34,7 +34,7 @@ class Loss(Protocol):
 
 @dataclass(frozen=True)
 class Total:
-    """A sum and how many values went into it, so that pieces and ranks add up. `count` 0: the sum itself is meant."""
+    """A sum and its number of values, so that pieces and ranks add up. With `count` 0 the value is the sum itself."""
 
     sum: float
     count: int = 0
@@ -49,7 +49,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Update:
-    """What an optimizer step found: totals to log, and the log-probabilities `(B, T)` that it started from."""
+    """The result of an optimizer step: totals to log, and the log-probabilities `(B, T)` before it."""
 
     totals: Mapping[str, Total]
     logprobs: Tensor
@@ -60,15 +60,15 @@ class Update:
 
 
 def mean_metrics(updates: Sequence[Update]) -> dict[str, float]:
-    """The mean over optimizer steps of what each of them logged."""
+    """The means of the logged values over optimizer steps."""
     steps = [update.metrics for update in updates]
     return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the weights say of a batch before they move: log-probabilities and a critic's values `(B, T)`, zero outside
-    of the completion mask, and the value after the last token of each row `(B,)`."""
+    """A batch scored before an update: log-probabilities and a critic's values `(B, T)`, zero outside of the completion
+    mask, and the value after the last token of each row `(B,)`."""
 
     logprobs: Tensor
     values: Tensor
@@ -77,16 +77,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LearnerStats:
-    """What a learner has used so far: tokens in forward and backward passes, and the most memory in MiB."""
+    """A learner's usage so far: tokens in forward and backward passes, and peak memory in MiB."""
 
     tokens: int
     peak_memory_mb: float
 
 
 class Learner(Protocol):
-    """Policy (or reward model) and optimizer.
+    """A policy (or reward model) and its optimizer.
 
-    `version` counts optimizer steps: it is the version of the weights.
+    `version` is the version of the weights: the number of optimizer steps.
     """
 
     version: int
@@ -94,21 +94,21 @@ class Learner(Protocol):
     def update(self, batch: Batch, loss: Loss) -> Update:
         """One optimizer step over all rows of `batch`, in microbatches whose losses add up.
 
-        A loss or gradient that is not finite leaves the weights as they are and is counted; the third in a row raises
-        `DivergenceError`. Logged are `loss`, `grad_norm`, `lr`, `skipped`, and the mean of what the loss logs (of what
-        it logs for each token, over the scored ones).
+        A loss or gradient that is not finite is counted and leaves the weights unchanged; the third in a row raises
+        `DivergenceError`. The metrics are `loss`, `grad_norm`, `lr`, `skipped`, and the means of the values that the
+        loss logs (values per token are averaged over the scored tokens).
         """
         ...
 
     def frozen_logprobs(self, batch: Batch, rows: Tensor, reference: bool = False) -> Tensor:
         """Log-probabilities `(B, T)` of completion tokens as constants, zero outside of `rows`.
 
-        They are the policy's now, or with `reference` those of the frozen reference policy.
+        They belong to the current policy or, with `reference`, to the frozen reference policy.
         """
         ...
 
     def snapshot(self, batch: Batch) -> Snapshot:
-        """Log-probabilities and values of the weights as they are. Needs a critic."""
+        """Log-probabilities and values with the current weights. Needs a critic."""
         ...
 
     def frozen_scores(self, batch: Batch) -> Tensor:
@@ -116,34 +116,34 @@ class Learner(Protocol):
         ...
 
     def weight_names(self) -> frozenset[str]:
-        """The names of all weights that `buckets` will hold."""
+        """The names of all weights in `buckets`."""
         ...
 
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         """All weights by their Hugging Face names, adapters merged in, layer by layer.
 
-        A bucket holds at most `max_bytes`, but one tensor at least; it is made when it is asked for.
+        A bucket holds at most `max_bytes` but at least one tensor, and is made on demand.
         """
         ...
 
     def adapter(self) -> Mapping[str, Tensor] | None:
-        """The adapters alone, where there are some."""
+        """Only the adapters, or `None`."""
         ...
 
     def perturbed(self, noise: float) -> AbstractContextManager[object]:
-        """Inside, every trained weight is off by normal noise of the share `noise` of its tensor's spread."""
+        """Add normal noise to every trained weight inside the context: `noise` times the spread of its tensor."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what training changes and the optimizer's moments: what `load` needs to go on with the same bits."""
+        """Write the trained weights and the optimizer state, from which `load` continues with the same bits."""
         ...
 
     def load(self, folder: Path) -> None:
-        """Take over what `save` wrote."""
+        """Load what `save` wrote."""
         ...
 
     def export(self, folder: Path) -> None:
-        """Write the model in Hugging Face's format, adapters merged in, with its tokenizer."""
+        """Write the model and its tokenizer in Hugging Face format, with adapters merged in."""
         ...
 
     def stats(self) -> LearnerStats: ...

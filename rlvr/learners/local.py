@@ -32,7 +32,7 @@ WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.pt", "learner.json"
 
 
 class Scorer(Protocol):
-    """What can be trained: a policy, or another model that says something of each row of a batch."""
+    """A trainable model: a policy, or another model that scores the rows of a batch."""
 
     model: Any
 
@@ -54,7 +54,7 @@ class Scorer(Protocol):
 
 Model = TypeVar("Model", bound=Scorer, default=Policy)
 
-# One bad batch happens; three in a row are a run that is lost.
+# A single bad batch can happen; three in a row mean that the run has diverged.
 MAX_SKIPPED_IN_A_ROW = 3
 
 
@@ -71,8 +71,8 @@ def lr_at(config: OptimizerConfig, optimizer_step: int, optimizer_steps: int) ->
 class LocalLearner(Generic[Model]):
     """Holds the policy (or reward model) and its optimizer. `steps` is the length of the schedule, in optimizer steps.
 
-    `reference` is a frozen policy for the KL term; with adapters it is the same policy with them off. `tokenizer` is
-    written beside what `export` writes.
+    `reference` is a frozen policy for the KL term; with adapters it is the same policy without them. `tokenizer` is
+    exported with the model.
     """
 
     policy: Model
@@ -105,7 +105,7 @@ class LocalLearner(Generic[Model]):
     def accumulate(self, batch: Batch, pieces: Sequence[Piece], loss: Loss) -> tuple[dict[str, Total], Tensor]:
         """Add the gradients of some pieces of `batch`: the share of one rank. Returns its totals and log-probabilities.
 
-        The losses of all pieces of all ranks add up, so nothing is divided here. A filler is computed and counts zero.
+        The losses of all pieces of all ranks add up, so nothing is divided here. A filler is computed but not counted.
         """
         device = self.policy.device
         sums: dict[str, Tensor] = {"loss": torch.zeros((), device=device)}
@@ -168,7 +168,7 @@ class LocalLearner(Generic[Model]):
 
     @torch.no_grad()
     def snapshot(self: "LocalLearner[Policy]", batch: Batch) -> Snapshot:
-        """One forward pass over rows that are one token longer, whose values are what stands after the last token."""
+        """One forward pass over rows with one more token, whose value is that of the state after the last token."""
         self.policy.train(False)
         longer = one_longer(batch)
         logprobs, values = (torch.zeros(longer.input_ids.shape) for _ in range(2))
@@ -223,7 +223,7 @@ class LocalLearner(Generic[Model]):
                     parameter.copy_(kept[name])
 
     def save(self, folder: Path) -> None:
-        """weights.safetensors: what training changes, all weights or the adapters; optimizer.pt: moments of AdamW."""
+        """weights.safetensors: the trained weights, all or only adapters; optimizer.pt: the moments of AdamW."""
         weights = {name: weight.detach().cpu().contiguous() for name, weight in self.policy.trainable().items()}
         with writing(folder / WEIGHTS) as path:
             save_file(weights, path)
@@ -244,7 +244,7 @@ class LocalLearner(Generic[Model]):
 
     def export(self, folder: Path) -> None:
         if self.tokenizer is None:
-            raise ValueError("this learner has no tokenizer, and a model is written with one")
+            raise ValueError("this learner has no tokenizer; expected one to export with the model")
         self.policy.save(folder, self.tokenizer)
 
     def stats(self) -> LearnerStats:
@@ -252,7 +252,7 @@ class LocalLearner(Generic[Model]):
 
 
 def in_this_process(learner: Learner, what: str) -> "LocalLearner[Policy]":
-    """The learner, for `what` needs its weights at hand. Raises `ConfigError` for one that is elsewhere."""
+    """The learner itself, if its weights are in this process, as `what` needs. Raises `ConfigError` otherwise."""
     if not isinstance(learner, LocalLearner):
         raise ConfigError(
             f"{what} works on the weights themselves and is for one process: got a {type(learner).__name__}, expected "
@@ -263,7 +263,7 @@ def in_this_process(learner: Learner, what: str) -> "LocalLearner[Policy]":
 
 @torch.no_grad()
 def add_noise(parameters: Iterable[Tensor], noise: float) -> None:
-    """Add normal noise of the share `noise` of each tensor's own spread (and a little, where it has none)."""
+    """Add normal noise: `noise` times the spread of each tensor, or a little if it has none."""
     generator = torch.Generator().manual_seed(0)
     for parameter in parameters:
         scale = noise * (float(parameter.float().std(unbiased=False)) + 0.01)
@@ -271,7 +271,7 @@ def add_noise(parameters: Iterable[Tensor], noise: float) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most memory that was in use so far: torch's on a GPU, the process's on a CPU; MiB."""
+    """Peak memory so far in MiB: torch's on a GPU, the process's on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS

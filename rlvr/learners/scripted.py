@@ -1,4 +1,4 @@
-"""A learner without a model: it counts its optimizer steps. For tests of the loop, beside `engines.scripted`."""
+"""A learner without a model that counts its optimizer steps, to test the loop together with `engines.scripted`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from rlvr.types import Batch
 
 
 class ScriptedLearner:
-    """Every log-probability, value and score is 0. `batches` holds what each optimizer step was given."""
+    """Every log-probability, value and score is 0. `batches` holds the batch of each optimizer step."""
 
     def __init__(self) -> None:
         self.version = 0

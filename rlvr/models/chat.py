@@ -1,4 +1,4 @@
-"""Between messages and token ids: the tokenizer with its chat template, and where a completion ends."""
+"""From messages to token ids and back: the tokenizer, its chat template, and the tokens that end a completion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Chat:
     context: int
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """The prompt as the template writes it, up to where the assistant begins."""
+        """The ids of a prompt with the chat template applied, up to where the assistant begins."""
         return list(self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False))
 
     def problem_ids(self, problem: Problem, max_tokens: int) -> list[int]:
-        """The prompt of a problem. Raises `DataError` where no room for `max_tokens` is left in the context."""
+        """The prompt of a problem. Raises `DataError` if it leaves no room for `max_tokens` in the context."""
         ids = self.prompt_ids(problem.prompt)
         if len(ids) + max_tokens > self.context:
             raise DataError(
@@ -34,7 +34,7 @@ class Chat:
         return ids
 
     def solved_ids(self, problem: Problem) -> tuple[list[int], list[int]]:
-        """The prompt and the worked solution of a problem. Raises `DataError` where they do not fit the context."""
+        """The prompt and the worked solution of a problem. Raises `DataError` if they do not fit into the context."""
         prompt, solution = self.prompt_ids(problem.prompt), self.completion_ids(solution_of(problem))
         if len(prompt) + len(solution) > self.context:
             raise DataError(
@@ -44,13 +44,13 @@ class Chat:
         return prompt, solution
 
     def completion_ids(self, text: str) -> list[int]:
-        """The assistant's text, ended."""
+        """The ids of the assistant's text, with an end token."""
         return [*self.tokenizer.encode(text, add_special_tokens=False), self.end_ids[0]]
 
     def encode(self, prompt: Text, completion: Text) -> tuple[list[int], list[int], list[bool]]:
-        """Ids of a prompt and of what follows it, and which of the latter the assistant says (and so are learned).
+        """The ids of a prompt and of the completion, and which of the latter are the assistant's (and so are learned).
 
-        Plain text is taken as it stands, and ended. Raises `DataError` for a chat template that rewrites what it wrote.
+        Plain text gets no template but an end token. Raises `DataError` if the chat template rewrites earlier turns.
         """
         if isinstance(prompt, str) or isinstance(completion, str):
             ids = self.completion_ids(str(completion))
@@ -68,8 +68,8 @@ class Chat:
             before, after = self.prompt_ids(messages[:turn]), self._template(messages[: turn + 1])
             if ids[: len(before)] != before or ids[: len(after)] != after:
                 raise DataError(
-                    f"the chat template rewrites earlier turns (seen at message {turn + 1}), so that no tokens can be "
-                    "said to be the assistant's; expected each turn to be appended. Give each answer a row of its own "
+                    f"the chat template rewrites earlier turns (seen at message {turn + 1}), so the tokens of the "
+                    "assistant cannot be told; expected each turn to be appended. Give each answer a row of its own "
                     "(prompt and completion), or use another template"
                 )
             ends = [place + 1 for place in range(len(before), len(after)) if ids[place] in self.end_ids]
@@ -79,7 +79,7 @@ class Chat:
         return prompt_ids, ids[len(prompt_ids) : last], learned[len(prompt_ids) : last]
 
     def reply_ids(self, messages: Sequence[Message], reply: Sequence[Message]) -> list[int]:
-        """What the template writes behind an assistant's last turn: `reply`, up to where the assistant goes on.
+        """The ids of `reply` after an assistant's last turn, up to where the assistant goes on.
 
         The turns so far stay as they were sampled, though some templates rewrite them (Qwen3 takes thoughts out of
         earlier answers): only what comes after the end token of the last turn is taken from the template. Raises
@@ -100,25 +100,25 @@ class Chat:
         return list(self.tokenizer.apply_chat_template(list(messages), return_dict=False))
 
     def text(self, completion_ids: Sequence[int]) -> str:
-        """What a completion says, without special tokens."""
+        """The text of a completion, without special tokens."""
         return str(self.tokenizer.decode(list(completion_ids), skip_special_tokens=True))
 
 
 def solution_of(problem: Problem) -> str:
-    """The worked solution of a problem. Raises `DataError` where it has none."""
+    """The worked solution of a problem. Raises `DataError` if it has none."""
     if problem.solution is None:
         raise DataError(
-            f"problem {problem.id!r} of {problem.source!r} has no worked solution, and fine-tuning learns from them; "
+            f"problem {problem.id!r} of {problem.source!r} has no worked solution, which fine-tuning learns from; "
             "name the column in task.solution_column, or fill it in"
         )
     return problem.solution
 
 
 def make_chat(tokenizer: PreTrainedTokenizerBase, end_ids: Sequence[int], context: int, where: str) -> Chat:
-    """Check that the tokenizer can do what training needs. `where` names it in errors."""
+    """Check that the tokenizer supports training. `where` names it in errors."""
     if not tokenizer.chat_template:
         raise ModelError(
-            f"the tokenizer of {where} has no chat template, and problems are chats; expected one in its "
+            f"the tokenizer of {where} has no chat template, but problems are chats; expected one in its "
             "tokenizer_config.json or chat_template.jinja. Use an instruction-tuned model, or set "
             "tokenizer.chat_template and save the tokenizer"
         )

@@ -1,7 +1,7 @@
-"""A causal language model taken apart where every consumer needs it: hidden states below, vocabulary scores above.
+"""A causal language model split in two: a decoder that returns hidden states, and an LM head that returns logits.
 
-Scoring is kept apart so that the LM head runs on the tokens that are wanted and on no other; for a vocabulary of 150k
-that head is most of the work and nearly all of the memory.
+The head is separate so that it runs only on the tokens that need it; with a vocabulary of 150k it takes most of the
+time and nearly all of the memory.
 """
 
 import torch

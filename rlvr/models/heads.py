@@ -1,7 +1,7 @@
-"""Heads that turn a state into one number: a reward model's, at a row's last token, and critics', before each token.
+"""Heads that turn a state into one number: of reward models, at a row's last token, and of critics, before each token.
 
-A reward model is transformers' own sequence-classification model with one label, so that what is saved loads with
-`AutoModelForSequenceClassification.from_pretrained` and says the same.
+A reward model is transformers' own sequence-classification model with one label, so a saved one loads with
+`AutoModelForSequenceClassification.from_pretrained` and gives the same scores.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ HEAD = "score"
 
 
 class RewardModel:
-    """Scores rows of tokens, higher for better. `adapters` is a peft model around the backbone, where there is one."""
+    """Scores rows of tokens, higher for better. `adapters` is a peft model around the backbone, or `None`."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class RewardModel:
         return head
 
     def train(self, mode: bool = True) -> None:
-        """Turn on what only training does (dropout, recomputing in the backward pass), or off."""
+        """Turn training mode on or off (dropout, recomputation in the backward pass)."""
         self.model.train(mode)
 
     def trainable(self) -> dict[str, nn.Parameter]:
-        """The parameters that training changes, by name: all of them, or the adapters and the head."""
+        """The trained parameters by name: all of them, or the adapters and the head."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> Tensor:
@@ -67,7 +67,7 @@ class RewardModel:
         return nn.functional.linear(states.float(), self.head.weight.float()).squeeze(-1)
 
     def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
-        """As a critic: the score of what stands up to each token in `where`, `(N,)`; the states are its own."""
+        """As a critic: the score `(N,)` of the state at each token in `where`, from its own backbone."""
         own = token_states(self.model.base_model, batch, where, self.packing)
         return nn.functional.linear(own.float(), self.head.weight.float()).squeeze(-1)
 
@@ -76,12 +76,13 @@ class RewardModel:
         return merged_weights(self.model, self.adapters)
 
     def adapter(self) -> Mapping[str, Tensor] | None:
-        """The adapters alone, where there are some; the head is not among them."""
+        """Only the adapters, without the head, or `None`."""
         return adapter_weights(self.model, self.adapters)
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Write it in Hugging Face's form for sequence classification, adapters merged, with its tokenizer."""
-        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names that one
+        """Write the model and its tokenizer in Hugging Face format for sequence classification, with adapters
+        merged."""
+        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names its own class
         self.model.config.save_pretrained(folder)
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -90,7 +91,7 @@ class RewardModel:
 
 
 class ValueHead:
-    """A critic on the policy's own states. It starts at 0 everywhere, and its gradient shapes the policy's backbone."""
+    """A critic on the policy's own states. It starts at 0 everywhere, and its gradient trains the policy's backbone."""
 
     def __init__(self, hidden_size: int, device: torch.device) -> None:
         self.linear = nn.Linear(hidden_size, 1, device=device)
@@ -110,8 +111,8 @@ class ValueHead:
 def load_reward_model(
     config: ModelConfig, chat: Chat, device: torch.device, seed: int, may_draw: bool = True
 ) -> RewardModel:
-    """A reward model: its head from the model's folder, or drawn from `seed` where that holds a language model.
-    Raises `ModelError` for the latter where it may not be drawn: a random head is no judge.
+    """A reward model, with the head in the model's folder, or with a random head from `seed` on a language model.
+    Raises `ModelError` if there is no head and `may_draw` is false: a random head cannot judge.
 
     A new head is N(0, 1 / (H + 1)) (Stiennon et al., 2020, arXiv:2009.01325, appendix B.1).
     """
@@ -145,7 +146,7 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
     attention = {"attn_implementation": config.attention} if config.attention else {}
     disable_progress_bar()
     verbosity = get_verbosity()
-    set_verbosity_error()  # that the head is missing is said below, where it matters
+    set_verbosity_error()  # a missing head is reported below, if it matters
     try:
         model, loading_info = AutoModelForSequenceClassification.from_pretrained(
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
@@ -182,12 +183,12 @@ def _draw_head(model: PreTrainedModel, seed: int) -> None:
 
 
 def padding_id(chat: Chat) -> int:
-    """A token that ends no row: transformers takes a row's last token that is not padding for its end."""
+    """A token that never ends a row: transformers takes the last token that is not padding as the end of a row."""
     tokenizer = chat.tokenizer
     for token in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
         if token is not None and token not in chat.end_ids:
             return int(token)
     raise ModelError(
-        "the tokenizer has no token to pad with but the one that ends a text, so that a saved reward model could not "
-        "find where a row ends; expected a pad_token of its own. Set one and save the tokenizer"
+        "the only token to pad with is the end token, so a saved reward model could not find where a row ends; "
+        "expected a separate pad_token. Set one and save the tokenizer"
     )

@@ -1,4 +1,4 @@
-"""From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny model from nothing."""
+"""From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny new model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,14 +24,14 @@ from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.seeds import derive
 
-# How long the hub has to answer at all.
+# Timeout of the first request to the hub.
 HUB_SECONDS = 5.0
 
 
 def check_path(path: str, key: str = "model.path") -> None:
-    """Refuse a folder that is not there, and a hub model that lies in no cache while the hub does not answer.
+    """Refuse a missing folder, and a hub model that is not cached while the hub does not answer.
 
-    Raises `ModelError`. transformers would take the folder for a hub id and ask for it again and again.
+    Raises `ModelError`. transformers would take the folder for a hub id and retry many times.
     """
     if Path(path).is_dir():
         return
@@ -45,7 +45,7 @@ def check_path(path: str, key: str = "model.path") -> None:
         get_session().head(hf_hub_url(path, "config.json"), timeout=HUB_SECONDS)
     except HFValidationError as error:
         raise ModelError(f"{key} {path!r}: there is no such folder, and it is no hub id; {expected}") from error
-    except Exception as error:  # of whatever HTTP library the hub's client uses
+    except Exception as error:  # the hub client's HTTP library may raise anything
         raise ModelError(
             f"{key} {path!r}: there is no such folder, the hub's cache does not hold it, and the hub cannot be "
             f"reached ({error}); {expected}"
@@ -53,7 +53,7 @@ def check_path(path: str, key: str = "model.path") -> None:
 
 
 def check_attention(name: str, key: str = "model.attention") -> None:
-    """Have transformers say, with a model of a few weights, whether it can use this attention here."""
+    """Check with a tiny model whether transformers can use this attention here. Raises `ModelError`."""
     tiny = Qwen3Config(
         vocab_size=8,
         hidden_size=8,
@@ -77,7 +77,7 @@ def one_line(error: Exception) -> str:
 
 
 def load_chat(path: str) -> Chat:
-    """The tokenizer of a model, without its weights."""
+    """The tokenizer of a model; its weights are not loaded."""
     check_path(path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
@@ -99,7 +99,7 @@ def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
 
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
-    """The policy on its device, ready to be trained. With `scratch` its weights are drawn from `seed`."""
+    """The policy on its device, ready for training. With `scratch` its weights are random, from `seed`."""
     model = (
         load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
     )
@@ -117,7 +117,7 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
-    """A tiny model whose weights are drawn from `seed`."""
+    """A tiny model with random weights from `seed`."""
     return build_model(
         chat.tokenizer,
         size.hidden_size,

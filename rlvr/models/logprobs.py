@@ -1,7 +1,7 @@
-"""Log-probability and entropy of given tokens, from hidden states, without keeping the vocabulary's scores.
+"""Log-probabilities and entropies of given tokens from hidden states, without storing all logits.
 
-Only scored tokens come here, `(N, H)`. Where their logits `(N, V)` would be large they are computed in slices, and
-computed again in the backward pass instead of being stored.
+Only the states of scored tokens `(N, H)` come here. Large logits `(N, V)` are computed in slices, and computed again in
+the backward pass instead of being stored.
 """
 
 import torch
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from rlvr.models.decoder import scores
 
-# Logits held at once, in numbers (float32: 4 bytes each): 256 MiB, and some temporaries of that size.
+# Number of logits held at once (4 bytes each in float32): 256 MiB, plus some temporaries of that size.
 MAX_LOGITS = 2**26
 
 
@@ -20,7 +20,7 @@ def token_logprobs(
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities `(N,)` of `targets` `(N,)` at `temperature`, and entropies `(N,)` in nats, both float32.
 
-    `hidden` `(N, H)` are the states that predict the targets. The entropy carries no gradient unless asked for.
+    `hidden` `(N, H)` are the states that predict the targets. The entropy has a gradient only with `entropy_gradient`.
     """
     rows = max(1, MAX_LOGITS // model.config.get_text_config().vocab_size)
     if len(hidden) <= rows:

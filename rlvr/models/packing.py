@@ -1,10 +1,10 @@
 """Hidden states of a batch's tokens: computed row by row with padding, or packed.
 
-Packed, several rows share a line. A token sees its own row and nothing else, and its position counts from its row's
-start, so that every state is what it would be alone. Rows of one group that begin with the same prompt have it computed
-once: each completion sees the prompt and itself, not its siblings.
+When packed, several rows share a line. A token attends only to its own row, and its position counts from the start of
+the row, so every state is the same as without packing. A prompt that several rows of a group share is computed once:
+each completion attends to the prompt and to itself, not to the other completions.
 
-Left out: flash attention's variable-length kernels, which know no shared prompts.
+Left out: the variable-length kernels of flash attention, which do not support shared prompts.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ from transformers import PreTrainedModel
 from rlvr.errors import ModelError
 from rlvr.types import Batch
 
-# A line is at most so many times as long as the longest row: attention costs the square of its length.
+# A line is at most this many times as long as the longest row: the cost of attention is quadratic in its length.
 MAX_LINE = 2
 PADDING, SHARED = -1, -1
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Lines `(L, W)` that hold the tokens of a batch, and where `[b, t]` of the batch lies in them, flat `(B, T)`.
+    """Lines `(L, W)` with the tokens of a batch, and the flat index `(B, T)` of each token `[b, t]` in them.
 
-    `visible` `(L, 1, W, W)` says which tokens (last axis) each token sees.
+    `visible` `(L, 1, W, W)` is the attention mask: the tokens (last axis) that each token attends to.
     """
 
     input_ids: Tensor
@@ -54,7 +54,7 @@ def token_states(decoder: Callable[..., Any], batch: Batch, where: Tensor, packe
 
 
 def pack(batch: Batch) -> Layout:
-    """Lay the rows of a batch into as few lines as first-fit finds, longest first."""
+    """Pack the rows of a batch into lines by first-fit, longest first."""
     lengths = batch.lengths_B.tolist()
     families = shared_prompts(batch, lengths, MAX_LINE * max(lengths))
     sizes = [first + sum(lengths[row] - first for row in rows) for first, rows in families]
@@ -94,7 +94,7 @@ def pack(batch: Batch) -> Layout:
 
 
 def shared_prompts(batch: Batch, lengths: Sequence[int], most: int) -> list[tuple[int, list[int]]]:
-    """`(prompt tokens, rows)`: rows of one group with the same prompt together, at most `most` tokens each."""
+    """`(prompt tokens, rows)`: the rows of a group with the same prompt together, in at most `most` tokens."""
     families: list[tuple[int, list[int]]] = []
     latest: dict[tuple[int, ...], int] = {}
     firsts = torch.where(batch.completion_mask.any(-1), batch.completion_mask.int().argmax(-1), 0).tolist()
@@ -113,7 +113,7 @@ def shared_prompts(batch: Batch, lengths: Sequence[int], most: int) -> list[tupl
 
 
 def first_fit(sizes: Sequence[int], width: int) -> list[list[int]]:
-    """The indices of `sizes` in lines of at most `width`, longest first, each into the first line with room."""
+    """The indices of `sizes` in lines of at most `width`: longest first, each in the first line with room."""
     lines: list[list[int]] = []
     room: list[int] = []
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
@@ -128,7 +128,7 @@ def first_fit(sizes: Sequence[int], width: int) -> list[list[int]]:
 
 @torch.no_grad()
 def check_packing(model: PreTrainedModel) -> None:
-    """Refuse a model that would mix the rows of a line. Raises `ModelError`."""
+    """Refuse a model in which rows that share a line affect each other. Raises `ModelError`."""
     attention = model.config._attn_implementation
     if attention != "sdpa":
         raise ModelError(
@@ -149,10 +149,10 @@ def check_packing(model: PreTrainedModel) -> None:
     everywhere = torch.ones_like(batch.completion_mask)
     was_training = model.training
     model.eval()
-    apart, packed = (token_states(model.base_model, batch, everywhere, packed) for packed in (False, True))
+    separate, packed = (token_states(model.base_model, batch, everywhere, packed) for packed in (False, True))
     model.train(was_training)
-    if not torch.allclose(apart, packed, rtol=1e-2, atol=1e-2 * float(apart.abs().max())):
+    if not torch.allclose(separate, packed, rtol=1e-2, atol=1e-2 * float(separate.abs().max())):
         raise ModelError(
-            f"model.packing: rows that share a line change each other in {type(model).__name__} (largest difference "
-            f"{float((apart - packed).abs().max()):.3g}); expected none. Set model.packing=false"
+            f"model.packing: rows that share a line affect each other in {type(model).__name__} (largest difference "
+            f"{float((separate - packed).abs().max()):.3g}); expected none. Set model.packing=false"
         )

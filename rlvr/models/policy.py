@@ -1,4 +1,4 @@
-"""The policy: a language model seen as log-probabilities of tokens. The only place where tokens are shifted."""
+"""The policy: a language model that scores tokens. The only file in which tokens are shifted."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,9 +18,9 @@ from rlvr.types import Batch
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What the policy thinks of the tokens of a batch: `(B, T)` each, zero outside of the completion mask.
+    """The policy's scores of the tokens of a batch: `(B, T)` each, zero outside of the completion mask.
 
-    `values` are a critic's, of what stands before each token, where there is one.
+    `values` are a critic's values of the state before each token, if there is a critic.
     """
 
     logprobs: Tensor
@@ -29,7 +29,7 @@ class TokenScores:
 
 
 class Critic(Protocol):
-    """Estimates the value of the state before each token: `heads.ValueHead`, or a model of its own."""
+    """Estimates the value of the state before each token: `heads.ValueHead`, or a separate model."""
 
     def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
         """Values `(N,)`, float32, at the tokens in `where` `(B, T)`; the policy's states there are `(N, H)`."""
@@ -41,12 +41,12 @@ class Critic(Protocol):
 
 
 class Policy:
-    """A causal language model, perhaps with LoRA adapters, that scores completions.
+    """A causal language model, optionally with LoRA adapters, that scores completions.
 
-    `model` is the transformers model itself (with adapters injected where `adapters` is a peft model around it).
-    `temperature` divides the logits: what is scored was drawn at it, or it is 1.
-    `autocast` is the dtype of matrix products, or `None` for the weights' own; `compile` runs torch.compile on scoring;
-    `packing` computes rows without padding between them, and a prompt that several rows of a group share once.
+    `model` is the transformers model itself (with injected adapters if `adapters` is a peft model around it).
+    `temperature` divides the logits: the sampling temperature in RL, else 1. `autocast` is the dtype of matrix
+    products, or `None` for that of the weights; `compile` runs torch.compile on scoring; `packing` computes rows
+    without padding, and a prompt that several rows of a group share only once.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Policy:
         packing: bool = False,
     ) -> None:
         self.model = model
-        # Only what the learner computes: the embedded engine's shapes change with every token.
+        # Compiled only for the learner: in the embedded engine, shapes change with every token.
         self.decoder = torch.compile(model.get_decoder(), dynamic=True) if compile else model.get_decoder()
         self.adapters = adapters
         self.temperature = temperature
@@ -72,20 +72,21 @@ class Policy:
         return self.model.device
 
     def train(self, mode: bool = True) -> None:
-        """Turn on what only training does (dropout, recomputing in the backward pass), or off; the critic's too."""
+        """Turn training mode on or off (dropout, recomputation in the backward pass), also of the critic."""
         self.model.train(mode)
         if self.critic is not None:
             self.critic.train(mode)
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
-        """The parameters that training changes, by name: all of them, or the adapters; and those of a critic."""
+        """The trained parameters by name: all of them or the adapters, and those of a critic."""
         own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         return own | ({f"critic.{name}": p for name, p in self.critic.trainable().items()} if self.critic else {})
 
     def scores(self, batch: Batch, entropy_gradient: bool = False) -> TokenScores:
         """Score each token in the completion mask given all tokens before it.
 
-        Entry `[b, t]` speaks of `input_ids[b, t]`, at the policy's temperature. The LM head runs on those tokens only.
+        Entry `[b, t]` belongs to `input_ids[b, t]`, at the policy's temperature. The LM head runs only on scored
+        tokens.
         """
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             scored = batch.completion_mask[:, 1:]  # token t is predicted by the state at t - 1
@@ -97,7 +98,7 @@ class Policy:
         return TokenScores(_scatter(logprobs, scored), _scatter(entropy, scored), values)
 
     def without_adapters(self) -> AbstractContextManager[object]:
-        """Inside, the policy is the model that the adapters were put on: the reference policy, for free."""
+        """Turn the adapters off inside the context, which gives the reference policy at no cost."""
         return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
@@ -105,11 +106,11 @@ class Policy:
         return merged_weights(self.model, self.adapters)
 
     def adapter(self) -> Mapping[str, Tensor] | None:
-        """The adapters alone, where there are some."""
+        """Only the adapters, or `None`."""
         return adapter_weights(self.model, self.adapters)
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Write the model in Hugging Face format, adapters merged, so that `from_pretrained(folder)` loads it."""
+        """Write the model in Hugging Face format with adapters merged; `from_pretrained(folder)` loads it."""
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
         self.model.config.save_pretrained(folder)
         if self.model.generation_config is not None:
@@ -120,10 +121,10 @@ class Policy:
 
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str, Tensor]]:
-    """The weights of `model` as they would be without adapters of their own, tensor by tensor.
+    """The weights of `model` with its adapters merged in, tensor by tensor.
 
-    An adapter's product is made when its tensor is asked for, so that one of them is in memory at a time. The base
-    weights are read, never written: merging in place and back would let rounding errors pile up.
+    Each merged tensor is made on demand, so only one is in memory at a time. The base weights are never written:
+    merging in place and unmerging would accumulate rounding errors.
     """
     adapted: dict[str, Any] = {}
     if adapters is not None:
@@ -144,19 +145,19 @@ def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str,
 
 
 def merged_names(model: PreTrainedModel) -> Iterator[str]:
-    """The names that `merged_weights` gives, without making a tensor."""
+    """The names in `merged_weights`, without making a tensor."""
     yield from (name.replace(".base_layer", "") for name, _ in model.named_parameters() if ".lora_" not in name)
 
 
 def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tensor] | None:
-    """The adapters' own tensors by name; `None` where there are none."""
+    """The tensors of the adapters by name, or `None`."""
     if adapters is None:
         return None
     return {name: parameter.detach() for name, parameter in model.named_parameters() if ".lora_" in name}
 
 
 def _scatter(values: Tensor, scored: Tensor) -> Tensor:
-    """Put values `(N,)` back to their tokens, one column to the right of the states that predicted them."""
+    """Put values `(N,)` at their tokens, one column to the right of the states that predicted them."""
     rows, columns = scored.shape
     out = values.new_zeros(rows, columns + 1)
     out[:, 1:] = out[:, 1:].masked_scatter(scored, values)

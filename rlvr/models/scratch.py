@@ -1,8 +1,7 @@
-"""A tiny decoder and its tokenizer, built from nothing: no weights and no vocabulary are downloaded.
+"""A tiny new decoder and its tokenizer: no weights and no vocabulary are downloaded.
 
-The model is a Qwen3 configuration, so that vLLM and transformers run it like any other. The tokenizer is a byte-level
-BPE trained on the task's own text with every digit a token of its own, so that it reads any text, and numbers the way
-that arithmetic wants them.
+The model is a Qwen3, so vLLM and transformers run it like any other. The tokenizer is a byte-level BPE trained on the
+task's own text. It reads any text, and every digit is a separate token, which suits arithmetic.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From the folders of finished runs to what can be said of them: results, statistics, conclusions, a page.
+"""From the folders of finished runs to a report: results, statistics, conclusions, a page.
 
 results -> measures -> statistics -> conclusions -> charts -> page, tables, pictures. Nothing here trains.
 """

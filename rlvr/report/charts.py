@@ -11,7 +11,7 @@ from rlvr.report.measures import cohort_columns, cohort_values, cohorts, lengths
 from rlvr.report.results import RunResult
 from rlvr.report.statistics import Array, problem_weights
 
-SMOOTH = 5  # steps that a point of a training curve is the mean of
+SMOOTH = 5  # number of steps averaged in a point of a training curve
 Points = tuple[float, ...]
 
 
@@ -20,7 +20,7 @@ class Line:
     """A variant's mean over seeds; `low` and `high` are its lowest and highest seed."""
 
     label: str
-    place: int  # of the variant in the configuration: chooses colour and mark
+    place: int  # position of the variant in the configuration: determines colour and mark
     x: Points
     y: Points
     low: Points
@@ -58,31 +58,31 @@ class Bars:
 
 
 def line_charts(comparison: Comparison) -> list[Chart]:
-    """All line charts that the runs hold numbers for."""
+    """All line charts for which the runs have data."""
     k = comparison.samples
     drawn = f"avg@{k}"
     charts = [
         _chart(comparison, "learning", "Learning curves", "Greedy accuracy on held-out problems.", "accuracy",
                True, lambda run: _evaluated(run, run.greedy.mean(1))),
-        _chart(comparison, "sampled", "Sampled accuracy", f"Mean of {k} drawn completions of each problem.", drawn,
+        _chart(comparison, "sampled", "Sampled accuracy", f"Mean of {k} sampled completions per problem.", drawn,
                True, lambda run: _evaluated(run, run.scores.mean((1, 2)))),
-        _chart(comparison, "length-incorrect", "Length of incorrect completions", "Drawn, on held-out problems.",
+        _chart(comparison, "length-incorrect", "Length of incorrect completions", "Sampled, on held-out problems.",
                "tokens", False, lambda run: _evaluated(run, _lengths(run, False))),
-        _chart(comparison, "length-correct", "Length of correct completions", "Drawn, on held-out problems.",
+        _chart(comparison, "length-correct", "Length of correct completions", "Sampled, on held-out problems.",
                "tokens", False, lambda run: _evaluated(run, _lengths(run, True))),
         _path(comparison),
         _chart(comparison, "reward", "Reward in training", f"Mean of {SMOOTH} steps.", "reward",
                False, lambda run: _trained(run, "reward/mean"), has_marks=False),
-        _chart(comparison, "entropy", "Entropy in training", f"Of the learner's tokens, mean of {SMOOTH} steps.",
+        _chart(comparison, "entropy", "Entropy in training", f"Over the learner's tokens, mean of {SMOOTH} steps.",
                "nats", False, lambda run: _trained(run, "entropy"), has_marks=False),
-        _chart(comparison, "kl", "KL to the initial policy", "Only where the objective has a KL term.", "nats", False,
+        _chart(comparison, "kl", "KL to the initial policy", "Only for objectives with a KL term.", "nats", False,
                lambda run: _trained(run, "kl"), has_marks=False),
     ]  # fmt: skip
     return [chart for chart in charts if chart.lines]
 
 
 def cohort_bars(comparison: Comparison) -> Bars | None:
-    """avg@k of each cohort under each variant, with intervals; `None` where there is one cohort or none."""
+    """avg@k of each cohort under each variant, with intervals; `None` if there are fewer than two cohorts."""
     first = next(iter(comparison.runs.values()))[0]
     names = cohorts(first)
     if len(names) < 2:
@@ -136,14 +136,14 @@ def _chart(
 
 
 def _path(comparison: Comparison) -> Chart:
-    """Length against accuracy: a path that goes right and not up learned without growing longer."""
+    """Length against accuracy: a path to the right without a rise has learned without longer completions."""
     lines = []
     for place, (variant, runs) in enumerate(comparison.runs.items()):
         x = numpy.mean([run.scores.mean((1, 2)) for run in runs], axis=0)
         y = numpy.mean([run.tokens.mean((1, 2)) for run in runs], axis=0)
         lines.append(Line(variant, place, _points(x), _points(y), _points(y), _points(y)))
     return Chart(
-        "length-reward", "Length against reward", "One mark for each evaluation, means over seeds.",
+        "length-reward", "Length against reward", "One mark per evaluation, means over seeds.",
         f"avg@{comparison.samples}", "tokens, all completions", False, tuple(lines),
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _lengths(run: RunResult, solved: bool) -> Array:
 
 
 def _trained(run: RunResult, name: str) -> tuple[Array, Array]:
-    """Means of `SMOOTH` steps in a row; steps without the metric are left out of them."""
+    """Means of `SMOOTH` consecutive steps, without steps that lack the metric."""
     values = run.training.get(name, numpy.array([]))
     steps = run.training.get("step", numpy.arange(1, len(values) + 1, dtype=numpy.float64))
     ends = range(SMOOTH, len(values) + 1, SMOOTH) if len(values) >= SMOOTH else range(len(values), len(values) + 1)

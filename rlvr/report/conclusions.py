@@ -1,4 +1,4 @@
-"""What a comparison concludes: each variant's measures with intervals, each pair's difference, in numbers and words."""
+"""The conclusions of a comparison: measures of variants and differences of pairs with intervals, and sentences."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ from rlvr.report.statistics import (
     seeds_needed,
 )
 
-FEW = 3  # pairs that are all told in the headlines
-TINY = 1e-12  # of two sums whose exact difference is 0
+FEW = 3  # up to this many pairs, the headlines report all of them
+TINY = 1e-12  # rounding error of a difference that is exactly 0
 
 
 @dataclass(frozen=True)
 class Discordance:
-    """Greedy completions of the last evaluations: problems that one variant of a pair solves and the other does not."""
+    """Problems that only one variant of a pair solves, in the greedy completions of the last evaluation."""
 
     only_first: int
     only_second: int
@@ -39,7 +39,7 @@ class Discordance:
 
 @dataclass(frozen=True)
 class Pair:
-    """`first - second` in one measure, over the seeds that both have."""
+    """`first - second` in one measure, over their common seeds."""
 
     measure: str
     first: str
@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a page says. Mappings keep the order of the variants in the configuration."""
+    """The content of a report. Mappings keep the order of the variants in the configuration."""
 
     runs: Mapping[str, Sequence[RunResult]]
     items: tuple[Item, ...]
@@ -88,10 +88,10 @@ def conclude(
     confidence: float = 0.95,
     resamples: int = 2000,
 ) -> Comparison:
-    """Compare finished runs by `measures`; all other measures are reported for each variant, and not tested.
+    """Compare finished runs by `measures`; other measures are reported for each variant but not tested.
 
-    Pairs are all pairs of variants, or those with `baseline`. Raises `DataError` where runs were evaluated on different
-    problems, or fewer than two variants have a run.
+    Pairs are all pairs of variants, or only those with `baseline`. Raises `DataError` if runs were evaluated on
+    different problems, or fewer than two variants have a run.
     """
     by_variant: dict[str, list[RunResult]] = {}
     for run in runs:
@@ -137,7 +137,7 @@ def conclude(
 
 
 def title_of(measure: str, samples: int) -> str:
-    """A measure's title, with the number of drawn completions in it."""
+    """A measure's title with the number of samples in it."""
     return MEASURES[measure].title.replace("@k", f"@{samples}")
 
 
@@ -155,7 +155,7 @@ def over_seeds(
 
 
 def _bounded(finding: Finding, measure: str) -> Finding:
-    """An interval of a share ends at 0 and 1, one of a length at 0; a change has no such ends."""
+    """Limit the interval of a share to [0, 1] and that of a length to 0 or more; a change has no limits."""
     one = MEASURES[measure]
     low, high = -math.inf if one.is_change else 0.0, 1.0 if one.unit == "share" else math.inf
     return replace(finding, low=max(low, finding.low), high=min(high, finding.high))
@@ -194,7 +194,7 @@ def _pairs(
 def _differences(
     measured: Mapping[tuple[str, int], tuple[float, Array]], first: str, second: str, seeds: Sequence[int]
 ) -> list[tuple[float, Array]]:
-    """`first - second` of each seed, and of its resamples: both variants with the same problems drawn."""
+    """`first - second` for each seed and each of its resamples, with the same problems for both variants."""
     paired = [(measured[first, seed], measured[second, seed]) for seed in seeds]
     return [(a - b, resampled_a - resampled_b) for (a, resampled_a), (b, resampled_b) in paired]
 
@@ -212,7 +212,7 @@ def _sentence(
     pairs: int,
 ) -> str:
     if math.isnan(finding.p):
-        return f"{first} and {second} cannot be compared by {title}: some run has no such completion."
+        return f"{first} and {second} cannot be compared by {title}, because some run has no such completion."
     test = f"p {p_value(adjusted)}{f' after Holm for {pairs} pairs' if pairs > 1 else ''}"
     one_seed = (
         "" if finding.over_seeds else " One seed: the interval is over problems only, and other seeds may differ."
@@ -233,8 +233,8 @@ def _sentence(
     if abs(finding.value) < TINY:
         return f"{start}; the two are equal."
     if problems_are_short(finding, level):
-        return f"{start}; more seeds alone would not show one of this size: it takes more held-out problems."
-    return f"{start}; it is too small for any number of seeds that one would run."
+        return f"{start}; more seeds alone would not show one of this size: more held-out problems are needed."
+    return f"{start}; it is too small for any practical number of seeds."
 
 
 def turned(finding: Finding) -> Finding:
@@ -249,7 +249,7 @@ def with_interval(finding: Finding, measure: Measure) -> str:
 
 
 def number(value: float, measure: Measure) -> str:
-    """A value or difference as it is written: points of a hundred, or tokens."""
+    """A value or difference as text: percentage points, or tokens."""
     text = f"{100 * value if measure.unit == 'share' else value:.1f}"
     return "0.0" if text == "-0.0" else text.replace("-", "−")
 
@@ -272,9 +272,9 @@ def _discordances(
 
 
 def headlines(comparison: Comparison) -> dict[str, list[str]]:
-    """For each chosen measure a sentence about all pairs, and then those of single pairs that say more.
+    """For each chosen measure, a sentence about all pairs, and the sentences of some pairs.
 
-    These are the differences that were shown; with `FEW` pairs or less all; where nothing was shown the nearest to it.
+    These are the significant differences; all pairs if there are at most `FEW`; or the most nearly significant pair.
     """
     lines = {}
     for name, pairs in comparison.pairs.items():
@@ -292,13 +292,13 @@ def headlines(comparison: Comparison) -> dict[str, list[str]]:
 
 
 def changes(comparison: Comparison) -> list[str]:
-    """For each chosen measure of a change, what happened to each variant by itself."""
+    """For each chosen measure of a change, a sentence about each variant."""
     lines = []
     for name in comparison.measures:
         measure = MEASURES[name]
         for variant, finding in comparison.findings[name].items() if measure.is_change else ():
             if math.isnan(finding.p):
-                lines.append(f"{variant}: no {measure.title} can be told, some run has no such completion.")
+                lines.append(f"{variant}: no {measure.title} is known, because some run has no such completion.")
                 continue
             verdict = (
                 "no change shown" if finding.low <= 0 <= finding.high else "grew" if finding.value > 0 else "shrank"

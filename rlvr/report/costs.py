@@ -1,6 +1,6 @@
-"""What a variant costs: tokens and seconds of training, and to a target accuracy.
+"""The cost of a variant: tokens and seconds of training, in total and until a target accuracy.
 
-Tokens are those of sampled completions; they are the same on every machine. Seconds and memory are this machine's.
+Tokens are those of sampled completions and the same on every machine; seconds and memory depend on the machine.
 """
 
 import math
@@ -14,7 +14,7 @@ from rlvr.report.results import RunResult
 
 @dataclass(frozen=True)
 class Cost:
-    """Means over seeds; nan where it is not known. Those to the target are over the `reached` seeds that got there."""
+    """Means over seeds, NaN where unknown. Costs until the target are means over the `reached` seeds that got there."""
 
     variant: str
     seeds: int
@@ -28,7 +28,7 @@ class Cost:
 
 
 def costs(runs: Mapping[str, Sequence[RunResult]], target: float | None) -> list[Cost]:
-    """One row for each variant. `target` is a greedy accuracy; it is reached at the first evaluation that shows it."""
+    """One row per variant. `target` is a greedy accuracy, reached at the first evaluation with at least that value."""
     return [_cost(variant, own, target) for variant, own in runs.items()]
 
 
@@ -50,7 +50,7 @@ def _cost(variant: str, runs: Sequence[RunResult], target: float | None) -> Cost
 
 
 def step_of_target(run: RunResult, target: float | None) -> int | None:
-    """The step of the first evaluation whose greedy accuracy is `target` or more; `None` where there is none."""
+    """The step of the first evaluation whose greedy accuracy is at least `target`, or `None`."""
     if target is None:
         return None
     reached = [step for step, solved in zip(run.eval_steps, run.greedy, strict=True) if solved.mean() >= target]

@@ -1,4 +1,4 @@
-"""What every page is made of: the document around it, figures in a grid, tables that scroll."""
+"""The parts of every page: the document, figures in a grid, tables that scroll."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -6,7 +6,7 @@ from importlib.resources import files
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """A whole page: no script, no outside resource, light and dark."""
+    """A whole page: no script, no external resource, light and dark themes."""
     style = files("rlvr.report").joinpath("style.css").read_text()
     head = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
@@ -17,7 +17,7 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 
 def figures(drawn: Sequence[str], captions: Sequence[tuple[str, str]]) -> str:
-    """Charts side by side, each under its title and note."""
+    """Charts in a grid, each below its title and note."""
     shown = "".join(
         f"<figure><figcaption><h3>{escape(title)}</h3><span class=note>{escape(note)}</span></figcaption>{svg}</figure>"
         for svg, (title, note) in zip(drawn, captions, strict=True)
@@ -26,7 +26,7 @@ def figures(drawn: Sequence[str], captions: Sequence[tuple[str, str]]) -> str:
 
 
 def table(body: str, caption: str, kind: str = "") -> str:
-    """The caption stands above what scrolls, so that a narrow screen shows all of it."""
+    """A table that scrolls, below a caption that does not, so that a narrow screen shows the whole caption."""
     return (
         f"<p class=note>{escape(caption)}</p><div class=scroll tabindex=0 role=region "
         f"aria-label='{escape(caption[:80], quote=True)}'><table{f' class={kind}' if kind else ''}>{body}</table></div>"

@@ -1,7 +1,7 @@
-"""What variants are compared by: each measure is a function of sums over problems.
+"""The measures by which variants are compared: each is a function of sums over problems.
 
-`columns` gives numbers for each problem, `(P, F)`; `value` makes the measure of their sums, `(..., F) -> (...)`. To
-draw problems anew is then one product of matrices, and means, ratios (a mean length of *incorrect* completions), a best
+`columns` returns numbers for each problem, `(P, F)`; `value` computes the measure from their sums, `(..., F) -> (...)`.
+Resampling problems is then one matrix product, and means, ratios (the mean length of *incorrect* completions), a best
 evaluation and a weakest cohort are all resampled the same way.
 """
 
@@ -19,7 +19,7 @@ Unit = Literal["share", "tokens"]
 
 @dataclass(frozen=True)
 class Measure:
-    """`is_change` where 0 means that nothing happened to a variant by itself."""
+    """`is_change` is true if 0 means that a variant has not changed in training."""
 
     title: str
     unit: Unit
@@ -30,7 +30,7 @@ class Measure:
 
 
 def measure_run(measure: Measure, run: RunResult, weights_BP: Array) -> tuple[float, Array]:
-    """The measure of a run, and of each resample of its problems `(B,)`; nan where it does not exist."""
+    """The measure of a run, and of each resample of its problems `(B,)`; NaN where it is undefined."""
     columns_PF = measure.columns(run)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         return float(measure.value(columns_PF.sum(0))), measure.value(weights_BP @ columns_PF)
@@ -41,7 +41,8 @@ def cohorts(run: RunResult) -> list[str]:
 
 
 def cohort_columns(run: RunResult) -> Array:
-    """For each cohort its summed avg@k and its number of problems, `(P, 2 * cohorts)`; without cohorts all are one."""
+    """For each cohort the sum of avg@k and the number of problems, `(P, 2 * cohorts)`; without cohorts, all problems
+    are one."""
     names = cohorts(run) or [""]
     member_PC = numpy.array([[float(item.cohort == name) for name in names] for item in run.items])
     score_P = run.scores[-1].mean(1)
@@ -62,13 +63,13 @@ def weakest(sums: Array) -> Array:
 
 
 def lengths(run: RunResult, evaluation: int, solved: bool) -> Array:
-    """Summed tokens and number of the (in)correct drawn completions of each problem `(P, 2)`."""
+    """Total tokens and number of the (in)correct sampled completions of each problem `(P, 2)`."""
     chosen = (run.scores[evaluation] == 1) == solved
     return numpy.stack([(run.tokens[evaluation] * chosen).sum(1), chosen.sum(1)], axis=1)
 
 
 def area_columns(run: RunResult) -> Array:
-    """Each problem's share of training, by the trapezoid rule, in which it was solved."""
+    """The share of training in which each problem was solved, by the trapezoid rule."""
     steps = numpy.array(run.eval_steps, dtype=numpy.float64)
     middle = (run.greedy[1:] + run.greedy[:-1]) / 2 * numpy.diff(steps)[:, None]
     return _with_ones(middle.sum(0) / (steps[-1] - steps[0]))

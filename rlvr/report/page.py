@@ -1,6 +1,6 @@
-"""A comparison as one page: no script, no outside resource, light and dark, and the same bytes from the same runs.
+"""A comparison as one page: no script, no external resource, light and dark, and the same bytes from the same runs.
 
-What depends on the machine (seconds, memory, logs) bears `class=machine`; all else two executions have in common.
+Values that depend on the machine (seconds, memory, logs) have `class=machine`; everything else is reproducible.
 """
 
 import math
@@ -20,10 +20,10 @@ from rlvr.report.svg import bars_svg, chart_svg, interval_svg, mark_svg
 
 @dataclass(frozen=True)
 class Setting:
-    """What the page says of how the runs came about.
+    """The setting of the runs, for the page.
 
-    `differences` maps each configuration key in which variants differ to its value under each of them; `failures` maps
-    the name of a run to the end of its log.
+    `differences` maps each configuration key in which variants differ to its value in each of them; `failures` maps the
+    name of a run to the end of its log.
     """
 
     title: str
@@ -70,7 +70,7 @@ def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) 
         _costs(cost_rows, setting, places),
         "<h2>Where two variants differ</h2>",
         _examples(comparison, setting.examples),
-        "<h2>What differs between the variants, and how to run this again</h2>",
+        "<h2>Differences between the variants, and how to reproduce this</h2>",
         _settings(comparison, setting),
     ]
     return document(setting.title, parts)
@@ -83,7 +83,7 @@ def _facts(comparison: Comparison, setting: Setting) -> str:
         f"held-out problems; each seed gives every variant the same initial weights, problems and sampling numbers."
     )
     few = (
-        "<p class=note>One seed: every interval is over problems only and says nothing of other seeds.</p>"
+        "<p class=note>One seed: every interval is over problems only and says nothing about other seeds.</p>"
         if seeds == 1
         else ""
     )
@@ -99,8 +99,8 @@ def _headlines(comparison: Comparison) -> str:
         for topic, lines in topics.items()
     )
     return (
-        f"<div class=headlines><ul>{rows}</ul><p class=note>Intervals are of {comparison.confidence:.0%} and stand for "
-        "one pair at a time; what is claimed holds after Holm's correction over the pairs of a measure.</p></div>"
+        f"<div class=headlines><ul>{rows}</ul><p class=note>Intervals are {comparison.confidence:.0%} intervals, each "
+        "for one pair; differences are claimed after Holm's correction over the pairs of a measure.</p></div>"
     )
 
 
@@ -151,8 +151,9 @@ def _lengths(comparison: Comparison) -> str:
     head = "".join(f"<th scope=col>{title}" for title in titles)
     return table(
         f"<thead><tr><th scope=col class=text>variant{head}</thead><tbody>{''.join(rows)}</tbody>",
-        "Mean length in tokens of drawn completions on the held-out problems, and its growth from the first evaluation "
-        "to the last. Which problems are answered wrongly changes on the way: a growth is not of the same problems.",
+        "Mean length in tokens of sampled completions on the held-out problems, and its growth from the first "
+        "evaluation to the last. The incorrectly answered problems change in training, so growth is not over the same "
+        "problems.",
     )
 
 
@@ -204,7 +205,7 @@ def _matrix_cell(pair: Pair, sign: int) -> str:
 
 
 def _pairs(comparison: Comparison, measure: str, places: Mapping[str, int]) -> str:
-    """A measure's matrix and sentences; those of the first measure are open."""
+    """The matrix and the sentences of a measure; the first measure is open."""
     rows = "".join(f"<li>{escape(pair.sentence)}" for pair in comparison.pairs[measure])
     return (
         f"<details{' open' if measure == comparison.measures[0] else ''}><summary><b>"
@@ -222,9 +223,9 @@ def _discordances(comparison: Comparison) -> str:
     shown = table(
         "<thead><tr><th scope=col class=text>pair<th scope=col>only the first<th scope=col>only the second"
         f"<th scope=col>McNemar's p<th scope=col>after Holm</thead><tbody>{rows}</tbody>",
-        "Held-out problems, pooled over seeds, whose last greedy completion is right under one variant of the pair "
-        "only. The exact test takes them for independent, which a problem met with several seeds is not quite: it "
-        "tells of these runs, and the intervals above tell of new seeds.",
+        "Held-out problems, pooled over seeds, whose last greedy completion is right under only one variant of the "
+        "pair. The exact test assumes independence, which does not quite hold for a problem with several seeds: it "
+        "describes these runs, while the intervals above describe new seeds.",
     )
     return f"<details><summary><b>McNemar's test</b></summary><div>{shown}</div></details>"
 
@@ -240,7 +241,7 @@ def _costs(rows: Sequence[Cost], setting: Setting, places: Mapping[str, int]) ->
         if setting.target is not None:
             cells += [f"{cost.reached} of {cost.seeds}", _count(cost.steps_to_target), _count(cost.tokens_to_target)]
         times = [_count(cost.seconds), *([_count(cost.seconds_to_target)] if setting.target is not None else [])]
-        times.append("not known" if math.isnan(cost.peak_memory_bytes) else f"{cost.peak_memory_bytes / 1e9:.2f} GB")
+        times.append("unknown" if math.isnan(cost.peak_memory_bytes) else f"{cost.peak_memory_bytes / 1e9:.2f} GB")
         body.append(
             f"<tr><th scope=row>{mark_svg(places[cost.variant])}{escape(cost.variant)}"
             + "".join(f"<td>{cell}" for cell in cells)
@@ -249,13 +250,14 @@ def _costs(rows: Sequence[Cost], setting: Setting, places: Mapping[str, int]) ->
     return table(
         f"<thead><tr><th scope=col class=text>variant<th scope=col>tokens sampled{target}<th scope=col>seconds{machine}"
         f"<th scope=col>peak memory</thead><tbody>{''.join(body)}</tbody>",
-        "Means over seeds, without cold start and evaluations. Those to the target are over the seeds that reached it, "
-        "at the first evaluation that shows it. Seconds and memory are this machine's, with its other runs beside.",
+        "Means over seeds, without cold start and evaluations. Costs until the target are over the seeds that "
+        "reached it, at the first evaluation that shows it. Seconds and memory are from this machine, with other runs "
+        "in parallel.",
     )
 
 
 def _examples(comparison: Comparison, limit: int) -> str:
-    parts = ["<p class=note>Greedy completions after training, of the first seed that the pair has in common.</p>"]
+    parts = ["<p class=note>Greedy completions after training, from the first common seed of the pair.</p>"]
     for first, second in comparison.pair_names:
         seed = common_seeds(comparison.runs[first], comparison.runs[second])[0]
         a, b = (next(run for run in comparison.runs[name] if run.seed == seed) for name in (first, second))
@@ -272,7 +274,7 @@ def _examples(comparison: Comparison, limit: int) -> str:
         note = f"<p class=note>{len(shown)} of {len(differing)} are shown.</p>" if len(shown) < len(differing) else ""
         parts.append(
             f"<details name=pair><summary><b>{escape(first)}</b> and <b>{escape(second)}</b>, seed {seed}: "
-            f"{len(won)} problems only {escape(first)} solves, {len(lost)} only {escape(second)}</summary>"
+            f"{len(won)} problems are solved only by {escape(first)}, {len(lost)} only by {escape(second)}</summary>"
             f"<div>{note}{body}</div></details>"
         )
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""The figures of a page as PNG, for documents that take no HTML. Needs matplotlib, the extra `report`."""
+"""The figures of a page as PNG, for documents without HTML. Needs matplotlib (the extra `report`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,8 +58,8 @@ def _pyplot() -> Any:
         import matplotlib
     except ImportError:
         raise RlvrError(
-            "--png draws with matplotlib, and it is not installed; pip install 'rlvr[report]', or read the page, which "
-            "needs nothing"
+            "--png needs matplotlib, which is not installed; pip install 'rlvr[report]', or use the page, which does "
+            "not need it"
         ) from None
     matplotlib.use("Agg")
     from matplotlib import pyplot

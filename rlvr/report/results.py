@@ -1,6 +1,6 @@
-"""What a run folder holds of its evaluations and its training, as arrays.
+"""The evaluations and training metrics of a run folder, as arrays.
 
-P held-out problems, E evaluations, K drawn completions of each problem, N training steps.
+P held-out problems, E evaluations, K sampled completions per problem, N training steps.
 """
 
 import json
@@ -17,14 +17,14 @@ from rlvr.report.statistics import Array
 from rlvr.rollouts.evaluate import majority
 from rlvr.runfolder.metrics import read_metrics
 
-PROCESS = "process.json"  # what `rlvr compare` writes of the process that made a run
-# What a step spends on training; evaluations and checkpoints are not in it.
+PROCESS = "process.json"  # written by `rlvr compare` about the process of a run
+# The training time of a step, without evaluations and checkpoints.
 TRAINING_STAGES = ("time/sample", "time/learn", "time/sync")
 
 
 @dataclass(frozen=True)
 class Item:
-    """A held-out problem as it is shown."""
+    """A held-out problem as the page shows it."""
 
     id: str
     cohort: str
@@ -46,9 +46,9 @@ class Answer:
 class RunResult:
     """One finished run.
 
-    `greedy` and `majority` are `(E, P)`, 1 where the problem is solved; `scores` and `tokens` `(E, P, K)` of the drawn
-    completions. `training` holds metrics by name, each `(N,)`. `tokens_so_far` and `seconds_so_far` are `(N + 1,)`, by
-    step, from 0 on; tokens are those of sampled completions, nan where the run kept no ledger.
+    `greedy` and `majority` are `(E, P)`, 1 where the problem is solved; `scores` and `tokens` are `(E, P, K)` over the
+    sampled completions. `training` holds metrics by name, each `(N,)`. `tokens_so_far` and `seconds_so_far` are
+    `(N + 1,)`, by step from 0; tokens are those of sampled completions, NaN if the run kept no ledger.
     """
 
     variant: str
@@ -71,7 +71,7 @@ class RunResult:
 
 
 def read_run(folder: Path, variant: str, seed: int) -> RunResult:
-    """Read a finished run. Raises `DataError` where an evaluation is missing or damaged."""
+    """Read a finished run. Raises `DataError` if an evaluation is missing or damaged."""
     evaluations = sorted((folder / "evaluations").glob("step-*-greedy.parquet"))
     if len(evaluations) < 2:
         raise DataError(
@@ -127,7 +127,7 @@ def _majority(rows: Sequence[dict[str, Any]]) -> float:
 
 
 def _columns(metrics: Sequence[dict[str, float]]) -> dict[str, Array]:
-    """Each training metric `(N,)`, nan where a step does not have it."""
+    """Each training metric `(N,)`, NaN where a step lacks it."""
     names = dict.fromkeys(name for row in metrics for name in row if not name.startswith(("eval/", "time/", "speed/")))
     return {
         name: numpy.array([numpy.nan if row.get(name) is None else row[name] for row in metrics], dtype=numpy.float64)

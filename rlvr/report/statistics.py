@@ -1,19 +1,19 @@
 """Intervals, tests and power for values measured with a few seeds on a set of problems: numbers in, numbers out.
 
 The design is crossed: each seed is evaluated on the same problems. A value, or a paired difference of two variants, is
-a mean over seeds, and what it would vary by has three parts, each estimated here:
+a mean over seeds, and its variance has three parts, each estimated here:
 
     between seeds      V_s = variance of the seeds' values / S
-    between problems   V_p = variance of the value when problems are drawn anew, the same for all seeds (bootstrap)
-    of a single cell   V_c = the same, had each seed drawn problems of its own: contained in both parts above
+    between problems   V_p = variance of the value when problems are resampled, the same for all seeds (bootstrap)
+    of a single cell   V_c = the same, if each seed had its own problems: contained in both parts above
     V = V_p + max(0, V_s - V_c)
 
-This is two-way clustering (Cameron, Gelbach, Miller, 2011). The bootstrap over seeds is taken exactly, without drawing:
-the variance of a mean of S values drawn anew is known, and S / (S - 1) of it is V_s. Its percentiles would not do:
-they never leave the range of the S values, so that with three seeds they hold the truth in at most 75 of 100 cases. Few
-seeds are paid for with Student's t instead, whose degrees of freedom are Satterthwaite's (1946). And because a variance
-of three numbers is by luck often far too small, which among many pairs would be found and claimed, a pair's is taken to
-be no smaller than the mean over all pairs of variants (`Pooled`; it is twice the mean square of the interaction of
+This is two-way clustering (Cameron, Gelbach, Miller, 2011). The bootstrap over seeds is exact, without resampling: the
+variance of the mean of S resampled values is known, and S / (S - 1) of it is V_s. Percentiles would be wrong: they
+never leave the range of the S values, so with three seeds they contain the true value in at most 75 of 100 cases.
+Instead, few seeds widen the interval through Student's t with Satterthwaite's degrees of freedom (1946). A variance of
+three numbers is often far too small by chance, which would lead to false claims among many pairs; a pair's variance is
+therefore at least the mean over all pairs of variants (`Pooled`; it is twice the mean square of the interaction of
 variants and seeds in an analysis of variance).
 """
 
@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[numpy.float64]
 
-POWER = 0.8  # chance of showing a difference that is there, in `seeds_needed`
+POWER = 0.8  # chance of showing a true difference, in `seeds_needed`
 MAX_SEEDS = 1000  # where `seeds_needed` stops searching
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A value with its interval; `p` is two-sided, of the hypothesis that the true value is 0.
+    """A value with its interval; `p` is two-sided, for the hypothesis that the true value is 0.
 
-    `over_seeds` is False where there was one seed: the interval then speaks of other problems and not of other seeds.
+    `over_seeds` is False with one seed: the interval then covers other problems but not other seeds.
     """
 
     value: float
@@ -63,7 +63,7 @@ class Pooled:
 
 
 def pooled(variances: Sequence[float], variants: int, seeds: int) -> Pooled | None:
-    """Of the pairs' variances; `None` where it would say no more than they do: one seed, or two variants."""
+    """The pooled variance of the pairs; `None` where it adds nothing: with one seed, or two variants."""
     known = [variance for variance in variances if math.isfinite(variance)]
     if seeds < 2 or variants < 3 or not known:
         return None
@@ -71,7 +71,7 @@ def pooled(variances: Sequence[float], variants: int, seeds: int) -> Pooled | No
 
 
 def problem_weights(problems: int, resamples: int, seed: int = 0) -> Array:
-    """How often each problem is drawn in each resample, `(resamples, problems)`; a row sums to `problems`."""
+    """How often each problem occurs in each resample, `(resamples, problems)`; a row sums to `problems`."""
     generator = numpy.random.default_rng(seed)
     return generator.multinomial(problems, [1 / problems] * problems, size=resamples).astype(numpy.float64)
 
@@ -81,8 +81,8 @@ def find(
 ) -> Finding:
     """The mean over seeds with its interval.
 
-    Args: `values_S` one value for each seed; `resampled_BS` the same for each resample of the problems. Resamples whose
-    value does not exist (nan) are left out. `floor` is what the variance between seeds is at least.
+    Args: `values_S`, one value per seed; `resampled_BS`, the same for each resample of the problems. Resamples without
+    a value (NaN) are left out. `floor` is a lower bound of the variance between seeds.
     """
     seeds = len(values_S)
     value = float(values_S.mean())
@@ -96,7 +96,7 @@ def find(
         of_seeds, seed_degrees = floor.variance / seeds, floor.degrees
     variance = of_problems + max(0.0, of_seeds - of_cells)
     error = math.sqrt(variance)
-    if variance < 1e-24:  # the same in every resample and seed
+    if variance < 1e-24:  # equal in every resample and seed
         p = 1.0 if abs(value) < 1e-12 else 0.0
         return Finding(value, value, value, p, seeds, 0.0, seeds * of_seeds, 0.0)
     spread = of_problems**2 / max(1, problems - 1) + of_seeds**2 / seed_degrees
@@ -115,16 +115,16 @@ def find(
 
 
 def two_sided(t: float, degrees: float) -> float:
-    """The chance that Student's t with `degrees` degrees of freedom is at least this far from 0."""
+    """The probability that Student's t with `degrees` degrees of freedom is at least this far from 0."""
     return float(betainc(degrees / 2, 0.5, 0, degrees / (degrees + t * t), regularized=True))
 
 
 @lru_cache(maxsize=4096)
 def t_quantile(confidence: float, degrees: float) -> float:
-    """The bound that Student's t stays within with chance `confidence`.
+    """The bound that Student's t stays within with probability `confidence`.
 
-    Newton's method from the normal distribution's bound, which is below: `two_sided` falls and is convex, so it gets
-    there from the left without overshooting.
+    Newton's method, from the smaller bound of the normal distribution: `two_sided` is decreasing and convex, so the
+    iteration approaches from the left without overshooting.
     """
     bound = NormalDist().inv_cdf((1 + confidence) / 2)
     log_scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
@@ -137,12 +137,12 @@ def t_quantile(confidence: float, degrees: float) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p of McNemar's test (1947): are discordant pairs split like tosses of a fair coin?
+    """The exact two-sided p of McNemar's test (1947): do discordant pairs split like tosses of a fair coin?
 
         p = min(1, 2 * P(X <= min(b, c))),   X ~ Binomial(b + c, 1/2)
 
-    It takes pairs for independent. Where seeds are pooled they are not quite: a problem appears once for each seed, and
-    the completions of a run share its weights.
+    It assumes independent pairs. With pooled seeds this does not quite hold: a problem appears once per seed, and the
+    completions of a run share its weights.
     """
     count, fewer = only_first + only_second, min(only_first, only_second)
     tail = sum(math.comb(count, k) for k in range(fewer + 1))
@@ -150,7 +150,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _mcnemar_of_many(count: int, fewer: int) -> float:
-    # Whole numbers of hundreds of digits do not divide into floats; their logarithms do.
+    # Integers with hundreds of digits do not fit into floats; their logarithms do.
     tail = sum(math.comb(count, k) for k in range(fewer + 1))
     return min(1.0, math.exp(math.log(2 * tail) - count * math.log(2)))
 
@@ -160,7 +160,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
         sorted ascending: adjusted_i = max over j <= i of min(1, (m - j + 1) * p_j)
 
-    A p that does not exist (nan) stays so, and does not count.
+    An undefined p (NaN) stays NaN and does not count.
     """
     adjusted = [math.nan] * len(ps)
     order = sorted((p, index) for index, p in enumerate(ps) if not math.isnan(p))
@@ -172,12 +172,12 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def seeds_needed(finding: Finding, level: float) -> int | None:
-    """How many seeds in all would show a difference as large as the one found, with a power of 80 %.
+    """The total number of seeds that would show a difference of this size with a power of 80 %.
 
     The smallest n with  |d| >= (t_{1 - level/2, n - 1} + z_0.8) * sqrt(V_problems + V_seed / n),  where V_seed is the
-    variance of the paired difference between seeds and V_problems what more seeds do not lessen.
+    variance of the paired difference between seeds and V_problems the part that more seeds do not reduce.
 
-    Returns `None` where no n up to 1,000 will do, or where one seed leaves the spread between seeds unknown.
+    Returns `None` if no n up to 1,000 is enough, or if one seed leaves the spread between seeds unknown.
     """
     if not finding.over_seeds or math.isnan(finding.p) or abs(finding.value) < 1e-12:
         return None
@@ -196,6 +196,6 @@ def seeds_needed(finding: Finding, level: float) -> int | None:
 
 
 def problems_are_short(finding: Finding, level: float) -> bool:
-    """Whether even endless seeds could not show the difference on this many problems."""
+    """Whether no number of seeds could show the difference on this many problems."""
     bound = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)
     return abs(finding.value) < bound * math.sqrt(finding.problem_variance)

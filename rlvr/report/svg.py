@@ -1,4 +1,4 @@
-"""Charts as SVG text: no script, no outside resource; colours are the page's CSS variables, so both themes work."""
+"""Charts as SVG text without scripts or external resources; colours are CSS variables of the page, for both themes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ COLOURS = 8  # c0 to c7 in the page's style; later variants take the same colour
 
 
 def chart_svg(chart: Chart) -> str:
-    """Lines with bands. What it shows is said once more in its `<title>` and in the tables of the page."""
+    """Lines with bands. Its `<title>` and the tables of the page state the same content."""
     xs = [x for line in chart.lines for x in line.x]
     ys = [y for line in chart.lines for y in (*line.low, *line.high)]
     x_ticks = [tick for tick in ticks(min(xs), max(xs)) if min(xs) <= tick <= max(xs)]
@@ -41,7 +41,7 @@ def chart_svg(chart: Chart) -> str:
 
 
 def bars_svg(bars: Bars) -> str:
-    """Grouped bars, horizontal so that names and many variants fit, one block under the other."""
+    """Grouped horizontal bars, which leave room for names and many variants, one block per group."""
     row, gap, head = 16, 18, 20
     height = TOP + len(bars.groups) * (head + len(bars.labels) * row + gap) + 14
     x_at = scale(0, 1, LEFT + 50, WIDTH - RIGHT - 50)
@@ -72,7 +72,7 @@ def bars_svg(bars: Bars) -> str:
 
 
 def interval_svg(value: float, low: float, high: float, bottom: float, top: float, place: int) -> str:
-    """A dot in its interval, for a cell of a table, on a scale that the column shares."""
+    """A dot in its interval, for a table cell, on the common scale of the column."""
     if math.isnan(value) or math.isnan(low):
         return ""
     x_at = scale(bottom, top, 6, 134)
@@ -151,7 +151,7 @@ def _dash(place: int) -> str:
 
 
 def _mark(place: int, x: float, y: float) -> str:
-    """Circle, square, triangle, diamond in turn: variants can be told apart without colour."""
+    """Circle, square, triangle, diamond in turn: marks distinguish variants without colour."""
     colour = f"class='c{place % COLOURS}'"
     shapes = (
         f"<circle {colour} cx={x:.1f} cy={y:.1f} r=3.4 />",

@@ -1,6 +1,6 @@
-"""A comparison as `compare.json` (everything) and `compare.csv` (a line for each run), for other programs to read.
+"""A comparison as `compare.json` (everything) and `compare.csv` (one line per run), for other programs to read.
 
-Keys and columns that depend on the machine come last and bear the prefix `machine_`.
+Keys and columns that depend on the machine come last and have the prefix `machine_`.
 """
 
 import csv
@@ -18,7 +18,7 @@ from rlvr.report.measures import MEASURES
 from rlvr.report.results import RunResult
 from rlvr.report.statistics import Finding
 
-DIGITS = 10  # what is left out is rounding of sums
+DIGITS = 10  # further digits are rounding errors of sums
 
 
 def as_json(comparison: Comparison, cost_rows: Sequence[Cost], target: float | None, config: Mapping[str, Any]) -> str:
@@ -77,7 +77,7 @@ TRAINING = ("step", "reward/mean", "reward/accuracy", "completion/length", "entr
 
 
 def as_csv(comparison: Comparison, target: float | None) -> str:
-    """A line for each run: its measures, and its cost."""
+    """One line per run: its measures and its cost."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     fixed = ["tokens_sampled", "step_of_target", "tokens_to_target"]
@@ -114,7 +114,7 @@ def _cost(cost: Cost) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON and CSV have: no nan, no numpy, whole numbers without a point, `DIGITS` digits."""
+    """Values for JSON and CSV: no NaN, no numpy, whole numbers without a point, `DIGITS` digits."""
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,1 +1,1 @@
-"""From problems to groups with advantages: which problems, who plays them, who grades them, what they are worth."""
+"""From problems to groups with advantages: choosing problems, playing them, grading them, and crediting rollouts."""

@@ -1,8 +1,8 @@
 """Accuracy on held-out problems, with 95 % confidence intervals.
 
-greedy      share of problems solved by the likeliest completion
-avg@k       mean score of k drawn completions
-pass@k      share of problems solved by at least one of k drawn completions (Chen et al., 2021, at n = k)
+greedy      share of problems solved by the greedy completion
+avg@k       mean score of k sampled completions
+pass@k      share of problems solved by at least one of k sampled completions (Chen et al., 2021, at n = k)
 maj@k       share of problems solved by the answer that most of the k completions give (Wang et al., 2022)
 """
 
@@ -35,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and the groups that it is made of (greedy ones first, then drawn ones).
+    """The results of an evaluation, and its groups (first the greedy ones, then the sampled ones).
 
     `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
     incorrect completions.
@@ -61,10 +61,10 @@ class Evaluation:
 def evaluate(
     problems: Sequence[Problem], samples: int, sampling: Sampling, player: Player, grader: Grader, seed: int
 ) -> Evaluation:
-    """One greedy completion and `samples` drawn ones of each problem.
+    """Evaluate one greedy completion and `samples` sampled ones per problem.
 
-    `sampling` is that of the drawn ones. A completion whose grader failed counts as unsolved here (and in `failed`): an
-    evaluation has no rows to leave out.
+    `sampling` applies to the sampled ones. A completion whose grader failed counts as unsolved here (and in `failed`),
+    because an evaluation must cover every problem.
     """
     seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
     greedy = player.collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, grader)
@@ -107,7 +107,7 @@ def majority_score(group: Group) -> float:
 
 
 def majority(answers: Iterable[tuple[str | None, float]]) -> float:
-    """The score of the answer given most often; of several, the first. `None` is no answer and does not vote."""
+    """The score of the most frequent answer; of several, the first. `None` is no answer and does not vote."""
     votes: Counter[str] = Counter()
     score_of: dict[str, float] = {}
     for answer, score in answers:
@@ -125,10 +125,10 @@ def proportion(solved: Sequence[bool]) -> Estimate:
 def mean_estimate(values: Sequence[float], samples: int) -> Estimate:
     """A mean over problems of scores in [0, 1], each itself the mean of `samples` completions.
 
-    Problems are the independent draws, their samples are not. The interval is Wilson's with the effective number of
-    draws p (1 - p) / (variance / n) (Korn and Graubard, 1998): n where each problem is solved always or never, up to
-    n * samples where all problems are equally hard. Where all are right or all are wrong nothing is known of the spread
-    between problems, and n is taken.
+    Problems are independent draws; the samples of a problem are not. The interval is Wilson's with the effective number
+    of draws p (1 - p) / (variance / n) (Korn and Graubard, 1998): n if each problem is solved always or never, up to
+    n * samples if all problems are equally hard. If all are right or all are wrong, the spread between problems is
+    unknown, and n is used.
     """
     n, p = len(values), sum(values) / len(values)
     variance = sum((value - p) ** 2 for value in values) / n
@@ -137,11 +137,11 @@ def mean_estimate(values: Sequence[float], samples: int) -> Estimate:
 
 
 def wilson(p: float, n: float) -> Estimate:
-    """The interval of a share `p` of `n` draws (Wilson, 1927): inside [0, 1], right near its ends, never empty.
+    """The interval of a share `p` of `n` draws (Wilson, 1927): inside [0, 1], valid near its ends, never empty.
 
     (p + z^2 / 2n  +-  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
     """
     centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-    # Rounding may leave an end a hair inside of a share of exactly 0 or 1.
+    # Rounding may move a bound slightly inside a share of exactly 0 or 1.
     return Estimate(p, max(0.0, centre - half) if p else 0.0, min(1.0, centre + half) if p < 1 else 1.0)

@@ -1,4 +1,4 @@
-"""From completions to verdicts: a grader asks a verifier, in processes that can be killed."""
+"""From completions to verdicts: a grader runs a verifier in processes that can be killed."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from rlvr.types import Group, Rollout
 from tasks import Problem
 from verifiers import Verdict, Verifier, get_verifier, verify_batch
 
-# Verdicts of the completions of a problem, in their order.
+# Returns the verdicts of a problem's completions, in their order.
 Grader = Callable[[Problem, Sequence[Rollout]], list[Verdict]]
 
 
@@ -28,7 +28,7 @@ def make_grader(config: VerifyConfig) -> Grader:
 
 
 def check_graders(groups: Sequence[Group], max_failed_share: float) -> None:
-    """Raise `GraderError`, with a reason seen, where the grader failed on more than `max_failed_share` of rollouts."""
+    """Raise `GraderError` with one reason if the grader failed on more than `max_failed_share` of the rollouts."""
     verdicts = [rollout.verdict for group in groups for rollout in group.rollouts if rollout.verdict is not None]
     failed = [verdict for verdict in verdicts if verdict.score is None]
     share = len(failed) / max(1, len(verdicts))

@@ -1,4 +1,4 @@
-"""Groups after verifying: which may be trained on, what they are like, and why they may teach nothing."""
+"""Groups after verification: which may be trained on, their statistics, and why they may carry no signal."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ def has_rewards(group: Group) -> bool:
 
 
 def has_spread(group: Group) -> bool:
-    """Whether the group's rewards differ, so that it can say which of its completions were better.
+    """Whether the group's rewards differ, so that some of its completions are better than others.
 
-    Rewards as the verdicts gave them: that one right answer was longer than another is no spread (DAPO,
-    arXiv:2503.14476, eq. 11, filters by accuracy too).
+    These are the verdicts' rewards, without shaping: different lengths of two right answers are no spread (DAPO,
+    arXiv:2503.14476, eq. 11, also filters by accuracy).
     """
     return len(set(group.rewards)) > 1
 
@@ -24,19 +24,19 @@ KEEP: dict[str, Callable[[Group], bool]] = {"all": has_rewards, "mixed": has_spr
 
 
 def trained_on(rollout: Rollout, objective: Objective) -> bool:
-    """Whether a rollout of a group that is kept is a row of the loss."""
+    """Whether a rollout of a kept group is a row of the loss."""
     return rollout.reward is not None and not (objective.overlong == "mask" and rollout.finish == "length")
 
 
 def has_signal(group: Group) -> bool:
-    """Whether some rollout of the group moves the policy (once it has its advantages)."""
+    """Whether some rollout of the group has a nonzero advantage."""
     return any(rollout.advantage for rollout in group.rollouts)
 
 
 def describe(groups: Sequence[Group]) -> dict[str, float]:
-    """What the groups that a step sampled are like, kept or not, for the log.
+    """Statistics of all groups that a step sampled, kept or not, for the log.
 
-    Means are over rollouts; rewards over those that have one. An answer is correct where its reward is 1.
+    Means are over rollouts, means of rewards over rollouts with a reward. An answer is correct if its reward is 1.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     rewards = [rollout.reward for rollout in rollouts if rollout.reward is not None]
@@ -61,18 +61,18 @@ def describe(groups: Sequence[Group]) -> dict[str, float]:
 
 
 def lengths_by_outcome(rollouts: Sequence[Rollout]) -> tuple[float, float]:
-    """Mean tokens of the completions that are correct (reward 1), and of those that are not. No reward is neither."""
+    """Mean tokens of correct (reward 1) and of other completions; those without a reward are in neither."""
     known = [(rollout.reward, rollout.sampled_tokens) for rollout in rollouts if rollout.reward is not None]
     return mean([n for reward, n in known if reward == 1]), mean([n for reward, n in known if reward != 1])
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; of nothing, no number."""
+    """The mean, or NaN of no values."""
     return sum(values) / len(values) if values else float("nan")
 
 
 def why_no_signal(groups: Sequence[Group]) -> str:
-    """Why these groups teach nothing, in words with percentages."""
+    """Why these groups carry no signal, in words with percentages."""
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     kinds = Counter(_kind(group) for group in groups)
     truncated = sum(rollout.finish == "length" for rollout in rollouts)

@@ -1,7 +1,7 @@
-"""What the steps so far tell the next one: averages of rewards, pass rates of problems, adapted coefficients.
+"""The memory of earlier steps: averages of rewards, pass rates of problems, adapted coefficients.
 
-One frozen value: each step makes the next one with `updated`, and a checkpoint holds it whole. Which groups wait is no
-part of it (`selection.Pool`), nor is anything that follows from the step's number alone.
+It is one frozen value: each step makes the next one with `updated`, and a checkpoint holds all of it. It contains
+neither the waiting groups (`selection.Pool`) nor anything that follows from the number of the step.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,17 +12,17 @@ from rlvr.algorithms.control import adapted_entropy_coef, adapted_kl_coef, entro
 from rlvr.algorithms.objective import Objective
 from rlvr.types import Group
 
-# Steps that an average reaches back: long enough to be steady, short enough to follow a policy that learns.
+# Number of steps that an average covers: enough to be stable, few enough to follow a policy that learns.
 MEMORY_STEPS = 10
-# Of a problem met again: what its latest group says against all that was known before.
+# Weight of the latest group of a problem, against its earlier pass rate.
 LATEST_WEIGHT = 0.5
-# Problems remembered, the latest ones: a checkpoint stays below some 10 MB however many there are.
+# Number of problems remembered, the latest ones: this keeps a checkpoint below about 10 MB.
 MOST_PROBLEMS = 100_000
 
 
 @dataclass(frozen=True)
 class Average:
-    """A mean that forgets: of all values at first, weighing about the last `MEMORY_STEPS` once there are more."""
+    """A moving average: the mean of all values at first, later weighted to about the last `MEMORY_STEPS`."""
 
     value: float = 0.0
     count: int = 0
@@ -34,7 +34,7 @@ class Average:
 
 @dataclass(frozen=True)
 class Record:
-    """Of a problem: its mean reward, how often in a row all completions were right, and the step it was last seen."""
+    """A problem's mean reward, how often in a row all completions were right, and the step it was last sampled."""
 
     pass_rate: float
     solved_in_a_row: int
@@ -43,11 +43,11 @@ class Record:
 
 @dataclass(frozen=True)
 class History:
-    """`reward`: mean reward of a step; `cohorts`: the same of each cohort; `kept`: the share of groups that were kept.
+    """`reward`: mean reward of a step; `cohorts`: the same for each cohort; `kept`: the share of groups that were kept.
 
-    `problems` holds a record of each problem by its id, the one seen longest ago first; it stays empty where nothing
-    reads it. `kl_coef` and `entropy_coef` are what the controllers made of the objective's, `None` before they did;
-    `entropy` is the one measured last.
+    `problems` holds a record of each problem by its id, the oldest first; it stays empty if no option needs it.
+    `kl_coef` and `entropy_coef` are the adapted coefficients, `None` before the first adaptation; `entropy` is the last
+    measured entropy.
     """
 
     reward: Average = Average()
@@ -63,11 +63,11 @@ class History:
         return self.kept.value if self.kept.count else 1.0
 
     def cohort_average(self, cohort: str) -> float:
-        """The mean reward of a cohort; of one that was never seen, that of all."""
+        """The mean reward of a cohort, or the overall mean if the cohort is new."""
         return self.cohorts[cohort].value if cohort in self.cohorts else self.reward.value
 
     def updated(self, step: int, groups: Sequence[Group], kept_share: float, by_problem: bool) -> Self:
-        """The history after a step that sampled `groups`, kept or not. Failed graders say nothing."""
+        """The history after a step that sampled `groups`, kept or not. Failed graders are ignored."""
         if not groups:
             return self
         cohorts = dict(self.cohorts)
@@ -85,7 +85,7 @@ class History:
         )
 
     def steered(self, objective: Objective, metrics: Mapping[str, float]) -> Self:
-        """The history with the coefficients that a step's measured KL and entropy ask for, where they have a target."""
+        """The history with coefficients adapted to a step's measured KL and entropy, if these have targets."""
         kl_coef, entropy_coef = self.kl_coef, self.entropy_coef
         if objective.kl_target and "kl" in metrics:
             before = objective.kl_coef if kl_coef is None else kl_coef
@@ -111,7 +111,7 @@ class History:
             if not group.rewards:
                 continue
             rate = sum(group.rewards) / len(group.rewards)
-            before = problems.pop(group.problem.id, None)  # put in anew at the end: the order is that of the steps
+            before = problems.pop(group.problem.id, None)  # inserted again at the end, to keep the order of the steps
             known = rate if before is None else (1 - LATEST_WEIGHT) * before.pass_rate + LATEST_WEIGHT * rate
             in_a_row = (before.solved_in_a_row if before else 0) + 1 if rate == 1 else 0
             problems[group.problem.id] = Record(known, in_a_row, step)
@@ -119,7 +119,7 @@ class History:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The history that `dataclasses.asdict` turned into `values`."""
+        """The inverse of `dataclasses.asdict`."""
         averages = {name: Average(**values[name]) for name in ("reward", "kept")}
         cohorts = {name: Average(**average) for name, average in values["cohorts"].items()}
         problems = {name: Record(**record) for name, record in values["problems"].items()}

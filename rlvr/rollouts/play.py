@@ -1,7 +1,7 @@
-"""Who plays the turns: prompts go to the generator, what it writes to the environment, until the conversation is over.
+"""Plays conversations: the generator answers prompts, and the environment replies, until the conversation is over.
 
-A completion becomes a rollout here, and is verified at once, while the generator goes on. With the default
-environment, a single turn, a conversation is one completion. Left out: tools and environments in other processes.
+Completions become rollouts here, and are verified at once while the generator goes on. With the default environment of
+a single turn, a conversation is one completion. Left out: tools and environments in other processes.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from rlvr.types import Completion, Finish, Group, Rollout, Sampling
 from tasks import Environment, Message, Problem, SingleTurn
 from verifiers import Verdict
 
-# Threads that hand finished groups to the verifier's processes; they wait, they do not compute.
+# Threads that pass finished groups to the verifier's processes; they only wait.
 GRADER_THREADS = 4
 
 
 @dataclass
 class Conversation:
-    """One rollout while it is played: what was said, and the tokens behind the prompt with what is known of them."""
+    """One rollout in progress: its messages, and the tokens after the prompt with their log-probabilities."""
 
     environment: Environment
     messages: tuple[Message, ...]
@@ -38,7 +38,7 @@ class Conversation:
     error: str | None = None
 
     def add_turn(self, completion: Completion, text: str) -> None:
-        """What the policy wrote."""
+        """Add a turn of the policy."""
         self.ids += completion.ids
         self.mask += [True] * len(completion.ids)
         self.logprobs += completion.logprobs
@@ -48,7 +48,7 @@ class Conversation:
         self.turns += 1
 
     def add_reply(self, messages: Sequence[Message], ids: Sequence[int]) -> None:
-        """What the environment said: read by the policy, not chosen by it."""
+        """Add a reply of the environment: tokens that the policy reads but did not choose."""
         self.messages = (*self.messages, *messages)
         self.ids += ids
         self.mask += [False] * len(ids)
@@ -62,7 +62,7 @@ class Conversation:
 
 @dataclass
 class Play:
-    """The conversations of one problem that are played side by side, and the verdicts once all of them are over."""
+    """The parallel conversations about one problem, and their verdicts once all of them are over."""
 
     problem: Problem
     draw: int
@@ -75,16 +75,17 @@ class Play:
     verdicts: "Future[list[Verdict]] | None" = None
 
     def group(self) -> Group:
-        """The graded group; waits for its verdicts. A reward is the verdict's score: `None` where the grader failed."""
+        """The graded group; waits for its verdicts. A reward is the score of its verdict, `None` if the grader
+        failed."""
         assert self.verdicts is not None
         graded = zip(self.rollouts, self.verdicts.result(), strict=True)
         return Group(self.problem, tuple(replace(r, verdict=v, reward=v.score) for r, v in graded), self.draw)
 
 
 class Player:
-    """Plays problems on one generator, any number at once. The only one to submit requests and to take completions.
+    """Plays any number of problems at once on one generator. Nothing else submits requests or takes completions.
 
-    `environment` makes the other side of each rollout. A ticket from `submit` is exchanged for the group by `take`.
+    `environment` makes the environment of each rollout. `submit` returns a ticket, for which `take` returns the group.
     """
 
     def __init__(self, generator: Generator, chat: Chat, environment: Callable[[], Environment] = SingleTurn) -> None:
@@ -94,13 +95,13 @@ class Player:
         self.tickets = 0
         self.requests = 0
         self.plays: dict[int, Play] = {}
-        self.waiting: dict[int, tuple[int, list[int]]] = {}  # open requests: their play, and which conversations
+        self.waiting: dict[int, tuple[int, list[int]]] = {}  # open requests: ticket and conversations
         self.threads = ThreadPoolExecutor(GRADER_THREADS, thread_name_prefix="rlvr-grader")
 
     def submit(self, problem: Problem, draw: int, n: int, sampling: Sampling, seed: int, grader: Grader) -> int:
-        """Begin `n` conversations about a problem. What is drawn depends on `seed` and the weights alone.
+        """Begin `n` conversations about a problem. The samples depend only on `seed` and the weights.
 
-        Raises `DataError` where the prompt leaves no room for `sampling.max_tokens` in the model's context.
+        Raises `DataError` if the prompt leaves no room for `sampling.max_tokens` in the model's context.
         """
         conversations = [begun(self.environment(), problem) for _ in range(n)]
         prompt_ids = self.chat.problem_ids(replace(problem, prompt=conversations[0].messages), sampling.max_tokens)
@@ -110,7 +111,7 @@ class Player:
         return ticket
 
     def take(self, tickets: Sequence[int]) -> list[Group]:
-        """The groups of some tickets, in their order; waits for them."""
+        """The groups of some tickets, in the same order; waits for them."""
         while any(self.plays[ticket].verdicts is None for ticket in tickets):
             self._advance()
         return [self.plays.pop(ticket).group() for ticket in tickets]
@@ -129,12 +130,12 @@ class Player:
         return self.take([self.submit(problem, draw, n, sampling, seed, grader) for problem, seed, draw in numbered])
 
     def drain(self) -> None:
-        """Wait until no request is open, so that weights can be exchanged."""
+        """Wait until no request is open, so that weights can be loaded."""
         while self.waiting:
             self._advance()
 
     def close(self) -> None:
-        """Forget what is open, and close the generator."""
+        """Drop open requests and close the generator."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.generator.close()
 
@@ -146,7 +147,7 @@ class Player:
         self.generator.submit(Request(number, prompt_ids, len(conversations), sampling, seed))
 
     def _advance(self) -> None:
-        """Wait for completions, and move their conversations on."""
+        """Wait for completions and continue their conversations."""
         for number, completions in self.generator.ready():
             ticket, indices = self.waiting.pop(number)
             play = self.plays[ticket]
@@ -157,7 +158,7 @@ class Player:
                 play.verdicts = self.threads.submit(verdicts_of, play.grader, play.problem, play.rollouts)
 
     def _turn(self, ticket: int, index: int, completion: Completion) -> None:
-        """Add a turn of the policy; then the environment ends the conversation, or the policy is asked to go on."""
+        """Add a turn of the policy; then the environment ends the conversation or replies."""
         play = self.plays[ticket]
         conversation = play.conversations[index]
         conversation.add_turn(completion, self.chat.text(completion.ids))
@@ -211,17 +212,17 @@ def checked_reply(reply: Sequence[Message] | None) -> Sequence[Message] | None:
 
 
 def verdicts_of(grader: Grader, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """The grader's verdicts; a rollout whose environment failed has its own already."""
+    """The grader's verdicts; a rollout whose environment failed already has one."""
     judged = iter(grader(problem, [rollout for rollout in rollouts if rollout.verdict is None]))
     return [next(judged) if rollout.verdict is None else rollout.verdict for rollout in rollouts]
 
 
 def check_versions(groups: Sequence[Group], oldest: int, newest: int) -> None:
-    """Raise `WeightSyncError` for a rollout that weights of another version than `oldest` to `newest` wrote."""
+    """Raise `WeightSyncError` for a rollout sampled with weights outside of the versions `oldest` to `newest`."""
     for rollout in (rollout for group in groups for rollout in group.rollouts):
         if not oldest <= rollout.policy_version <= newest:
             expected = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
             raise WeightSyncError(
-                f"the generator wrote with weights of version {rollout.policy_version}, expected {expected}: a weight "
-                "sync did not arrive. Start the same command again; the last checkpoint is from before"
+                f"the generator sampled with weights of version {rollout.policy_version}, expected {expected}: a "
+                "weight sync did not arrive. Start the same command again; the last checkpoint is from before"
             )

@@ -1,13 +1,13 @@
-"""A reward model in a verifier's place: `verify.verifier: reward_model`.
+"""A reward model instead of a verifier: `verify.verifier: reward_model`.
 
-Verifiers run in processes of their own and know no torch; a reward model is weights on a device. So it lives here,
-beside the policy, and answers the same call: completions of a problem in, verdicts out, a group in one batch. Its
-verdicts have the status `scored`, and their score is any real number: it is the reward, unchanged. Evaluations go on
-asking the task's own verifier (or `eval.verifier`), so that score and truth can be seen apart.
+Verifiers run in separate processes without torch; a reward model needs weights on a device. It therefore runs here, in
+the process of the policy, behind the same interface: the completions of a problem in, verdicts out, one batch per
+group. Its verdicts have the status `scored`; their score, any real number, is the reward, unchanged. Evaluations still
+use the task's own verifier (or `eval.verifier`), so that the learned and the true score can be compared.
 
-A reward model has only seen answers that end, and reads one that was cut off as if it had ended there. So that not
-ending is no way to a better score, `cut_off_penalty` is taken off such an answer's, and its detail says so (compare
-the "EOS trick" of Huang et al., 2024, arXiv:2403.17031, which puts -1 in the score's place).
+A reward model has only seen complete answers, and scores a cut-off one as if it were complete. `cut_off_penalty` is
+subtracted from its score, and its detail says so, so that not ending does not pay (compare the "EOS trick" of Huang et
+al., 2024, arXiv:2403.17031, which replaces the score with -1).
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from verifiers import Verdict
 
 @dataclass(frozen=True)
 class RewardModelGrader:
-    """Scores completions with a reward model, which has a tokenizer of its own. Threads take turns."""
+    """Scores completions with a reward model and its own tokenizer. Threads take turns."""
 
     model: RewardModel
     chat: Chat
@@ -38,7 +38,7 @@ class RewardModelGrader:
     turn: Lock = field(default_factory=Lock, repr=False)
 
     def __call__(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict for each completion; `score=None` for one that is too long for the reward model."""
+        """One verdict per completion, with `score=None` if the completion is too long for the reward model."""
         started = monotonic()
         encoded = [
             self.chat.encode(problem.prompt, ({"role": "assistant", "content": rollout.text},)) for rollout in rollouts
@@ -57,7 +57,7 @@ class RewardModelGrader:
     def _verdict(self, score: float, rollout: Rollout, seconds: float) -> Verdict:
         if rollout.finish != "length" or not self.cut_off_penalty:
             return Verdict(score, "scored", seconds=seconds)
-        detail = f"{score:.4g}, and cut off: {self.cut_off_penalty:g} taken off"
+        detail = f"{score:.4g}, and cut off: {self.cut_off_penalty:g} subtracted"
         return Verdict(score - self.cut_off_penalty, "scored", detail=detail, seconds=seconds)
 
     @torch.no_grad()
@@ -74,7 +74,7 @@ class RewardModelGrader:
 
 
 def load_reward_model_grader(config: LearnedRewardConfig, device: torch.device) -> RewardModelGrader:
-    """The reward model in `config.path`, frozen, on `config.device` or else on `device`."""
+    """The frozen reward model in `config.path`, on `config.device` or else on `device`."""
     chat = load_chat(config.path)
     where = torch.device(config.device) if config.device else device
     model = load_reward_model(ModelConfig(path=config.path, dtype=config.dtype), chat, where, seed=0, may_draw=False)

@@ -1,4 +1,4 @@
-"""What a run has that samples, and no other: a player, problems, graders; for RL, where its groups come from."""
+"""The parts of a run that samples: a player, problems and graders, and for RL the source of its groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,10 +20,10 @@ from tasks import Problem, Task
 
 @dataclass
 class Rollouts:
-    """`judge` grades evaluations, of the problems in `held_out`; `source` is where RL's groups come from.
+    """`judge` grades evaluations on the problems in `held_out`; `source` supplies the groups of RL.
 
-    `history` is what the steps so far tell the next one, `pending` are the groups that wait for it, and `silent_steps`
-    counts the latest steps in a row that taught nothing.
+    `history` is the memory of earlier steps, `pending` are the groups that wait for the next step, and `silent_steps`
+    counts the latest consecutive steps without a signal.
     """
 
     player: Player
@@ -41,7 +41,7 @@ class Rollouts:
     warned_of: set[str] = field(default_factory=set)
 
     def sample(self, config: RLConfig, step: int, version: int) -> Pool:
-        """The groups of a step, verified: those that wait, then others from the source. Raises `GraderError`."""
+        """The verified groups of a step: first those that wait, then others from the source. Raises `GraderError`."""
         assert self.source is not None
         pool = Pool(
             config.prompts_per_step, config.objective, version, step, self.history, config.selection.max_staleness
@@ -51,11 +51,11 @@ class Rollouts:
         return pool
 
     def sync(self, learner: Learner, metrics: Mapping[str, float]) -> None:
-        """Hand the learner's weights to the generator, if they have changed.
+        """Send the learner's weights to the generator, if they have changed.
 
-        Raises `WeightSyncError` where they do not arrive, or where the log-probabilities of this step's own rollouts
-        show that the generator did not hold what it should. With `top_p` or `top_k` these are of a truncated
-        distribution, and show nothing.
+        Raises `WeightSyncError` if they do not arrive, or if the log-probabilities of this step's rollouts show that
+        the generator held other weights. With `top_p` or `top_k` the log-probabilities belong to a truncated
+        distribution and are not compared.
         """
         if "rollout_gap" in metrics and not self.sampling.is_truncated:
             check_gap(metrics["rollout_gap"], self.probe.tolerance)
@@ -65,7 +65,7 @@ class Rollouts:
             push(learner, self.player.generator, self.probe)
 
     def settle(self, config: RLConfig, pool: Pool, metrics: Mapping[str, float]) -> list[str]:
-        """Keep what a step tells the next one. Returns warnings."""
+        """Update the memory after a step. Returns warnings."""
         self.pending = pool.pending
         self.history = self.history.updated(pool.step, pool.fresh, pool.kept_share, config.selection.by_problem)
         self.history = self.history.steered(config.objective, metrics)
@@ -94,7 +94,7 @@ class Rollouts:
         self.player.close()
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, as JSON: a float comes back from it as it was."""
+        """The state for a checkpoint, as JSON, which restores floats exactly."""
         return {
             "history": asdict(self.history),
             "pending": [asdict(group) for group in self.pending],

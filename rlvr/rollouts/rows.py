@@ -1,4 +1,4 @@
-"""Groups as rows of tensors. The rows are aligned here, once: row b of every tensor of a step is the same rollout."""
+"""Groups as rows of tensors. The rows are aligned here: row b of every tensor of a step is the same rollout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,8 @@ from rlvr.types import Batch, Group, Rollout
 
 @dataclass(frozen=True)
 class Rows:
-    """The rollouts that have a reward, in the order of their groups. `group_index` is the place of each one's group."""
+    """The rollouts that have a reward, in the order of their groups. `group_index` is the index of each rollout's
+    group."""
 
     groups: tuple[Group, ...]
     rollouts: tuple[Rollout, ...]
@@ -35,7 +36,7 @@ class Rows:
         return cls(tuple(groups), tuple(rollout for _, rollout in rewarded), tuple(index for index, _ in rewarded))
 
     def batch(self) -> Batch:
-        """The tokens of each row, with the generator's log-probabilities and the version that wrote them."""
+        """The tokens of each row, with the generator's log-probabilities and the version of its weights."""
         batch = token_batch(
             [rollout.prompt_ids for rollout in self.rollouts],
             [rollout.completion_ids for rollout in self.rollouts],
@@ -50,7 +51,7 @@ class Rows:
         )
 
     def outcomes(self, history: History, decoupled: bool) -> Outcomes:
-        """What each row came to, beside what earlier steps did; with `decoupled`, the parts of its verdict too."""
+        """The outcome of each row, with averages of earlier steps; if `decoupled`, also the parts of its verdict."""
         cohorts = [self.groups[index].problem.cohort for index in self.group_index]
         lag = [history.reward.value - history.cohort_average(cohort) for cohort in cohorts]
         return Outcomes(
@@ -65,12 +66,12 @@ class Rows:
         )
 
     def credited(self, credit: Credit) -> list[Group]:
-        """The groups with what each row was credited with; a row that is not trained on has no advantage."""
+        """The groups with the credit of each row; a row that is not trained on has no advantage."""
         advantages = zip(credit.advantages_B.tolist(), credit.trained_B.tolist(), strict=True)
         return self.filled([value if trained else None for value, trained in advantages], credit.shaping_B.tolist())
 
     def filled(self, advantages: Sequence[float | None], shaping: Sequence[float]) -> list[Group]:
-        """The groups with the advantage of each row, and with what was added to its reward."""
+        """The groups with the advantage and the shaping of each row."""
         values = iter(zip(advantages, shaping, strict=True))
 
         def fill(rollout: Rollout) -> Rollout:
@@ -83,24 +84,23 @@ class Rows:
 
 
 def parts_of(rollouts: Sequence[Rollout]) -> list[list[float]]:
-    """The scores of the parts of each verdict `(B, K)`, in the order of their names. Raises `DataError` where the
+    """The scores of the parts of each verdict `(B, K)`, in the order of their names. Raises `DataError` if the
     verdicts do not have the same parts."""
     parts = [dict(rollout.verdict.parts) if rollout.verdict else {} for rollout in rollouts]
     names = sorted(parts[0]) if parts else []
     for scores in parts:
         if not scores or sorted(scores) != names:
             raise DataError(
-                f"objective.combine is 'decoupled', and it needs the same parts of every verdict: got {sorted(scores)} "
+                f"objective.combine is 'decoupled', which needs the same parts in every verdict: got {sorted(scores)} "
                 f"beside {names}. Name a verifier that is composed of others in verify.verifier, or use combine: sum"
             )
     return [[scores[name] for name in names] for scores in parts]
 
 
 def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
-    """What each column of `parts_of` counts for `(K,)`: the weights that the verdicts carry, as they are.
+    """The weight of each column of `parts_of` `(K,)`, as the verdicts give them.
 
-    A part without a weight counts 1; `None` where no verdict carries weights. Raises `DataError` where verdicts
-    disagree.
+    A part without a weight counts 1; `None` if no verdict has weights. Raises `DataError` if verdicts disagree.
     """
     verdicts = [rollout.verdict for rollout in rollouts if rollout.verdict]
     if not any(verdict.weights for verdict in verdicts):
@@ -109,14 +109,14 @@ def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
     for other in others:
         if other != weights:
             raise DataError(
-                f"objective.combine is 'decoupled', and it needs the same weights of every verdict: got {other} beside "
+                f"objective.combine is 'decoupled', which needs the same weights in every verdict: got {other} beside "
                 f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
             )
     return torch.tensor(weights)
 
 
 def rollout_gap(batch: Batch, version: int) -> dict[str, float]:
-    """How far the generator's probabilities are from those of the weights of `version`, for the log."""
+    """Statistics of the ratio between the old and the generator's probabilities, for the log."""
     assert batch.old_logprobs is not None
     assert batch.rollout_logprobs is not None
     assert batch.policy_version is not None

@@ -1,8 +1,8 @@
-"""Which problems a step samples, and which groups it is then made of.
+"""Which problems a step samples, and which groups form its batch.
 
-Problems are numbered by the task without end; `choose` walks these numbers, passes over those that rest, and may take
-the ones whose pass rate suits best. `Pool` gathers groups until the batch is full: those that wait from earlier steps
-first, then fresh ones. Everything is a function of the run's seed, its cursor and its history: nothing is drawn here.
+A task numbers its problems endlessly. `choose` walks through these numbers, skips resting problems, and may prefer
+problems by their pass rate. `Pool` collects groups until the batch is full: first those that wait from earlier steps,
+then fresh ones. Everything is a function of the seed, the cursor and the history; nothing here is random.
 """
 
 import math
@@ -18,16 +18,16 @@ from rlvr.rollouts.history import History, Record
 from rlvr.types import Group
 from tasks import Problem, Task
 
-# How far ahead problems that do not rest are looked for, in multiples of what is wanted.
+# How far ahead to look for problems that do not rest, in multiples of the wanted number.
 LOOK_AHEAD = 10
 
 
 def choose(
     task: Task, cursor: int, count: int, selection: SelectionConfig, history: History, step: int
 ) -> tuple[dict[int, Problem], int]:
-    """`count` problems by their numbers, from `cursor` on, and the cursor behind the last one looked at.
+    """`count` problems by their numbers, from `cursor` on, and the cursor after the last one inspected.
 
-    Where nearly all problems rest, those that would have been passed over are taken after all: a batch is never short.
+    If nearly all problems rest, resting ones fill the batch, so it is never short.
     """
     by_rate = selection.curriculum == "pass_rate"
     wanted = count * selection.oversample if by_rate else count
@@ -48,14 +48,14 @@ def choose(
 
 
 def rests(record: Record | None, selection: SelectionConfig, step: int) -> bool:
-    """Whether a problem was solved so often in a row that it is not asked again for a while."""
+    """Whether a problem was solved so often in a row that it is skipped for a while."""
     if record is None or not selection.skip_solved or record.solved_in_a_row < selection.skip_solved:
         return False
     return step - record.step <= selection.revisit_after
 
 
 def expected_pass_rate(problem: Problem, selection: SelectionConfig, history: History, step: int) -> float:
-    """What was measured on the problem itself; where that is too long ago or never was, its cohort's average."""
+    """The problem's own pass rate, or its cohort's average if it was never measured or too long ago."""
     record = history.problems.get(problem.id)
     if record is not None and step - record.step <= selection.revisit_after:
         return record.pass_rate
@@ -64,11 +64,11 @@ def expected_pass_rate(problem: Problem, selection: SelectionConfig, history: Hi
 
 @dataclass(frozen=True)
 class Pool:
-    """Groups on their way into the batch of `size` groups of step `step`.
+    """The candidates for the batch of `size` groups of step `step`.
 
-    `kept` may be trained on, oldest first; `fresh` are all that were sampled for this step, `dropped` those of them
-    that are not kept; `expired` waited too long. `version` is that of the learner's weights, `history` what earlier
-    steps came to, `max_staleness` how many optimizer steps a group may be old, `rounds` counts samplings.
+    `kept` may be trained on, oldest first; `fresh` are all groups sampled for this step, `dropped` those of them that
+    are not kept; `expired` waited too long. `version` is the version of the learner's weights, `history` the memory of
+    earlier steps, `max_staleness` the largest age of a group in optimizer steps, `rounds` the number of samplings.
     """
 
     size: int
@@ -84,7 +84,7 @@ class Pool:
     rounds: int = 0
 
     def with_waiting(self, groups: Sequence[Group]) -> Self:
-        """The pool with groups that wait from earlier steps, but for those whose weights are too old by now."""
+        """The pool with the groups that wait from earlier steps, without those whose weights are now too old."""
         young = tuple(group for group in groups if self.version - group.policy_version <= self.max_staleness)
         expired = tuple(group for group in groups if self.version - group.policy_version > self.max_staleness)
         return replace(self, kept=(*self.kept, *young), expired=(*self.expired, *expired))
@@ -92,9 +92,8 @@ class Pool:
     def wanted(self) -> int:
         """How many problems the next round samples.
 
-        Enough that the batch is expected to be full given the share of groups that is usually kept, never fewer than
-        are missing nor more than a whole batch; 0 where it is full, or no round is left. The share of this step's own
-        rounds counts once there is one.
+        Enough to fill the batch at the usual share of kept groups, at least the missing number and at most a whole
+        batch; 0 if the batch is full or no round is left. After the first round of a step, its own share counts.
         """
         missing = self.size - len(self.kept)
         if missing <= 0 or self.rounds > self.objective.refill_rounds:
@@ -115,7 +114,7 @@ class Pool:
         )
 
     def keeps(self, group: Group) -> bool:
-        """Whether the objective keeps the group, and trains on one of its rollouts at least."""
+        """Whether the objective keeps the group and trains on at least one of its rollouts."""
         keep = pick(KEEP, self.objective.keep, "keep")
         return keep(group) and any(trained_on(rollout, self.objective) for rollout in group.rollouts)
 
@@ -130,17 +129,17 @@ class Pool:
 
     @property
     def pending(self) -> tuple[Group, ...]:
-        """The surplus, for the next step; none where nothing may wait."""
+        """The surplus for the next step; none if groups may not wait."""
         return self.kept[self.size :] if self.max_staleness else ()
 
     @property
     def left_out(self) -> tuple[Group, ...]:
-        """Groups that nothing will ever be learned from: not kept, or one too many, or too old."""
+        """Groups that are never trained on: not kept, surplus, or too old."""
         surplus = () if self.max_staleness else self.kept[self.size :]
         return (*self.dropped, *surplus, *self.expired)
 
     def shortfall(self) -> str | None:
-        """Why the batch is not full though it was refilled, in words with percentages."""
+        """Why the batch is not full despite refilling, in words with percentages."""
         if not self.objective.refill_rounds or len(self.batch) == self.size:
             return None
         return (
@@ -149,7 +148,7 @@ class Pool:
         )
 
     def describe(self, trained: Sequence[Group]) -> dict[str, float]:
-        """What became of the groups, for the log; `trained` is the batch with its advantages.
+        """Statistics of the pool, for the log; `trained` is the batch with its advantages.
 
         Staleness is in optimizer steps.
         """

@@ -1,7 +1,7 @@
-"""Where a step's groups come from.
+"""The source of a step's groups.
 
-A source fills a pool: `FreshSource` samples when it is asked, `AheadSource` while earlier steps still learn. Both take
-results by number and wait for them, so that which engine was faster changes nothing.
+A source fills a pool: `FreshSource` samples on demand, `AheadSource` while earlier steps still learn. Both take results
+by number and wait for them, so the speed of an engine changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from tasks import Problem, Task
 
 
 class GroupSource(Protocol):
-    """Fills the pool of each step. What `state` returns is JSON, and `restore` goes on from it with the same bits."""
+    """Fills the pool of each step. `state` returns JSON, from which `restore` continues with the same bits."""
 
     def fill(self, pool: Pool) -> Pool: ...
 
     def finish_open(self) -> None:
-        """Finish what is being sampled: called before weights are exchanged and before a checkpoint."""
+        """Finish what is being sampled; called before new weights are loaded and before a checkpoint."""
         ...
 
     def state(self) -> dict[str, Any]: ...
@@ -34,7 +34,7 @@ class GroupSource(Protocol):
 
 @dataclass
 class Draws:
-    """The problems of a run in the order of their numbers, each with what its completions are drawn with."""
+    """The problems of a run in the order of their numbers, with the settings to sample and grade them."""
 
     task: Task
     selection: SelectionConfig
@@ -46,7 +46,7 @@ class Draws:
     cursor: int = 0
 
     def choose(self, count: int, pool: Pool) -> dict[int, Problem]:
-        """The next `count` problems by their numbers. Raises `DataError` for a row that is none."""
+        """The next `count` problems by their numbers. Raises `DataError` for an invalid row."""
         try:
             problems, self.cursor = choose(self.task, self.cursor, count, self.selection, pool.history, pool.step)
         except ValueError as error:
@@ -54,7 +54,7 @@ class Draws:
         return problems
 
     def submit(self, problems: Mapping[int, Problem]) -> list[int]:
-        """Have the completions of some problems drawn. Returns tickets for their groups."""
+        """Start sampling some problems. Returns tickets for their groups."""
         return [
             self.player.submit(
                 problem, number, self.group_size, self.sampling, derive(self.seed, "sample", number), self.grader
@@ -65,7 +65,7 @@ class Draws:
 
 @dataclass
 class FreshSource:
-    """Groups that the present weights write: in rounds, until the batch is full or no round is left."""
+    """Groups sampled with the current weights, in rounds, until the batch is full or no round is left."""
 
     draws: Draws
 
@@ -88,18 +88,18 @@ class FreshSource:
 
 @dataclass
 class AheadSource:
-    """Groups that were asked for up to `steps_ahead` steps before their own, so that sampling and learning overlap.
+    """Groups requested up to `steps_ahead` steps before their own step, so that sampling and learning overlap.
 
     Problem k may start when step k // prompts_per_step is at most `steps_ahead` steps away. Nothing is thrown away: the
-    groups of a step are those of its numbers, however late they come. Requests that are open when weights are exchanged
-    are finished first, so that the age of every group is known by its number alone, and a run that goes on from a
-    checkpoint has the same bits. With `steps_ahead` 0 this is `FreshSource` without refilling.
+    groups of a step are determined by their numbers, however late they come. Open requests are finished before new
+    weights are loaded, so the age of a group depends only on its number, and a run that resumes from a checkpoint has
+    the same bits. With `steps_ahead` 0 this is `FreshSource` without refilling.
     """
 
     draws: Draws
     steps_ahead: int
     last_step: int
-    admitted: int = 0  # steps whose problems were asked for
+    admitted: int = 0  # the last step whose problems were submitted
     tickets: dict[int, list[int]] = field(default_factory=dict)
     finished: dict[int, list[Group]] = field(default_factory=dict)
 

@@ -1,1 +1,1 @@
-"""What lies in a run folder: its lock, checkpoints, ledger and metrics; and what is shown on the way."""
+"""The contents of a run folder (lock, checkpoints, ledger, metrics), and the display of progress."""

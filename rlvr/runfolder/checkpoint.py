@@ -1,12 +1,12 @@
-"""A checkpoint: everything that the next step needs, written beside and then renamed, so that it is whole or not there.
+"""A checkpoint: everything that the next step needs. It is written to a temporary name and renamed when complete.
 
-    step-000050/weights.safetensors   what training changes: all weights, or the adapters
+    step-000050/weights.safetensors   the trained weights: all of them, or the adapters
                 optimizer.pt          moments of AdamW
                 learner.json          optimizer steps taken
-                history.json          what earlier steps tell the next one, and the groups that wait for it
+                history.json          the memory of earlier steps, and the groups that wait for the next one
                 state.json            the step; and the size and SHA-256 of the files above
 
-Randomness is no part of it: every draw is a function of seed and position (`rlvr.seeds`), and so is the learning rate.
+It contains no random state: every draw is a function of seed and position (`rlvr.seeds`), and so is the learning rate.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ def save_checkpoint(
 ) -> Path:
     """Write `folder/step-N` and remove all but the newest `keep_last`; `save` writes the learner's files.
 
-    Raises `CheckpointError` where the disk does not take it; what was there before is untouched then.
+    Raises `CheckpointError` if it cannot be written; earlier checkpoints stay untouched.
     """
     final = folder / f"step-{step:06d}"
     try:
         with writing(final), whole_folder(final) as partial:
             save(partial)
             with writing(partial / HISTORY) as path:
-                path.write_text(json.dumps(history))  # a float comes back from JSON as it was
+                path.write_text(json.dumps(history))  # JSON restores floats exactly
             files = {path.name: _fingerprint(path) for path in sorted(partial.iterdir())}
             with writing(partial / STATE) as path:
                 path.write_text(json.dumps({"step": step, "files": files}, indent=1))
@@ -56,7 +56,7 @@ def save_checkpoint(
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Where a file of a checkpoint is written. Raises `CheckpointError` naming it where the disk does not take it."""
+    """Inside, a file of a checkpoint is written. Raises `CheckpointError` with its name if that fails."""
     try:
         yield path
     except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
@@ -73,9 +73,9 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
-    """The step and the history of a checkpoint whose files are all as they were written.
+    """The step and the history of a checkpoint, after checking that all its files are intact.
 
-    Raises `CheckpointError` naming a damaged file.
+    Raises `CheckpointError` with the name of a damaged file.
     """
     reading = path / STATE
     try:
@@ -100,7 +100,7 @@ def _fingerprint(path: Path) -> dict[str, Any]:
 
 
 def _flush(path: Path) -> None:
-    """Have the kernel write `path` to the disk: a rename must not overtake the data it names."""
+    """Flush `path` to the disk: a rename must not become durable before the renamed data."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

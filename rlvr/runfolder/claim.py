@@ -1,4 +1,4 @@
-"""Whose folder it is: a run folder holds the configuration of one run, and another one is refused."""
+"""Claims a run folder: it holds the configuration of one run, and any other configuration is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ from rlvr.errors import ConfigError
 from rlvr.runfolder.files import whole_file
 
 CONFIG, MODEL, COLD_START, METRICS = "config.yaml", "model", "cold_start", "metrics.jsonl"
-# The resolved keys that may change when a run goes on: where it lies and how often it is kept.
+# The resolved keys that may change when a run resumes: its folder, and how often it is saved.
 MAY_CHANGE = ("out", "checkpoint")
 
 
 def claim_folder(config: RunConfig) -> Path:
-    """Make the run folder, or find in it the same configuration. Raises `ConfigError` where it holds another run."""
+    """Make the run folder, or check that it has the same configuration. Raises `ConfigError` if it holds another
+    run."""
     folder = Path(config.out)
     path = folder / CONFIG
-    if path.exists() and any(folder.rglob(METRICS)):  # a start that failed before its first step claims nothing
+    if path.exists() and any(folder.rglob(METRICS)):  # a run that failed before its first step claims nothing
         changed = [
             f"{key} ({old} there, {new} now)"
             for key, old, new in differences(kept_config(path), config.model_dump(mode="json"))
@@ -41,11 +42,11 @@ def claim_folder(config: RunConfig) -> Path:
 
 
 def kept_config(path: Path) -> Any:
-    """The configuration of a run folder as plain values, keys of older versions at their present places."""
+    """The configuration of a run folder as plain values, with older keys in their present spelling."""
     values = yaml.safe_load(path.read_text())
     try:
         return check_config(values, Origin(str(path))).model_dump(mode="json")
-    except ConfigError:  # of a version that knew other keys: what differs is named one by one
+    except ConfigError:  # from a version with other keys: the differences are reported one by one
         return values
 
 
@@ -61,7 +62,7 @@ def differences(before: Any, now: Any, key: str = "") -> list[tuple[str, Any, An
 
 
 def model_of(folder: str | Path) -> Path:
-    """Where the result of the run in `folder` lies once it has ended."""
+    """The path of the final model of the run in `folder`."""
     return Path(folder) / MODEL
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar with live figures in a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a bar with live figures in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from rich.text import Text
 
 LINE_EVERY = 10  # steps between lines where there is no terminal
 
-# Label, metric, and how it is printed. A stage that does not have a metric does not show it.
+# Label, metric, and format. A stage without a metric does not show it.
 FIGURES = (
     ("loss", "loss", "{:.3f}"),
     ("reward", "reward/mean", "{:.3f}"),
@@ -55,7 +55,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.live:
-            with suppress(OSError):  # as in all that is shown: a terminal that is gone ends no run
+            with suppress(OSError):  # as everywhere in this file: a closed terminal must not end a run
                 self.live.stop()
 
     def say(self, line: str) -> None:
@@ -69,7 +69,7 @@ class Display:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Say what takes a while and is no step: under the bar while it lasts, elsewhere as a line."""
+        """Announce something slow that is not a step: below the bar while it lasts, elsewhere as a line."""
         if self.live:
             before = self.live.renderable
             self._draw(Group(before, Text(f"{what} ...")))
@@ -80,7 +80,7 @@ class Display:
             yield
 
     def show(self, done: int, metrics: Mapping[str, float]) -> None:
-        """Report that so many steps are done."""
+        """Report that `done` steps are finished."""
         figures = [f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics]
         left = f"{_duration(self.seconds_left(done))} left"
         if self.live:
@@ -90,12 +90,12 @@ class Display:
             self.say(f"{self.stage} {done}/{self.steps}  {'  '.join(figures)}  {left}")
 
     def seconds_left(self, done: int) -> float:
-        """What the steps that are left take, if they take as long as those since the start."""
+        """The estimated time of the remaining steps, at the average pace since the start."""
         return (time.monotonic() - self.started) / (done - self.first) * (self.steps - done)
 
 
 def in_rows(figures: Sequence[str], width: int) -> list[str]:
-    """The figures in as many rows as a terminal of this width needs, none of them torn apart."""
+    """The figures in as many rows as the width needs, without breaking any of them."""
     rows = [""]
     for figure in figures:
         if rows[-1] and len(rows[-1]) + 2 + len(figure) > width:

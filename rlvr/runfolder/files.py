@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside, then renamed."""
+"""Files and folders that appear complete or not at all: written to a temporary name, then renamed."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Where to write what is to become `path`: it takes its place at the end of the block, and not after an error."""
+    """A temporary path to write to; it replaces `path` at the end of the block, unless there was an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     yield partial
@@ -18,7 +18,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder, which takes the place of one that is there."""
+    """The same for a folder; it replaces an existing one."""
     partial = path.with_name(path.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

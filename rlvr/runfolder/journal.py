@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: metrics, the ledger, and what a person sees."""
+"""The reports of a run in progress: metrics, the ledger, and the display."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from rlvr.types import Group
 
 
 class Journal:
-    """A context manager: leaving it closes the files. `seconds` is what each stage of the step took so far."""
+    """A context manager that closes its files. `seconds` is the time of each stage of the current step so far."""
 
     def __init__(self, folder: Path, stage: str, steps: int, done: int) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Journal:
         self.display.say(line)
 
     def keep_rollouts(self, step: int, groups: Sequence[Group]) -> None:
-        """Write what became of a step's groups to the ledger."""
+        """Write the groups of a step to the ledger."""
         write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, groups)
 
     def keep_evaluation(self, step: int, kind: str, groups: Sequence[Group]) -> None:

@@ -1,7 +1,7 @@
 """The ledger: every completion of every step, with its verdict, reward and advantage, in parquet.
 
-One file a step, written beside and renamed. `datasets.load_dataset("parquet", data_files="runs/x/rollouts/*.parquet")`
-or any other reader of parquet opens all of them at once.
+There is one file per step, written to a temporary name and renamed. `datasets.load_dataset("parquet",
+data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One at a time in a folder: a lock that the kernel lets go of when its holders die, however they die."""
+"""One run at a time in a folder: a lock that the kernel releases when its holders die, however they die."""
 
 import fcntl
 import os
@@ -13,10 +13,10 @@ LOCK = "lock"
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[int]:
-    """Hold `folder` (made where it is missing) for this process, and for those that inherit the descriptor it yields.
+    """Lock `folder` (made if missing) for this process and for those that inherit the yielded descriptor.
 
-    Raises `ConfigError` naming the process that holds it, or where the folder cannot be made. A folder in which nothing
-    came to lie is removed again: a start that was refused leaves nothing behind.
+    Raises `ConfigError` with the process that holds the lock, or if the folder cannot be made. A folder that stays
+    empty is removed again, so that a refused start leaves nothing behind.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def take(descriptor: int, folder: Path) -> None:
     except BlockingIOError as error:
         holder = os.read(descriptor, 32).decode(errors="replace").strip()
         raise ConfigError(
-            f"out: process {holder or 'unknown'}, or a run that it started, is at work in {str(folder)!r}; wait for "
+            f"out: process {holder or 'unknown'}, or a run that it started, is using {str(folder)!r}; wait for "
             "its end, end it, or choose another folder, out=runs/NAME"
         ) from error
     os.ftruncate(descriptor, 0)

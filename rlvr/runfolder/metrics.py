@@ -1,6 +1,6 @@
-"""What a run reports: one line of numbers a step in `metrics.jsonl`, and the same in TensorBoard.
+"""The metrics of a run: one line per step in `metrics.jsonl`, and the same in TensorBoard.
 
-Keys under `time/` and `speed/` depend on the machine; all others are the same in every run of one configuration.
+Keys under `time/` and `speed/` depend on the machine; all others are equal in every run of a configuration.
 """
 
 import json
@@ -16,11 +16,11 @@ MACHINE_DEPENDENT = ("time/", "speed/")
 class MetricsLog:
     """Appends rows to `folder/metrics.jsonl`.
 
-    Rows after step `done`, written before an interruption, are dropped: the run writes them again.
+    Rows after step `done` are from before an interruption and are dropped: the run writes them again.
     """
 
     def __init__(self, folder: Path, done: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # a second of imports
+        from torch.utils.tensorboard import SummaryWriter  # imports for a second
 
         self.path = folder / "metrics.jsonl"
         kept = [row for row in read_metrics(self.path) if done > 0 and row["step"] <= done]
@@ -30,7 +30,7 @@ class MetricsLog:
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append one row; it is in the file when this returns."""
+        """Append one row and flush it to the file."""
         self.file.write(_line({"step": step, **metrics}))
         self.file.flush()
         for name, value in metrics.items():
@@ -42,7 +42,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a `metrics.jsonl`; a last line that was cut off by a crash is left out."""
+    """The rows of a `metrics.jsonl`, without a last line that a crash cut off."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -53,6 +53,6 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def _line(row: Mapping[str, float]) -> str:
-    # JSON has no NaN: a number that is none is null, and stays visible as such.
+    # JSON has no NaN: numbers that are not finite become null, and so stay visible.
     finite = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
     return json.dumps(finite) + "\n"

@@ -1,4 +1,4 @@
-"""Ctrl-C, the end of a cluster's job or of `timeout`, the end of a terminal: a run stops at a checkpoint."""
+"""Stops a run at a checkpoint on Ctrl-C, at the end of a cluster job or of `timeout`, or when a terminal closes."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """Inside the block the first of `STOP_SIGNALS` sets `received` and calls `notice`; the second Ctrl-C does not wait.
+    """Inside the block, the first of `STOP_SIGNALS` sets `received` and calls `notice`; a second Ctrl-C stops at once.
 
-    Where another thread than the main one enters it, signals keep their usual meaning.
+    In a thread other than the main one, signals keep their usual meaning.
     """
 
     def __init__(self, notice: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
-                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                     self.usual_handlers[number] = signal.signal(number, self._handle)
         return self
 
@@ -34,7 +34,7 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received:  # other signals than Ctrl-C come twice for one reason
+        if self.received:  # other signals may arrive twice for the same reason
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return

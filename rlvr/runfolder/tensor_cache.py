@@ -14,10 +14,10 @@ from rlvr.runfolder.files import whole_file
 def cached_tensors(
     path: Path, digest: str, compute: Callable[[], Mapping[str, Tensor]], checkpoints: Sequence[Path]
 ) -> dict[str, Tensor]:
-    """What lies in `path`, where it was made of what has this `digest`; else what `compute` returns, kept there.
+    """The tensors in `path` if they were computed from inputs with this `digest`, else the saved result of `compute`.
 
-    Before the first checkpoint it is made anew. After it the steps so far were taken with what was there, and a run on
-    both is nobody's configuration: raises `CheckpointError`.
+    Before the first checkpoint they are computed again. After it, earlier steps have used the old tensors, and mixing
+    them with new ones would match no configuration: raises `CheckpointError`.
     """
     if _digest_in(path) != digest:
         if checkpoints:
@@ -31,7 +31,7 @@ def cached_tensors(
 
 
 def _digest_in(path: Path) -> str | None:
-    """The digest of what the tensors in a file were made of; `None` where there is no file."""
+    """The digest of the inputs of the tensors in a file; `None` if there is no file."""
     if not path.exists():
         return None
     with safe_open(path, "pt") as file:

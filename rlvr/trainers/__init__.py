@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run_trainer(config: AnyConfig) -> "Run":
-    """Run the trainer that the configuration names, alone in its folder."""
+    """Run the trainer that the configuration names, with a lock on its folder."""
     with hold_folder(Path(config.out)):
         run: Run = import_module(f"rlvr.trainers.{config.trainer}").train(config)
         return run

@@ -1,4 +1,4 @@
-"""The cold start: supervised fine-tuning on worked solutions, as a run of its own inside of an RL run's folder."""
+"""The cold start: supervised fine-tuning on worked solutions, as a separate run inside the folder of an RL run."""
 
 from rlvr.config import ModelConfig, RLConfig, SFTConfig
 from rlvr.runfolder.claim import cold_start_of, model_of
@@ -6,9 +6,9 @@ from rlvr.trainers import sft
 
 
 def cold_started(config: RLConfig) -> ModelConfig:
-    """The model that RL starts from: `config.model` itself, or what the cold start made of it.
+    """The model that RL starts from: `config.model`, or the result of its cold start.
 
-    Runs the cold start, or goes on with it, where it is not finished. Raises `KeyboardInterrupt` where Ctrl-C ended it.
+    Runs or resumes the cold start if it is not finished. Raises `KeyboardInterrupt` if Ctrl-C ended it.
     """
     first = config.cold_start_config(str(cold_start_of(config.out)))
     if first is None:
@@ -19,5 +19,5 @@ def cold_started(config: RLConfig) -> ModelConfig:
 
 
 def cold_model(config: RLConfig, first: SFTConfig) -> ModelConfig:
-    """`config.model` with the weights that the cold start `first` ended with."""
+    """`config.model` with the final weights of the cold start `first`."""
     return config.model.model_copy(update={"path": str(model_of(first.out)), "scratch": None})

@@ -1,11 +1,11 @@
-"""Direct preference optimization: a policy learns from comparisons, with no reward model and no sampling.
+"""Direct preference optimization: a policy learns from comparisons, without a reward model or sampling.
 
     h    = log pi(y | x) - log pi_ref(y | x)          beta h is the implicit reward of an answer
     loss = mean over prompts of the mean over the prompt's comparisons of l(h_better - h_worse)
 
-l is a row of `preference_loss.PAIR_LOSSES`; with `loss: kto` each answer stands alone. The reference is the model that
-training starts from: its log-probabilities are computed once, before the first step, and kept in the run folder, so
-that no second model is ever in memory.
+l is a row of `preference_loss.PAIR_LOSSES`; with `loss: kto` each answer counts by itself. The reference is the
+initial model: its log-probabilities are computed once, before the first step, and kept in the run folder, so no second
+model is ever in memory.
 """
 
 from array import array
@@ -33,12 +33,12 @@ from rlvr.run import Run
 from rlvr.types import Batch
 from tasks.rows import shuffled
 
-# Rows whose reference log-probabilities are computed at a time.
+# Number of rows whose reference log-probabilities are computed at a time.
 CHUNK = 256
 
 
 def train(config: DPOConfig) -> Run:
-    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
     run, chat = open_data_run(config)
     examples = load_examples(config.data, reader_of(config), chat)
     print(f"dpo: {examples}", flush=True)
@@ -80,7 +80,7 @@ def train(config: DPOConfig) -> Run:
 
 @dataclass(frozen=True)
 class PairLoss:
-    """The loss of a microbatch of comparisons. `prompts` of the whole step are counted before it is split."""
+    """The loss of a microbatch of comparisons. `prompts` counts the prompts of the whole step, before any split."""
 
     loss: str
     beta: float
@@ -117,8 +117,7 @@ class PairLoss:
 
 @dataclass(frozen=True)
 class AnswerLoss:
-    """The loss of a microbatch of answers that are wanted or not, with the step's estimate of the KL and its number of
-    answers."""
+    """The loss of a microbatch of desirable and undesirable answers. `kl` and `answers` belong to the whole step."""
 
     loss: str
     beta: float
@@ -135,25 +134,29 @@ class AnswerLoss:
 
     def __call__(self, batch: Batch, scores: TokenScores) -> tuple[Tensor, dict[str, Tensor]]:
         assert batch.ranks_B is not None
-        wanted = batch.ranks_B == 0
+        desirable = batch.ranks_B == 0
         log_ratio_B = log_ratio(batch, scores)
         kl = self.kl.to(log_ratio_B.device)
-        per_answer = UNPAIRED_LOSSES[self.loss](log_ratio_B, wanted, kl, self.beta)
-        weights_B = torch.where(wanted, self.desirable_weight, self.undesirable_weight) / self.answers
+        per_answer = UNPAIRED_LOSSES[self.loss](log_ratio_B, desirable, kl, self.beta)
+        weights_B = torch.where(desirable, self.desirable_weight, self.undesirable_weight) / self.answers
         rewards_B = self.beta * log_ratio_B.detach()
-        right = torch.where(wanted, log_ratio_B.detach() > kl, log_ratio_B.detach() < kl)
-        stats = {"reward/wanted": rewards_B[wanted], "reward/unwanted": rewards_B[~wanted], "accuracy": right.float()}
+        right = torch.where(desirable, log_ratio_B.detach() > kl, log_ratio_B.detach() < kl)
+        stats = {
+            "reward/wanted": rewards_B[desirable],
+            "reward/unwanted": rewards_B[~desirable],
+            "accuracy": right.float(),
+        }
         return (weights_B * per_answer).sum(), stats | {"kl": kl.reshape(1)}
 
 
 def log_ratio(batch: Batch, scores: TokenScores) -> Tensor:
-    """h `(B,)`: how much likelier the policy finds each answer than the reference does."""
+    """h `(B,)`: log pi - log pi_ref of each answer."""
     assert batch.ref_logprobs_B is not None
     return (scores.logprobs * batch.completion_mask).sum(-1) - batch.ref_logprobs_B
 
 
 def policy_kl(learner: Learner, batch: Batch) -> Tensor:
-    """KTO's estimate of KL(policy || reference), from prompts with the answers of other prompts."""
+    """KTO's estimate of KL(policy || reference), from prompts paired with answers to other prompts."""
     logprobs = learner.frozen_logprobs(batch, torch.arange(len(batch)))
     return kl_estimate(log_ratio(batch, TokenScores(logprobs, torch.zeros_like(logprobs))))
 
@@ -161,8 +164,8 @@ def policy_kl(learner: Learner, batch: Batch) -> Tensor:
 def reference_logprobs(run: Run, parts: Mapping[str, Sequence[Answers]]) -> dict[str, list[Tensor]]:
     """The reference's log-probability of every answer of every row, `(answers,)`.
 
-    Computed where the policy is still the reference, before the first step, and kept in the run folder. Raises
-    `CheckpointError` where the rows are others than those that the run began with.
+    Computed before the first step, while the policy is still the reference, and kept in the run folder. Raises
+    `CheckpointError` if the run began with other rows.
     """
 
     def compute() -> dict[str, Tensor]:
@@ -176,7 +179,8 @@ def reference_logprobs(run: Run, parts: Mapping[str, Sequence[Answers]]) -> dict
 
 
 def digest_of(parts: Mapping[str, Sequence[Answers]]) -> str:
-    """SHA-256 of all that a row's log-probabilities depend on but the model: its tokens, and which of them count."""
+    """SHA-256 of everything that the log-probabilities depend on besides the model: the tokens, and which of them
+    count."""
     digest = sha256()
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)};".encode())

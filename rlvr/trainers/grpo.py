@@ -1,6 +1,6 @@
 """Group-relative policy optimization: every preset of `algorithms.presets` runs through this one step.
 
-The rest of the story: `rollouts/source.py` (where groups come from), `rollouts/play.py` (sample and verify), `types.py`
+The other parts: `rollouts/source.py` (where groups come from), `rollouts/play.py` (sample and verify), `types.py`
 (the nouns), `algorithms/credit.py` and `algorithms/policy_loss.py` (the mathematics). Left out: critics (`ppo.py`).
 """
 
@@ -32,12 +32,12 @@ from rlvr.trainers.cold_start import cold_started
 from rlvr.types import Batch, Group
 
 C = TypeVar("C", bound=RLConfig)
-# From a step's pool to new weights: the groups with their advantages, and what was measured.
+# From a step's pool to new weights: returns the groups with their advantages, and metrics.
 Learn = Callable[[Learner, C, Objective, Pool, int], tuple[list[Group], dict[str, float]]]
 
 
 def train(config: GRPOConfig) -> Run:
-    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
     run, rollouts = open_rl_run(config, cold_started)
     with run:
         take_steps(run, rollouts, config, learn)
@@ -45,7 +45,7 @@ def train(config: GRPOConfig) -> Run:
 
 
 def take_steps(run: Run, rollouts: Rollouts, config: C, learn: Learn[C]) -> None:
-    """The steps that are left: sample, learn, hand the weights over. PPO's are the same, with another `learn`."""
+    """The remaining steps: sample, learn, sync the weights. PPO uses the same steps with another `learn`."""
     for step in run.steps():
         objective = rollouts.history.adapted(config.objective)
         with run.clock("sample"):
@@ -64,7 +64,7 @@ def take_steps(run: Run, rollouts: Rollouts, config: C, learn: Learn[C]) -> None
 def learn(
     learner: Learner, config: GRPOConfig, objective: Objective, pool: Pool, seed: int
 ) -> tuple[list[Group], dict[str, float]]:
-    """From rewards to new weights. Returns the groups with their advantages, and what was measured."""
+    """From rewards to new weights. Returns the groups with their advantages, and metrics."""
     if not pool.batch:
         return [], pool.describe([])
     rows = Rows.of(pool.batch)
@@ -82,7 +82,8 @@ def learn(
 
 
 def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Batch, seed: int) -> dict[str, float]:
-    """All optimizer steps of one step: `epochs` passes in `minibatches` pieces each. No signal, no step, no metrics."""
+    """All optimizer steps of one step: `epochs` passes in `minibatches` pieces each. Without signal: no step, no
+    metrics."""
     signal = signal_B(batch, objective)
     if not signal.any():
         return {}
@@ -99,25 +100,25 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
         weights = token_weights(
             piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
         )
-        # The weights count all rows of this step; only then are those left out whose loss is always zero.
+        # The weights count all rows of this optimizer step; only then rows without a loss are left out.
         piece = replace(piece, loss_weights=weights).rows(signal[rows])
-        if not updates:  # no weight has moved yet: the ratio is 1
+        if not updates:  # the weights have not changed yet: the ratio is 1
             piece = replace(piece, old_logprobs=None)
         updates.append(learner.update(piece, GRPOLoss(objective)))
-        if len(updates) == 1:  # what the first optimizer step found is what the later ones start from
+        if len(updates) == 1:  # its log-probabilities are the old ones of the later optimizer steps
             batch = batch.with_old_logprobs(rows[signal[rows]], updates[0].logprobs)
     coefficients = {"objective/kl_coef": objective.kl_coef, "objective/entropy_coef": objective.entropy_coef}
     return mean_metrics(updates) | coefficients | rollout_gap(batch.rows(signal), version)
 
 
 def signal_B(batch: Batch, objective: Objective) -> Tensor:
-    """Which rows `(B,)` have a gradient: a zero advantage without KL or entropy term has none."""
+    """Which rows `(B,)` have a gradient: a zero advantage has none without a KL or entropy term."""
     assert batch.advantages is not None
     return (batch.advantages != 0).any(-1) | objective.trains_without_advantage
 
 
 def with_frozen_logprobs(batch: Batch, learner: Learner, old_B: Tensor, ref_B: Tensor) -> Batch:
-    """Fill `old_logprobs` of the rows in `old_B` and `ref_logprobs` of those in `ref_B`; what is there stays."""
+    """Fill `old_logprobs` of the rows in `old_B` and `ref_logprobs` of those in `ref_B`; existing values stay."""
     if batch.old_logprobs is None and old_B.any():
         batch = replace(batch, old_logprobs=learner.frozen_logprobs(batch, old_B.nonzero().squeeze(-1)))
     if batch.ref_logprobs is None and ref_B.any():

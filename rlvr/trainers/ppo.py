@@ -1,12 +1,12 @@
 """Proximal policy optimization (arXiv:1707.06347) of a language model, with verified or learned rewards.
 
     r_t   = -kl_coef KL_t at each token, and the score at the last         algorithms/gae.py
-    A, R  = GAE(gamma, lambda) with the values of the snapshot that wrote the rollouts; R = A + V
+    A, R  = GAE(gamma, lambda) with the values at the start of the step; R = A + V
     loss  = clipped surrogate of A + value_coef (V - R)^2 / 2 - entropy_coef H, over epochs of minibatches
 
-The critic is a second head on the policy's backbone, or a model of its own. The KL coefficient is fixed, or halves and
-doubles after `objective.kl_target`. With a `trust_region` the policy takes one bounded natural-gradient step instead
-(`trainers/trust_region.py`). What differs from GRPO: the advantage belongs to a token, not to a completion.
+The critic is a second head on the policy's backbone, or a separate model. The KL coefficient is fixed, or halves and
+doubles to follow `objective.kl_target`. With a `trust_region` the policy takes one bounded natural-gradient step
+instead (`trainers/trust_region.py`). Unlike in GRPO, an advantage belongs to a token, not to a completion.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from rlvr.types import Batch, Group
 
 
 def train(config: PPOConfig) -> Run:
-    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
     run, rollouts = open_rl_run(config, cold_started)
     with run:
         take_steps(run, rollouts, config, learn)
@@ -47,7 +47,7 @@ def learn(
 ) -> tuple[list[Group], dict[str, float]]:
     """From rewards to new weights; without any reward, no step and no metrics.
 
-    Returns the groups, each rollout with the mean advantage of its tokens, and what was measured.
+    Returns the groups, each rollout with the mean advantage of its tokens, and metrics.
     """
     rows = Rows.of(pool.batch)
     if not rows.rollouts:
@@ -60,7 +60,7 @@ def learn(
 
 
 def estimated(learner: Learner, config: PPOConfig, objective: Objective, rows: Rows) -> tuple[Batch, Estimates]:
-    """The rows with the snapshot's log-probabilities and values, advantages and returns."""
+    """The rows with the snapshot's log-probabilities and values, and with advantages and returns."""
     batch = rows.batch()
     snapshot = learner.snapshot(batch)
     penalty = torch.zeros_like(snapshot.logprobs)

@@ -1,9 +1,9 @@
-"""A reward model: the score of an answer is such that what people preferred scores higher (Bradley and Terry, 1952).
+"""A reward model: a score for each answer, higher for the preferred answer (Bradley and Terry, 1952).
 
     loss = mean over prompts of the mean over the prompt's comparisons of
            -log sigmoid(r_better - r_worse - margin) + center_rewards_coef (r_better + r_worse)^2
 
-A ranking of k answers is k (k - 1) / 2 comparisons of one prompt. Its use as a reward: `verify.reward_model`.
+A ranking of k answers is k (k - 1) / 2 comparisons of one prompt. To use it as a reward: `verify.reward_model`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from tasks.rows import shuffled
 
 
 def train(config: RewardModelConfig) -> Run:
-    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
     run, chat = open_data_run(config)
     examples = load_examples(config.data, read_preferences, chat)
     if config.margin:
@@ -47,7 +47,7 @@ def train(config: RewardModelConfig) -> Run:
 
 @dataclass(frozen=True)
 class ComparisonLoss:
-    """The loss of a microbatch of a step. `prompts` of the whole step are counted before it is split."""
+    """The loss of a microbatch. `prompts` counts the prompts of the whole step, before any split."""
 
     margin: bool
     center_rewards_coef: float
@@ -78,14 +78,14 @@ class ComparisonLoss:
 
 
 def measure(run: Run, examples: Examples) -> dict[str, float]:
-    """Score the held-out comparisons, say and return what that shows."""
+    """Score the held-out comparisons; print and return the results."""
     report = report_on(run.learner, examples.held_out)
     run.say(f"reward_model after step {run.done}: {report}")
     return report.metrics()
 
 
 def report_on(learner: Learner, examples: Sequence[Answers]) -> PairReport:
-    """What a reward model makes of some comparisons."""
+    """The report on a reward model's scores of some comparisons."""
     batch = answer_batch(examples)
     assert batch.ranks_B is not None
     scores_B = learner.frozen_scores(batch)
@@ -97,8 +97,8 @@ def report_on(learner: Learner, examples: Sequence[Answers]) -> PairReport:
 
 
 def check_ratings(examples: Sequence[Answers], source: str) -> None:
-    """Refuse rows to train on without ratings, or whose ratings contradict their order; held-out rows need none, as
-    they are measured by rank. Raises `DataError`.
+    """Refuse training rows without ratings, or with ratings that contradict their order. Held-out rows need none, since
+    only their ranks are used. Raises `DataError`.
     """
     for example in examples:
         ratings = example.ratings

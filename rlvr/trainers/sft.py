@@ -1,9 +1,9 @@
-"""Supervised fine-tuning: maximum likelihood of what the assistant says, in conversations or in worked solutions.
+"""Supervised fine-tuning: maximum likelihood of the assistant's answers, in conversations or in worked solutions.
 
     loss = - sum_t log pi(y_t | x, y_<t) / (tokens of all answers of the step)
 
-Prompts, tools' outputs and padding carry no loss. Rows share lines without seeing each other under `model.packing`.
-Left out: loss on the prompt, bare text without an answer.
+Prompts, tool outputs and padding have no loss. With `model.packing` rows share a line without attending to each other.
+Left out: loss on the prompt, plain text without an answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from tasks.rows import shuffled
 
 
 def train(config: SFTConfig) -> Run:
-    """Train until `config.steps`, going on from the run folder's last checkpoint where there is one."""
+    """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
     run, chat = open_data_run(config)
     batch_of = from_task(config, chat) if config.data is None else from_data(run, config, config.data, chat)
     with run:
@@ -42,7 +42,7 @@ def train(config: SFTConfig) -> Run:
 
 
 def from_data(run: Run, config: SFTConfig, data: DataConfig, chat: Chat) -> Callable[[range], Batch]:
-    """Batches of conversations, in an order of its own in each pass; those held out are measured at evaluations."""
+    """Batches of conversations, in a new order in each pass; held-out conversations are scored at evaluations."""
     examples = load_examples(data, read_conversations, chat)
     print(f"sft: {examples}", flush=True)
 
@@ -79,13 +79,13 @@ def solution_batch(problems: Sequence[Problem], chat: Chat) -> Batch:
 
 
 def equal_tokens(batch: Batch) -> Batch:
-    """The batch with every answer token weighing the same."""
+    """The batch with an equal weight on every answer token."""
     return replace(batch, loss_weights=token_weights(batch.completion_mask, batch.group_index, "token", max_tokens=1))
 
 
 @dataclass(frozen=True)
 class LikelihoodLoss:
-    """Minus the weighted log-likelihood of the answer tokens."""
+    """The negative weighted log-likelihood of the answer tokens."""
 
     entropy_gradient: bool = False
     whole_groups: bool = False

@@ -1,14 +1,14 @@
-"""PPO's update by a trust region: one natural-gradient step of the policy, its KL bounded, then the critic's own steps.
+"""PPO's update in a trust region: one natural-gradient step of the policy with a bounded KL, then the critic's steps.
 
     gain   sum_t weight_t (pi_t / pi_old_t - 1) A_t
-    F      mean over the step's tokens of grad log pi grad log pi^T  + damping     the Fisher matrix, by its samples
+    F      mean over the step's tokens of grad log pi grad log pi^T  + damping     the sampled Fisher matrix
     KL     mean over the same tokens of r - 1 - log r, r = pi / pi_old             at most `trust_region.kl`
 
 A product F v is the gradient of (grad (log pi - log pi_old)^2 / 2) . v, at the old policy. It costs about four passes,
-and each iteration needs one: this is for small models and adapters. The critic learns with the policy held still, a
-head on the policy's states without the states: otherwise its steps would leave the region.
+and each iteration needs one, so this suits small models and adapters. The critic learns with the policy frozen; a head
+on the policy's backbone learns without changing it, because its steps would leave the trust region.
 
-It differentiates the policy twice and moves its weights itself, so it is for a learner in this process.
+It differentiates the policy twice and sets its weights itself, so it needs a learner in this process.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,11 +60,12 @@ def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Bat
 
 
 def policy_step(policy: Policy, pieces: Sequence[Batch], region: TrustRegionConfig) -> tuple[Trial, float]:
-    """Take the step, if there is one. Returns what came of it (share 0: none was taken), and the gradient's norm."""
+    """Take the step, if there is one. Returns the trial that was taken (share 0: none), and the norm of the
+    gradient."""
     policy.train(False)
     parameters = [p for p in policy.model.parameters() if p.requires_grad]
     tokens = sum(int(piece.completion_mask.sum()) for piece in pieces)
-    with sdpa_kernel(SDPBackend.MATH):  # the only attention whose gradient has a gradient
+    with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel with a second derivative
         target = gain_gradient(policy, pieces, parameters)
 
         def product(vector: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def gain_gradient(policy: Policy, pieces: Sequence[Batch], parameters: Parameter
 def fisher_product(
     policy: Policy, pieces: Sequence[Batch], parameters: Parameters, vector: Tensor, tokens: int
 ) -> Tensor:
-    """F v `(N,)`, F being the mean over the tokens of the outer product of each one's gradient of log pi."""
+    """F v `(N,)`, where F is the mean over the tokens of the outer product of grad log pi with itself."""
     total = torch.zeros_like(vector)
     for piece in pieces:
         half_square = (from_here(policy.scores(piece)) ** 2 * piece.completion_mask).sum() / (2 * tokens)
@@ -109,13 +110,13 @@ def fisher_product(
 
 
 def from_here(scores: TokenScores) -> Tensor:
-    """log pi - log pi_old `(B, T)` where the policy is still the old one: 0, and not its gradient."""
+    """log pi - log pi_old `(B, T)` while the policy is still the old one: the value is 0, the gradient is not."""
     return scores.logprobs - scores.logprobs.detach()
 
 
 @torch.no_grad()
 def gain_and_kl(policy: Policy, pieces: Sequence[Batch], tokens: int) -> tuple[float, float]:
-    """What the policy gains as it is, and how far it is from the old one."""
+    """The gain of the current policy, and its KL from the old one."""
     gain = distance = 0.0
     for piece in pieces:
         assert piece.loss_weights is not None
@@ -129,7 +130,7 @@ def gain_and_kl(policy: Policy, pieces: Sequence[Batch], tokens: int) -> tuple[f
 
 @torch.no_grad()
 def move(parameters: Parameters, before: Sequence[Tensor], step: Tensor) -> None:
-    """Put the parameters where they were before, plus the step."""
+    """Set the parameters to their values before, plus the step."""
     pieces = step.split([p.numel() for p in parameters])
     for parameter, old, piece in zip(parameters, before, pieces, strict=True):
         parameter.copy_(old + piece.view_as(parameter).to(parameter.dtype))
@@ -160,7 +161,7 @@ class CriticLoss:
 def critic_steps(
     learner: LocalLearner[Policy], config: PPOConfig, objective: Objective, batch: Batch, seed: int
 ) -> dict[str, float]:
-    """The critic's optimizer steps, with the policy held still."""
+    """The critic's optimizer steps, with the policy frozen."""
     loss = CriticLoss(config.value_coef, config.value_clip)
     shuffle = torch.Generator().manual_seed(seed)
     updates = []
@@ -178,7 +179,7 @@ def critic_steps(
 
 @contextmanager
 def still(model: torch.nn.Module) -> Iterator[None]:
-    """Inside, no parameter of the model is trained."""
+    """Freeze all parameters of the model inside the context."""
     trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

@@ -46,7 +46,7 @@ def test_what_cannot_be_run_is_refused_with_the_key(
 def test_cuda_where_there_is_none_is_refused_and_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
-    with pytest.raises(ConfigError, match="device: got 'cuda:1', and torch finds no CUDA here; use device=cpu or"):
+    with pytest.raises(ConfigError, match="device: got 'cuda:1', but torch finds no CUDA here; use device=cpu or"):
         pick_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device("auto") == torch.device("cuda")
@@ -79,7 +79,7 @@ def test_every_choice_of_an_objective_that_names_a_function_is_looked_up(axis: s
             {"discount": 1.5, "divergence_threshold": -1.0},
             "objective.discount: got 1.5, expected 0 to 1; objective.divergence_threshold: got -1.0",
         ),
-        ({"refill_rounds": 2, "keep": "all"}, "refill_rounds fills places of groups that were not kept"),
+        ({"refill_rounds": 2, "keep": "all"}, "refill_rounds replaces groups that were not kept"),
     ],
 )
 def test_names_ranges_and_contradictions_of_an_objective_are_refused(choices: dict[str, Any], expected: str) -> None:

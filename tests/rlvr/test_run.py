@@ -132,7 +132,7 @@ def test_a_generator_with_stale_weights_stops_the_run(tiny: Path, monkeypatch: p
     from rlvr.engines.scripted import ScriptedEngine
 
     monkeypatch.setattr(ScriptedEngine, "load", lambda *_, **__: None)
-    with pytest.raises(WeightSyncError, match="says that it has weights of version 0 after those of version 1"):
+    with pytest.raises(WeightSyncError, match="reports weights of version 0 after version 1"):
         grpo.train(recipe(tiny))
 
 
@@ -291,7 +291,7 @@ def test_two_runs_in_one_folder_at_once_are_refused_with_the_pid(tiny: Path) -> 
     assert holder.stdout.readline() == b"held\n"
     with pytest.raises(
         ConfigError,
-        match=rf"^out: process {holder.pid}, or a run that it started, is at work in ",
+        match=rf"^out: process {holder.pid}, or a run that it started, is using ",
     ):
         run_trainer(config)
     holder.kill()  # a death that cleans up nothing lets go of the lock all the same

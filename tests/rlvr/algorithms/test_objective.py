@@ -31,15 +31,15 @@ def test_every_preset_is_sound_and_names_its_source(preset: str) -> None:
         ({"group_weight": "cohorts"}, "objective.group_weight.*did you mean 'cohort'"),
         ({"clip_low": -0.1}, r"objective.clip_low: got -0.1, expected 0 to inf"),
         ({"clip_low": 1.5}, "clip_low must be at most 1"),
-        ({"clip_dual": 1.1}, r"give more than 1 \+ clip_high, or 0"),
+        ({"clip_dual": 1.1}, r"set more than 1 \+ clip_high, or 0"),
         ({"clip_dual": 3.0, "surrogate": "soft_gate"}, "clip_dual belongs to surrogate: clip"),
         ({"discount": 1.5}, "objective.discount: got 1.5, expected 0 to 1"),
         ({"temperature_positive": 0.0}, "objective.temperature_positive"),
         ({"correction_low": 3.0}, "correction_low must be below correction_high"),
-        ({"surrogate": "geometric", "ratio": "sequence"}, "geometric looks at each token.*needs ratio: token"),
+        ({"surrogate": "geometric", "ratio": "sequence"}, "geometric works on .* each token: set ratio: token"),
         ({"refill_rounds": 2}, "add keep: mixed"),
         ({"overlong_buffer": 8}, "overlong: punish"),
-        ({"kl_target": 0.1}, "start from more than 0"),
+        ({"kl_target": 0.1}, "set kl_coef to more than 0"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_way_out(choices: dict, said: str) -> None:

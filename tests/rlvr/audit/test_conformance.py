@@ -38,7 +38,7 @@ def test_the_package_that_is_written_passes_its_own_test(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("My-Verifier", "like a Python module"),
+        ("My-Verifier", "the name of a Python module"),
         ("math", "built-in"),
         ("json", "'json' is the name of a package"),
         ("verifiers", "'verifiers' is the name of a package"),

@@ -33,7 +33,7 @@ def test_a_file_of_pairs_is_verified_and_counted(tmp_path: Path) -> None:
         (b'{"completion": "#### 5"}\n', r"line 1: the key 'answer' is missing; expected .* got completion$"),
         (b'{"completion": "5", "answer": "5"}\n{"compl', r"line 2: got '\{\"compl', which is not JSON"),
         (b"[1, 2]\n", r"line 1: got '\[1, 2\]', expected a JSON object"),
-        (b"\x89PNG\r\n\x1a\n\xff", r"is no text in UTF-8 \(byte 0\); expected a .jsonl file"),
+        (b"\x89PNG\r\n\x1a\n\xff", r"is not UTF-8 text \(byte 0\); expected a .jsonl file"),
         (b"", r"has no lines; expected \{\"completion\""),
     ],
 )

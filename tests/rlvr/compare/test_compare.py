@@ -209,7 +209,7 @@ def test_one_cold_start_can_serve_all_seeds(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="or a run that it started, is at work in"), hold_folder(tmp_path):
+        with pytest.raises(ConfigError, match="or a run that it started, is using"), hold_folder(tmp_path):
             pass
     with hold_folder(tmp_path):
         pass

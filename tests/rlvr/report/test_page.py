@@ -109,7 +109,7 @@ def test_problems_on_which_two_variants_differ_are_shown_from_both_sides() -> No
     solved, other = [1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 1]
     runs = [run_of(v, 0, [[0] * 6, last]) for v, last in (("a", solved), ("b", other))]
     words = "".join(read(page(runs, measures=("accuracy",))).words)
-    assert "seed 0: 5 problems only a solves, 1 only b" in words
+    assert "seed 0: 5 problems are solved only by a, 1 only by b" in words
     assert "4 of 6 are shown." in words
     shown = words[words.index("4 of 6 are shown.") :]
     assert [f"Problem {i}?" in shown for i in range(6)] == [True, True, True, False, False, True]

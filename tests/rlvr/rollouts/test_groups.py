@@ -201,13 +201,13 @@ def test_verdicts_with_different_weights_cannot_be_added() -> None:
     one, two = (Verdict(1.0, "correct", parts={"a": 1.0, "b": 1.0}, weights={"a": weight}) for weight in (1.0, 2.0))
     pair = with_rollouts(group(1.0, 1.0), verdict=[one, two])
     with pytest.raises(
-        DataError, match=r"same weights of every verdict: got \[2.0, 1.0\] beside \[1.0, 1.0\] for .* a, b"
+        DataError, match=r"same weights in every verdict: got \[2.0, 1.0\] beside \[1.0, 1.0\] for .* a, b"
     ):
         credited([pair], Objective(combine="decoupled"))
 
 
 def test_verdicts_without_the_same_parts_cannot_be_taken_apart() -> None:
-    with pytest.raises(DataError, match=r"needs the same parts of every verdict: got \[\] beside \[\]"):
+    with pytest.raises(DataError, match=r"needs the same parts in every verdict: got \[\] beside \[\]"):
         credited([group(1.0, 0.0)], Objective(combine="decoupled"))
 
 

@@ -276,7 +276,7 @@ def test_a_critic_that_is_not_there_is_named_before_anything_is_made(tiny: Path)
 
 
 def test_choices_that_ppo_does_not_read_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"objective.baseline: got 'mean', and PPO knows only 'none'"):
+    with pytest.raises(ConfigError, match=r"objective.baseline: got 'mean', but PPO supports only 'none'"):
         config(objective="{baseline: mean}")
     with pytest.raises(ConfigError, match="presets are rows for"):
         config(objective="dr_grpo")

@@ -150,7 +150,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(chat: Chat, tmp_path: Path) -> No
 
 
 def test_what_a_trust_region_has_no_use_for_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"objective.clip_low: got 0.1, and a step in a trust_region has no use"):
+    with pytest.raises(ConfigError, match=r"objective.clip_low: got 0.1, but a trust_region step does not use it"):
         config(**REGION, objective="{clip_low: 0.1}")
     with pytest.raises(ConfigError, match="gradients of gradients"):
         config(**REGION, **{"model.compile": "true"})
