@@ -3,7 +3,7 @@
     python bench/fresh_cases.py
 
 Prints for each grader how many right answers it refused and how many wrong ones it rewarded. The cases were written
-before this verifier was tried on them, but it has been mended after: only the first run of each set was blind.
+before this verifier was tried on them, but it was fixed afterwards: only the first run of each set was blind.
 """
 
 from collections.abc import Callable
