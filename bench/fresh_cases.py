@@ -26,9 +26,9 @@ def rows(cases: list[Case], frame: str) -> list[Row]:
 
 def errors(grade: Callable[[str, str], bool], table: list[Row]) -> tuple[int, int]:
     """Right answers refused and wrong answers rewarded."""
-    found = [(right, grade(completion, truth)) for completion, truth, right in table]
-    return sum(right and not correct for right, correct in found), sum(
-        correct and not right for right, correct in found
+    verdicts = [(right, grade(completion, truth)) for completion, truth, right in table]
+    return sum(right and not correct for right, correct in verdicts), sum(
+        correct and not right for right, correct in verdicts
     )
 
 
