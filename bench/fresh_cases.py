@@ -3,7 +3,7 @@
     python bench/fresh_cases.py
 
 Prints for each grader how many right answers it refused and how many wrong ones it rewarded. The cases were written
-before this verifier was tried on them, but it has been mended after: only the first run of each set was blind.
+before this verifier was tried on them, but it was fixed afterwards: only the first run of each set was blind.
 """
 
 from collections.abc import Callable
@@ -26,9 +26,9 @@ def rows(cases: list[Case], frame: str) -> list[Row]:
 
 def errors(grade: Callable[[str, str], bool], table: list[Row]) -> tuple[int, int]:
     """Right answers refused and wrong answers rewarded."""
-    found = [(right, grade(completion, truth)) for completion, truth, right in table]
-    return sum(right and not correct for right, correct in found), sum(
-        correct and not right for right, correct in found
+    verdicts = [(right, grade(completion, truth)) for completion, truth, right in table]
+    return sum(right and not correct for right, correct in verdicts), sum(
+        correct and not right for right, correct in verdicts
     )
 
 

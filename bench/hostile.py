@@ -33,10 +33,10 @@ def hard() -> list[tuple[str, str]]:
 
 def descendants(pid: int) -> list[int]:
     try:
-        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return found + [below for child in found for below in descendants(child)]
+    return children + [below for child in children for below in descendants(child)]
 
 
 def watch(peaks: dict[int, int], stop: threading.Event) -> None:

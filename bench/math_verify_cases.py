@@ -24,15 +24,15 @@ class Case(NamedTuple):
 
 def cases(folder: Path) -> list[Case]:
     """Every `gold, pred, expected` row of every parametrized test."""
-    found = []
+    cases = []
     for path in sorted(folder.glob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.FunctionDef):
                 continue
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("parametrize"):
-                    found += [Case(path.stem, node.name, *row) for row in rows(mark)]
-    return found
+                    cases += [Case(path.stem, node.name, *row) for row in rows(mark)]
+    return cases
 
 
 def rows(mark: ast.Call) -> list[tuple[str, str, bool]]:
@@ -45,15 +45,15 @@ def rows(mark: ast.Call) -> list[tuple[str, str, bool]]:
     label = "expected" if "expected" in names else "result"
     if not {"gold", "pred", label} <= set(names):
         return []
-    found = []
+    cases = []
     for line in table:
         try:
             values = dict(zip(names, ast.literal_eval(line), strict=True))
         except (ValueError, SyntaxError):  # a row that is computed
             continue
         if isinstance(values["gold"], str) and isinstance(values["pred"], str):
-            found.append((values["gold"], values["pred"], bool(values[label])))
-    return found
+            cases.append((values["gold"], values["pred"], bool(values[label])))
+    return cases
 
 
 def shortened(text: str) -> str:

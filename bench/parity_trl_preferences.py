@@ -56,11 +56,11 @@ def figures() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         chat = make_models(folder)
-        found = {}
+        differences = {}
         for setting, (ours, theirs) in settings(folder, chat).items():
             with redirect_stdout(sys.stderr):
-                found[setting] = difference(ours(), theirs())
-    return found
+                differences[setting] = difference(ours(), theirs())
+    return differences
 
 
 def settings(folder: Path, chat: Chat) -> dict[str, tuple[Callable[[], Found], Callable[[], Found]]]:
@@ -278,7 +278,7 @@ def difference(ours: Found, theirs: Found) -> float:
 
 
 if __name__ == "__main__":
-    found = figures()
-    print(json.dumps(found, indent=1))
-    if max(found.values()) > LIMIT:
-        raise SystemExit(f"more than {LIMIT:g} apart: {[name for name, value in found.items() if value > LIMIT]}")
+    differences = figures()
+    print(json.dumps(differences, indent=1))
+    if max(differences.values()) > LIMIT:
+        raise SystemExit(f"more than {LIMIT:g} apart: {[name for name, value in differences.items() if value > LIMIT]}")

@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, given.pairs, TINY if given.tiny else SMALL, given.even)
-        found: dict[str, Any] = {"pairs": given.pairs, "batch": BATCH, "even": given.even, "plain": given.plain}
+        figures: dict[str, Any] = {"pairs": given.pairs, "batch": BATCH, "even": given.even, "plain": given.plain}
         for stage in STAGES:
             runs: dict[str, list[dict[str, float]]] = {"ours": [], "trl": []}
             for _ in range(given.repeats):
@@ -67,12 +67,12 @@ def main() -> None:
                     done.append(measured(side, stage, folder, given))
             best = {side: min(done, key=lambda one: one["seconds"]) for side, done in runs.items()}
             mine, theirs = best["ours"], best["trl"]
-            found[stage] = best | {
+            figures[stage] = best | {
                 "times_as_fast": theirs["seconds"] / mine["seconds"],
                 "peak_memory_ratio": mine["peak_mb"] / theirs["peak_mb"],
                 "grown_memory_ratio": mine["grown_mb"] / max(theirs["grown_mb"], 1e-9),
             }
-        print(json.dumps(found, indent=1))
+        print(json.dumps(figures, indent=1))
 
 
 def measured(side: str, stage: str, folder: Path, given: argparse.Namespace) -> dict[str, float]:
@@ -87,15 +87,15 @@ def rows(count: int, even: bool) -> list[dict[str, Any]]:
     """Prompts and two answers each: 10 to 60 words, or 40 in the median with a tail up to `LONGEST`."""
     draw = random.Random(0)
 
-    def said() -> str:
+    def sentence() -> str:
         length = draw.randint(10, 60) if even else min(LONGEST, round(draw.lognormvariate(math.log(40), 0.8)) + 1)
         return " ".join(draw.choices(WORDS, k=length))
 
     return [
         {
-            "prompt": [{"role": "user", "content": said()}],
-            "chosen": [{"role": "assistant", "content": said()}],
-            "rejected": [{"role": "assistant", "content": said()}],
+            "prompt": [{"role": "user", "content": sentence()}],
+            "chosen": [{"role": "assistant", "content": sentence()}],
+            "rejected": [{"role": "assistant", "content": sentence()}],
         }
         for _ in range(count)
     ]

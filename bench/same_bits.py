@@ -105,15 +105,15 @@ def write_data(folder: Path) -> None:
     rows = [(a, b) for a in range(2, 22) for b in range(2, 22)]
     questions = [([{"role": "user", "content": f"How much is {a} plus {b}?"}], a + b) for a, b in rows]
 
-    def said(number: int) -> list[dict[str, str]]:
+    def reply(number: int) -> list[dict[str, str]]:
         return [{"role": "assistant", "content": f"The answer is {number}."}]
 
     files: dict[str, Iterable[dict[str, Any]]] = {
-        "pairs": ({"prompt": q, "chosen": said(n), "rejected": said(n + 1 + n % 3)} for q, n in questions),
+        "pairs": ({"prompt": q, "chosen": reply(n), "rejected": reply(n + 1 + n % 3)} for q, n in questions),
         "judged": (
-            {"prompt": q, "completion": said(n + i % 2), "label": i % 2 == 0} for i, (q, n) in enumerate(questions)
+            {"prompt": q, "completion": reply(n + i % 2), "label": i % 2 == 0} for i, (q, n) in enumerate(questions)
         ),
-        "answers": ({"messages": [*q, *said(n)]} for q, n in questions),
+        "answers": ({"messages": [*q, *reply(n)]} for q, n in questions),
     }
     for name, lines in files.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -218,13 +218,13 @@ def machine() -> str:
 
 def run_all(cases: Iterable[Case], tree: Path, folder: Path) -> dict[str, Left]:
     write_data(folder / "data")
-    found = {}
+    results = {}
     for case in cases:
         started = time.monotonic()
         run_case(case, tree, folder)
-        found[case.name] = left_by(folder / case.name)
+        results[case.name] = left_by(folder / case.name)
         print(f"  {case.name}: {time.monotonic() - started:.1f} s", flush=True)
-    return found
+    return results
 
 
 def differences(expected: dict[str, Any], left: Left) -> list[str]:
@@ -276,15 +276,15 @@ def main() -> None:
             raise SystemExit(f"no digests are kept for {machine()}: use --against COMMIT")
         print(f"this tree, on {machine()}:")
         (folder / "now").mkdir()
-        found = run_all(cases, ROOT, folder / "now")
+        results = run_all(cases, ROOT, folder / "now")
         if options.record:
-            known.setdefault(machine(), {}).update({name: as_record(left) for name, left in found.items()})
+            known.setdefault(machine(), {}).update({name: as_record(left) for name, left in results.items()})
             RECORD.write_text(formatted(known))
             return
-        said = {name: differences(expected[name], left) for name, left in found.items()}
-    for name, lines in said.items():
+        changes = {name: differences(expected[name], left) for name, left in results.items()}
+    for name, lines in changes.items():
         print(f"{name}: {'; '.join(lines) or 'the same bits'}")
-    if any("DIFFERS" in line for lines in said.values() for line in lines):
+    if any("DIFFERS" in line for lines in changes.values() for line in lines):
         raise SystemExit(1)
 
 

@@ -40,7 +40,7 @@ class Objective:
     surrogate      `clip`, `reinforce`, `cispo`, `tv_mask`, `kl_mask`, `soft_gate`, `geometric` (see `policy_loss`)
     clip_low, clip_high   the ratio's range is [1 - clip_low, 1 + clip_high]; `geometric`: [e^-clip_low, e^clip_high]
     clip_dual      `clip`: bounds the ratio of tokens with a negative advantage; 0 for no bound
-    divergence_threshold   `tv_mask`, `kl_mask`: largest change of a token's probability
+    divergence_threshold   `tv_mask`, `kl_mask`: largest divergence of a token from the old policy
     temperature_positive, temperature_negative   `soft_gate`: temperature for positive and for other advantages
     correction     factor for the mismatch between generator and learner: `none`, `truncate`, `mask`
     correction_level   factor of each `token`, or of the whole `sequence`
@@ -49,11 +49,11 @@ class Objective:
 
     Regularization
     kl, kl_coef    estimator of KL(policy || reference): `k1`, `k2`, `k3`, `k3_unbiased`; with 0 no reference is loaded
-    kl_in          where the KL is subtracted: `loss`; `reward` (of the completion, before the baseline); `token_reward`
-                   (of each token, after the baseline: see `returns`)
+    kl_in          where the KL term goes: `loss`; `reward` (of the completion, before the baseline); `token_reward` (of
+                   each token, after the baseline: see `returns`)
     kl_target      KL (nats per token) that halving and doubling `kl_coef` aims at; 0 keeps `kl_coef` fixed
     entropy_coef   coefficient of the entropy bonus
-    entropy_target entropy (nats per token) that `entropy_coef` is adapted to hold; 0 keeps `entropy_coef` fixed
+    entropy_target least entropy (nats per token), to which `entropy_coef` is adapted; 0 keeps `entropy_coef` fixed
     """
 
     combine: str = "sum"

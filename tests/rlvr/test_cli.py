@@ -53,8 +53,8 @@ def test_presets_are_listed_and_explained() -> None:
     listed = rlvr("presets").stdout.splitlines()
     assert len(listed) == 18
     assert listed[1] == (
-        "dr_grpo               GRPO done right: no std (it favours too easy and too hard problems), no division by a "
-        "completion's length (it favours long wrong answers), no KL"
+        "dr_grpo               GRPO done right: no std (which favours problems that are too easy or too hard), no "
+        "division by a completion's length (which favours long wrong answers), no KL"
     )
     explained = rlvr("presets", "gspo").stdout
     assert "arXiv:2507.18071" in explained
@@ -80,7 +80,7 @@ def test_eval_reports_a_saved_model(tmp_path: Path, chat, policy) -> None:
     untrained = rlvr("eval", "configs/quickstart.yaml")
     assert (
         untrained.stderr
-        == "error: model.scratch is not trained: name a model, such as model.path=runs/quickstart/model\n"
+        == "error: model.scratch is not trained; name a model, such as model.path=runs/quickstart/model\n"
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlvr.evaluate_pairs import PairReport, pair_report
-from rlvr.rollouts.evaluate import mean
+from rlvr.rollouts.evaluate import mean_estimate
 
 
 def report(
@@ -38,7 +38,7 @@ def test_a_tie_is_half_right() -> None:
 def test_prompts_count_alike_however_many_comparisons_they_have() -> None:
     # The first prompt is right in 3 of 3 comparisons, the second in 0 of 1.
     found = report([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0], prompts=[4, 4, 4, 7])
-    assert found.accuracy == mean([1.0, 0.0], samples=1)
+    assert found.accuracy == mean_estimate([1.0, 0.0], samples=1)
 
 
 def test_the_loss_is_that_of_the_logistic_model() -> None:
@@ -76,7 +76,7 @@ def test_a_model_that_pays_for_length_is_warned_of() -> None:
     assert found.length_correlation.mean == pytest.approx(1.0)
     assert found.label_length_correlation == pytest.approx(0.0)
     assert found.pays_for_length
-    assert str(found).endswith("\nwarning: this reward model pays for length more than the comparisons ask for")
+    assert str(found).endswith("\nwarning: this reward model pays for length more than the comparisons do")
     assert found.metrics()["held_out/pays_for_length"] == 1.0
 
 

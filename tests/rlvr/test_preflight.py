@@ -107,5 +107,5 @@ def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"question": "2 + 3?", "answer": "5"}\n' * 8)
     overrides = [f"task={{name: dataset, train: {rows}}}", "cold_start={steps: 1}", "eval={problems: 0}"]
-    with pytest.raises(DataError, match="has no worked solution, and fine-tuning learns from them"):
+    with pytest.raises(DataError, match="has no worked solution, which fine-tuning learns from"):
         check(load_config(QUICKSTART, overrides))

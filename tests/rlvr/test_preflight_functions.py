@@ -34,9 +34,9 @@ def test_a_function_that_can_be_called_as_the_known_ones_are_is_taken(name: str)
     [
         ({"surrogate": "my_rules_3:narrow"},
          r"objective.surrogate: 'my_rules_3:narrow' takes \(a\), expected a function of \(tokens, objective\)"),
-        ({"surrogate": "my_rules_3:wide"}, r"takes \(a, b, c\), expected a function of \(tokens, objective\), such as"),
+        ({"surrogate": "my_rules_3:wide"}, r"takes \(a, b, c\), expected a function of \(tokens, objective\), like"),
         ({"baseline": "my_rules_3:fits"}, r"takes \(a, b\), expected a function of \(outcomes\)"),
-        ({"keep": "my_rules_3:number"}, r"is a int; expected a function of \(group\), such as 'all' is"),
+        ({"keep": "my_rules_3:number"}, r"is of type int, expected a function of \(group\), like 'all'"),
     ],
 )  # fmt: skip
 def test_one_that_cannot_is_refused_with_what_it_should_take(choices: dict[str, str], said: str) -> None:

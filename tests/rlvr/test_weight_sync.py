@@ -132,7 +132,7 @@ def test_several_engines_each_get_all_buckets(learner: Noting, probe: Probe, cha
 
 def test_a_version_that_was_not_taken_over_is_refused(learner: Noting, probe: Probe, chat: Chat) -> None:
     learn(learner)
-    expected = "says that it has weights of version 0 after those of version 1 were sent; expected the latter"
+    expected = "reports weights of version 0 after version 1 was sent; expected the latter"
     with pytest.raises(WeightSyncError, match=expected):
         push(learner, Deaf(learner.policy, chat), probe)
 
@@ -185,7 +185,7 @@ def test_noise_grows_until_it_can_be_told_from_rounding(learner: Noting, probe: 
 def test_an_engine_that_does_not_take_over_weights_is_found_out_before_the_first_step(
     learner: Noting, probe: Probe, chat: Chat, kind: type[CopyEngine], is_off: tuple[bool, ...]
 ) -> None:
-    expected = r"does not take over weights: .* off by (\S+) before the sync, (\S+) after it, and (\S+) after the true"
+    expected = r"does not load weights: .* off by (\S+) before the sync, (\S+) after it, and (\S+) after the true"
     with pytest.raises(WeightSyncError, match=expected) as caught:
         prove_sync(learner, kind(learner.policy, chat), probe)
     gaps = re.search(expected, str(caught.value))

@@ -66,10 +66,10 @@ def test_what_can_be_called_like_the_known_functions_is_taken(fits: Callable[...
     [
         (
             lambda a: 0,
-            r"surrogate: 'mine:f' takes \(a\), expected a function of \(tokens, objective\), such as 'clip' is",
+            r"surrogate: 'mine:f' takes \(a\), expected a function of \(tokens, objective\), like 'clip'",
         ),
         (lambda a, b, c: 0, r"takes \(a, b, c\), expected a function of \(tokens, objective\)"),
-        (3, r"surrogate: 'mine:f' is a int; expected a function of \(tokens, objective\), such as 'clip' is"),
+        (3, r"surrogate: 'mine:f' is of type int, expected a function of \(tokens, objective\), like 'clip'"),
     ],
 )
 def test_what_cannot_is_refused_with_what_it_should_take(misfit: Callable[..., object], expected: str) -> None:

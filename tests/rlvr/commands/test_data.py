@@ -35,7 +35,7 @@ def test_pairs_of_a_model_that_is_not_trained_are_refused(tmp_path: Path) -> Non
     out = tmp_path / "pairs.jsonl"
     done = RUNNER.invoke(app, ["pairs", "configs/quickstart.yaml", "--out", str(out)])
     assert isinstance(done.exception, ConfigError)
-    assert str(done.exception).startswith("model.scratch is not trained: name a model")
+    assert str(done.exception).startswith("model.scratch is not trained; name a model")
     assert not out.exists()
 
 

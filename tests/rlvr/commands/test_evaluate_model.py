@@ -53,10 +53,12 @@ def test_a_recipe_that_never_evaluates_while_it_trains_is_evaluated_all_the_same
 
 
 def test_a_recipe_without_held_out_problems_is_refused(model: Path) -> None:
-    with pytest.raises(ConfigError, match=r"eval\.problems is 0; expected how many held-out problems to evaluate on"):
+    with pytest.raises(
+        ConfigError, match=r"eval\.problems is 0; expected the number of held-out problems to evaluate on"
+    ):
         evaluate_model(config_of(model, "eval.problems=0"))
 
 
 def test_a_model_from_nothing_is_not_worth_evaluating() -> None:
-    with pytest.raises(ConfigError, match=r"model\.scratch is not trained: name a model"):
+    with pytest.raises(ConfigError, match=r"model\.scratch is not trained; name a model"):
         evaluate_model(load_config("configs/quickstart.yaml", []))

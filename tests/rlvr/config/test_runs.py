@@ -112,8 +112,8 @@ def test_a_batch_that_is_refilled_is_not_sampled_ahead() -> None:
         ("reward_model", {"model": {"scratch": {}, "lora": {}}}, "model.lora would put adapters on"),
         ("ppo", {"critic": {"scratch": {}, "lora": {}}}, "critic.lora would put adapters on"),
         ("ppo", {"objective": "grpo"}, "presets are rows for trainer: grpo, expected {choice: value, ...}"),
-        ("ppo", {"objective": {"baseline": "mean"}}, "objective.baseline: got 'mean', and PPO knows only 'none'"),
-        ("ppo", {"trust_region": {}, "objective": {"clip_low": 0.1}}, "objective.clip_low: got 0.1, and a step"),
+        ("ppo", {"objective": {"baseline": "mean"}}, "objective.baseline: got 'mean', but PPO supports only 'none'"),
+        ("ppo", {"trust_region": {}, "objective": {"clip_low": 0.1}}, "clip_low: got 0.1, but a trust_region step"),
         ("ppo", {"trust_region": {}, "model": MODEL | {"compile": True}}, "trust_region takes gradients of gradients"),
     ],
 )  # fmt: skip

@@ -23,7 +23,7 @@ def test_a_file_without_lines_has_no_rows(tmp_path: Path) -> None:
     [
         (b'{"a": 1}\n[1, 2]\n', r"rows\.jsonl, line 2: got '\[1, 2\]', expected a JSON object"),
         (b'{"a": 1}\n\n{"a": \n', r"rows\.jsonl, line 3: got '\{\"a\": ', which is not JSON: Expecting value"),
-        (b'{"a": "\xff"}\n', r"rows\.jsonl is no text in UTF-8 \(byte 7\); expected a \.jsonl file"),
+        (b'{"a": "\xff"}\n', r"rows\.jsonl is not UTF-8 text \(byte 7\); expected a \.jsonl file"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_line(tmp_path: Path, content: bytes, expected: str) -> None:

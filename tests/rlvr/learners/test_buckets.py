@@ -193,5 +193,5 @@ def test_what_is_exported_is_a_model_that_transformers_loads_and_says_the_same(
 def test_a_learner_without_a_tokenizer_cannot_be_exported(chat: Chat, tmp_path: Path) -> None:
     learner = plain_learner(chat)
     learner.tokenizer = None
-    with pytest.raises(ValueError, match="this learner has no tokenizer, and a model is written with one"):
+    with pytest.raises(ValueError, match="this learner has no tokenizer; expected one to export with the model"):
         learner.export(tmp_path)

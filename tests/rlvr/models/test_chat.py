@@ -112,7 +112,7 @@ def test_plain_text_is_taken_as_it_stands_and_ended(chat: Chat) -> None:
 
 def test_a_tokenizer_without_a_chat_template_is_refused(chat: Chat) -> None:
     bare = PreTrainedTokenizerFast(tokenizer_object=chat.tokenizer.backend_tokenizer, eos_token="<|end|>")
-    with pytest.raises(ModelError, match="the tokenizer of 'x' has no chat template, and problems are chats"):
+    with pytest.raises(ModelError, match="the tokenizer of 'x' has no chat template, but problems are chats"):
         make_chat(bare, [], 256, "'x'")
 
 

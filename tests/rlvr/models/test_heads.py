@@ -135,7 +135,7 @@ def test_rows_are_padded_with_a_token_that_ends_none(chat: Chat) -> None:
     assert padding_id(chat) == chat.tokenizer.pad_token_id == 0
     backend = chat.tokenizer.backend_tokenizer
     lone = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>", pad_token="<|end|>")
-    with pytest.raises(ModelError, match="no token to pad with but the one that ends a text"):
+    with pytest.raises(ModelError, match="the only token to pad with is the end token"):
         padding_id(Chat(lone, (1,), 256))
     with_bos = PreTrainedTokenizerFast(
         tokenizer_object=backend, eos_token="<|end|>", pad_token="<|end|>", bos_token="<|user|>"

@@ -47,6 +47,6 @@ def test_without_matplotlib_the_way_out_is_said(
     comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(RlvrError, match=r"it is not installed; pip install 'rlvr\[report\]', or read the page"):
+    with pytest.raises(RlvrError, match=r"which is not installed; pip install 'rlvr\[report\]', or use the page"):
         save_pictures(comparison, tmp_path / "pictures")
     assert not (tmp_path / "pictures").exists()

@@ -16,7 +16,7 @@ def test_the_second_is_refused_with_the_process_that_holds_it(tmp_path: Path) ->
     with hold_folder(folder):
         (folder / "config.yaml").write_text("")
         with (
-            pytest.raises(ConfigError, match=f"process {os.getpid()}, or a run that it started, is at work in"),
+            pytest.raises(ConfigError, match=f"process {os.getpid()}, or a run that it started, is using"),
             hold_folder(folder),
         ):
             pytest.fail("two hold it")
@@ -53,7 +53,7 @@ def test_a_process_that_inherits_the_descriptor_holds_the_folder_until_it_ends(t
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(descriptor,), start_new_session=True
         )
-    with pytest.raises(ConfigError, match="is at work in"), hold_folder(tmp_path):
+    with pytest.raises(ConfigError, match="a run that it started, is using"), hold_folder(tmp_path):
         pytest.fail("its child is still at work")
     child.communicate(b"\n")
     with hold_folder(tmp_path):

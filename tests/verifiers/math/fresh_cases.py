@@ -1,7 +1,7 @@
 r"""Labelled answers, written before the verifier was tried on them: `(ground truth, right answers, wrong answers)`.
 
 `ANSWERS` are contents of a box, by class; `COMPLETIONS` are whole completions in the manner of real models. What the
-verifier got wrong at the first try is counted in docs/verifiers.md; it was mended by class and not by case.
+verifier got wrong at the first try is counted in docs/verifiers.md; it was fixed by class and not by case.
 """
 
 # fmt: off
