@@ -5,18 +5,12 @@ overrides; pydantic checks the result: unknown keys are refused, and nothing is 
 package imports neither torch nor transformers.
 """
 
-from rlvr.config.runs import (
-    AnyConfig,
-    Config,
-    DPOConfig,
-    GRPOConfig,
-    PolicyRunConfig,
-    PPOConfig,
-    RewardModelConfig,
-    RLConfig,
-    RunConfig,
-    SFTConfig,
-)
+from typing import Annotated
+
+from pydantic import Field
+
+from rlvr.config.rl import GRPOConfig, PPOConfig, RLConfig
+from rlvr.config.runs import DPOConfig, PolicyRunConfig, RewardModelConfig, RunConfig, SFTConfig
 from rlvr.config.sections import (
     DataConfig,
     EngineConfig,
@@ -32,6 +26,11 @@ from rlvr.config.sections import (
     TrustRegionConfig,
     VerifyConfig,
 )
+
+AnyConfig = SFTConfig | GRPOConfig | PPOConfig | DPOConfig | RewardModelConfig
+
+
+Config = Annotated[AnyConfig, Field(discriminator="trainer")]
 
 __all__ = [
     "AnyConfig",

@@ -10,7 +10,7 @@ import torch
 
 from rlvr import trainers
 from rlvr.algorithms.presets import resolve
-from rlvr.config.runs import PPO_OBJECTIVE
+from rlvr.config.rl import PPO_OBJECTIVE
 from rlvr.learners.base import Loss, Total, Update, mean_metrics
 from rlvr.trainers.dpo import AnswerLoss, PairLoss
 from rlvr.trainers.grpo import GRPOLoss
