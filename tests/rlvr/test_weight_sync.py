@@ -244,7 +244,7 @@ class Garbage(CopyEngine):
 def test_a_gap_that_is_no_number_is_no_agreement(learner: Noting, probe: Probe, chat: Chat) -> None:
     with pytest.raises(WeightSyncError, match="by nan on average"):
         push(learner, Garbage(learner.policy, chat), probe)
-    with pytest.raises(WeightSyncError, match="does not take over weights"):
+    with pytest.raises(WeightSyncError, match="does not load weights"):
         prove_sync(learner, Garbage(learner.policy, chat), probe)
     with pytest.raises(WeightSyncError, match="by nan on average"):
         check_gap(math.nan, 1e-3)
