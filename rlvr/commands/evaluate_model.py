@@ -20,7 +20,7 @@ def evaluate_model(config: RunConfig) -> Evaluation:
     rollouts, _ = open_rollouts(config)
     with closing(rollouts):
         if not rollouts.held_out:
-            raise ConfigError("eval.problems is 0; expected how many held-out problems to evaluate on")
+            raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
         evaluation = rollouts.evaluate()
     table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
     for name, estimate in evaluation.estimates.items():
