@@ -28,7 +28,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
-from rlvr.preflight import check, first_problems, pick_device
+from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
 from rlvr.rollouts.reward_model_grader import load_reward_model_grader
@@ -59,7 +59,7 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
-    held_out = evaluated_on(config, task, chat)
+    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
@@ -86,7 +86,7 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
         return Run(config, folder, learner_of(config, policy, chat)), chat
     task = task_of(config)
-    held_out = evaluated_on(config, task, chat)
+    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out)
@@ -94,26 +94,33 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     return Run(config, folder, learner, rollouts), chat
 
 
-def open_rollouts(config: RunConfig) -> tuple[Rollouts, Grader]:
+def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]:
     """The parts of a command that samples without training: the policy in `config.model` and its grader.
 
-    Raises `ConfigError` if the recipe names no task or no trained model.
+    With `evaluates` the held-out problems are among them. Raises `ConfigError` if the recipe names no task or no
+    trained model, or evaluates nothing.
     """
     if not isinstance(config, PolicyRunConfig) or config.problems is None:
-        raise ConfigError("this recipe has no problems to sample; name a task under task:")
+        purpose = "evaluate on" if evaluates else "sample"
+        raise ConfigError(f"this recipe has no problems to {purpose}; name a task under task:")
     if config.model.path is None:
         raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
-    check(config)
+    if evaluates and not config.eval.problems:
+        raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
+    check_parts(config)
+    check_sampling(config, config.problems)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(config.model, task)
-    held_out = evaluated_on(config, task, chat)
+    held_out = evaluated_on(config, task, chat) if evaluates else []
+    if evaluates and not held_out:
+        raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
     return rollouts_of(config, policy, chat, task, held_out), grader_of(config, device)
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
     """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
-    held_out = first_problems(task, config.eval) if config.eval.happens else []
+    held_out = first_problems(task, config.eval)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
     return held_out

@@ -23,6 +23,7 @@ from rlvr.config import (
     PPOConfig,
     RLConfig,
     RunConfig,
+    TaskConfig,
     VerifyConfig,
 )
 from rlvr.engines.scripted import load_script
@@ -53,10 +54,7 @@ AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
 
 def check(config: RunConfig) -> None:
     """Check a run before any work is done. Raises `ConfigError`, `ModelError` or `DataError`."""
-    pick_device(config.device)
-    check_model(config.model, "model")
-    if isinstance(config, PolicyRunConfig):
-        check_engine(config.engine)
+    check_parts(config)
     if isinstance(config, RLConfig):
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
@@ -64,7 +62,16 @@ def check(config: RunConfig) -> None:
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
-        check_task(config, make_task(config.problems.name, config.problems.knobs, config.seed))
+        check_sampling(config, config.problems)
+        check_solutions(config, config.problems)
+
+
+def check_parts(config: RunConfig) -> None:
+    """Check the device, the model and the engine."""
+    pick_device(config.device)
+    check_model(config.model, "model")
+    if isinstance(config, PolicyRunConfig):
+        check_engine(config.engine)
 
 
 def check_model(config: ModelConfig, key: str) -> None:
@@ -74,20 +81,23 @@ def check_model(config: ModelConfig, key: str) -> None:
         check_attention(config.attention, f"{key}.attention")
 
 
-def check_task(config: PolicyRunConfig, task: Task) -> None:
+def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:
     """Construct the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+    task = make_task(problems.name, problems.knobs, config.seed)
     check_rewards(config.verify)
     first_problems(task, config.eval)
     if config.eval.verifier:
         check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier in (None, LEARNED):
         check_verifier(task.problem(0).verifier, "the task's verifier")
-    if isinstance(config, RLConfig):
-        cold_start = config.cold_start_config(config.out)
-        if cold_start is not None and cold_start.task is not None:
-            solution_of(make_task(cold_start.task.name, cold_start.task.knobs, config.seed).problem(0))
-    elif config.rows is None:
-        solution_of(task.problem(0))
+
+
+def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
+    """Look for a worked solution where training starts from some. Raises `DataError`."""
+    start = config.cold_start_config(config.out) if isinstance(config, RLConfig) else config
+    if start is not None and start.rows is None:
+        learned = start.problems or problems
+        solution_of(make_task(learned.name, learned.knobs, config.seed).problem(0))
 
 
 def first_problems(task: Task, config: EvalConfig) -> list[Problem]:

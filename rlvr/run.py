@@ -23,7 +23,7 @@ from rlvr.config import RunConfig
 from rlvr.errors import CheckpointError
 from rlvr.learners.base import Learner
 from rlvr.rollouts.rollouts import Rollouts
-from rlvr.runfolder.checkpoint import checkpoints, read_checkpoint, save_checkpoint
+from rlvr.runfolder.checkpoint import checkpoints, is_readable, read_checkpoint, save_checkpoint, step_of
 from rlvr.runfolder.claim import model_of
 from rlvr.runfolder.files import whole_folder
 from rlvr.runfolder.journal import Journal
@@ -46,7 +46,6 @@ class Run:
     learner: Learner
     rollouts: Rollouts | None = None
     done: int = 0
-    interrupted: bool = False
     measure: Callable[[], dict[str, float]] | None = None
     open_parts: ExitStack = field(default_factory=ExitStack)
     tokens_learned: int = 0
@@ -54,6 +53,11 @@ class Run:
     @property
     def stage(self) -> str:
         return self.config.trainer
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal to stop came, in the last step too."""
+        return hasattr(self, "signals") and self.signals.received
 
     @property
     def model_folder(self) -> Path:
@@ -89,7 +93,6 @@ class Run:
             set_global_generators(self.config.seed, "step", self.done + 1)
             yield self.done + 1
         if self.done < self.config.steps:
-            self.interrupted = True
             self.journal.say(f"interrupted after step {self.done}: the same command goes on from {self.checkpoint()}")
         else:
             self._finish()
@@ -166,6 +169,15 @@ class Run:
 
     def restore(self) -> None:
         """Load the newest complete checkpoint; without one, start from the beginning."""
+        newest = self._checkpoints()[-1:]
+        if newest and not is_readable(newest[0]):
+            if self.model_folder.exists() and step_of(newest[0]) == self.config.steps:
+                self.done = self.config.steps
+                return
+            raise CheckpointError(
+                f"the checkpoint {newest[0]} was written by an older version, and this one cannot go on from it; "
+                "finish the run with the version that began it, or choose another folder, out=runs/NAME"
+            )
         for path in reversed(self._checkpoints()):
             try:
                 step, history = read_checkpoint(path)

@@ -64,7 +64,7 @@ def parameters(target: Callable[..., Any]) -> dict[str, Any]:
         named = [parameter for parameter in named[2:] if parameter.default is not parameter.empty]
     try:
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except NameError:  # an annotation that only a type checker can read
+    except Exception:  # an annotation that only a type checker can read
         hints = {}
     return {parameter.name: hints.get(parameter.name, Any) for parameter in named}
 

@@ -7,7 +7,6 @@ from rich.table import Table
 
 from rlvr.build import open_rollouts
 from rlvr.config import RunConfig
-from rlvr.errors import ConfigError
 from rlvr.rollouts.evaluate import Evaluation
 
 
@@ -16,11 +15,8 @@ def evaluate_model(config: RunConfig) -> Evaluation:
 
     Raises `ConfigError` if the recipe names no trained model or evaluates nothing.
     """
-    config = config.model_copy(update={"eval": config.eval.model_copy(update={"at_end": True})})
-    rollouts, _ = open_rollouts(config)
+    rollouts, _ = open_rollouts(config, evaluates=True)
     with closing(rollouts):
-        if not rollouts.held_out:
-            raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
         evaluation = rollouts.evaluate()
     table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
     for name, estimate in evaluation.estimates.items():

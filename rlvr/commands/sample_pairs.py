@@ -55,7 +55,7 @@ def sample_pairs(
 
     Raises `ConfigError` if the recipe has no task or no trained model.
     """
-    rollouts, grader = open_rollouts(config)
+    rollouts, grader = open_rollouts(config, evaluates=False)
     pairs = demonstrations = 0
     rewards: list[float] = []
     try:

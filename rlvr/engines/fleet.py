@@ -6,6 +6,7 @@ same weights, since an update reaches each of them before the next request.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, Queue
@@ -43,13 +44,14 @@ class Member:
         self.reports = reports
         self.inbox: Queue[Request | Task | None] = Queue()
         self.numbers: set[int] = set()
+        self.is_broken = False
         self.thread = Thread(target=self._work, name="rlvr-generator", daemon=True)
         self.thread.start()
 
     def _work(self) -> None:
         while True:
             try:
-                message = self.inbox.get(block=self.generator.open() == 0)
+                message = self.inbox.get(block=self.is_broken or self.generator.open() == 0)
             except Empty:
                 self._report(lambda: self.generator.ready(TURN_SECONDS))
                 continue
@@ -63,6 +65,14 @@ class Member:
             except BaseException as error:
                 message.end.set_exception(error)
 
+    def _aborted(self) -> bool:
+        """Forget what is open. An engine that cannot even do that computes no more."""
+        try:
+            self.generator.abort()
+        except BaseException:
+            return False
+        return True
+
     def _submit(self, request: Request) -> list[tuple[int, list[Completion]]]:
         self.generator.submit(request)
         return []
@@ -72,7 +82,7 @@ class Member:
         try:
             finished = compute()
         except BaseException as error:
-            self.generator.abort()
+            self.is_broken = self.is_broken or not self._aborted()
             self.reports.put(Report(self, error=error))
         else:
             if finished:
@@ -122,7 +132,7 @@ class Fleet:
 
     def _forget(self, member: Member) -> None:
         """Drop all that a member was asked for; the others go on."""
-        member.call(member.generator.abort).result()
+        member.call(member._aborted).result()
         reports = []
         while not self.reports.empty():
             reports.append(self.reports.get())
@@ -147,7 +157,7 @@ class Fleet:
     def close(self) -> None:
         members, self.members = self.members, []
         try:
-            self._each(lambda generator: generator.close(), members)
+            self._each(aborted_and_closed, members)
         finally:
             for member in members:
                 member.inbox.put(None)
@@ -159,3 +169,9 @@ class Fleet:
         wait(ends)
         for end in ends:
             end.result()
+
+
+def aborted_and_closed(generator: Generator) -> None:
+    with suppress(Exception):  # an engine that has failed is closed all the same
+        generator.abort()
+    generator.close()

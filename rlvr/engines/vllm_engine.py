@@ -138,6 +138,7 @@ class VLLMEngine:
 
     def close(self) -> None:
         """Stop the engine and free its memory."""
+        self.abort()
         self.llm.llm_engine.engine_core.shutdown()
 
     def _completion(self, output: Any) -> Completion:

@@ -59,9 +59,8 @@ class Update:
         return {name: total.value for name, total in self.totals.items()}
 
 
-def mean_metrics(updates: Sequence[Update]) -> dict[str, float]:
+def mean_metrics(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The means of the logged values over optimizer steps."""
-    steps = [update.metrics for update in updates]
     return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
 
 

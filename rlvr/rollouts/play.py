@@ -104,6 +104,11 @@ class Player:
         Raises `DataError` if the prompt leaves no room for `sampling.max_tokens` in the model's context.
         """
         conversations = [begun(self.environment(), problem) for _ in range(n)]
+        if any(conversation.messages != conversations[0].messages for conversation in conversations):
+            raise DataError(
+                f"problem {problem.id!r} of {problem.source!r}: its environment starts with other messages each time; "
+                "expected the same for the same problem, since the rollouts of a group share their prompt"
+            )
         prompt_ids = self.chat.problem_ids(replace(problem, prompt=conversations[0].messages), sampling.max_tokens)
         ticket, self.tickets = self.tickets, self.tickets + 1
         self.plays[ticket] = Play(problem, draw, sampling, seed, grader, prompt_ids, conversations)
@@ -148,7 +153,13 @@ class Player:
 
     def _advance(self) -> None:
         """Wait for completions and continue their conversations."""
-        for number, completions in self.generator.ready():
+        finished = self.generator.ready()
+        if not finished and not self.generator.open():
+            raise WeightSyncError(
+                f"the generator has lost {len(self.waiting)} requests: it has none open, and they did not come back. "
+                "Start the same command again; it goes on from the last checkpoint"
+            )
+        for number, completions in finished:
             ticket, indices = self.waiting.pop(number)
             play = self.plays[ticket]
             for index, completion in zip(indices, completions, strict=True):
@@ -213,7 +224,8 @@ def checked_reply(reply: Sequence[Message] | None) -> Sequence[Message] | None:
 
 def verdicts_of(grader: Grader, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
     """The grader's verdicts; a rollout whose environment failed already has one."""
-    judged = iter(grader(problem, [rollout for rollout in rollouts if rollout.verdict is None]))
+    open_rollouts = [rollout for rollout in rollouts if rollout.verdict is None]
+    judged = iter([verdict for _, verdict in zip(open_rollouts, grader(problem, open_rollouts), strict=True)])
     return [next(judged) if rollout.verdict is None else rollout.verdict for rollout in rollouts]
 
 

@@ -47,6 +47,8 @@ class Rollouts:
             config.prompts_per_step, config.objective, version, step, self.history, config.selection.max_staleness
         )
         pool = self.source.fill(pool.with_waiting(self.pending))
+        if self.player.generator.shares_weights:
+            self.source.finish_open()  # before the learner moves the weights that they are to be written with
         check_graders(pool.fresh, self.max_failed_share)
         return pool
 
@@ -57,7 +59,8 @@ class Rollouts:
         the generator held other weights. With `top_p` or `top_k` the log-probabilities belong to a truncated
         distribution and are not compared.
         """
-        if "rollout_gap" in metrics and not self.sampling.is_truncated:
+        learned = "rollout_gap" in metrics and not metrics.get("skipped")
+        if learned and not self.sampling.is_truncated:
             check_gap(metrics["rollout_gap"], self.probe.tolerance)
         if self.player.generator.version != learner.version:
             if self.source is not None:

@@ -12,6 +12,7 @@ It contains no random state: every draw is a function of seed and position (`rlv
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from rlvr.errors import CheckpointError
 from rlvr.runfolder.files import whole_folder
 
 HISTORY, STATE = "history.json", "state.json"
+# Changes with what lies in a checkpoint: 2 since the learner writes files of its own.
+FORMAT = 2
 
 
 def save_checkpoint(
@@ -41,7 +44,7 @@ def save_checkpoint(
                 path.write_text(json.dumps(history))  # JSON restores floats exactly
             files = {path.name: _fingerprint(path) for path in sorted(partial.iterdir())}
             with writing(partial / STATE) as path:
-                path.write_text(json.dumps({"step": step, "files": files}, indent=1))
+                path.write_text(json.dumps({"step": step, "format": FORMAT, "files": files}, indent=1))
             for path in (*partial.iterdir(), partial):
                 _flush(path)
         _flush(folder)
@@ -68,8 +71,20 @@ def writing(path: Path) -> Iterator[Path]:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The finished checkpoints in `folder`, oldest first."""
-    finished = (path for path in folder.glob("step-*") if path.suffix != ".partial")
-    return sorted(finished, key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted((path for path in folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(path.name.removeprefix("step-"))
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a checkpoint was written in the present form; one that is damaged counts as such."""
+    try:
+        return bool(json.loads((path / STATE).read_text()).get("format") == FORMAT)
+    except (OSError, ValueError):
+        return True
 
 
 def read_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:

@@ -20,7 +20,7 @@ from rlvr.algorithms.weights import token_weights
 from rlvr.batching import minibatches
 from rlvr.build import open_rl_run
 from rlvr.config import GRPOConfig, RLConfig
-from rlvr.learners.base import Learner, Update, mean_metrics
+from rlvr.learners.base import Learner, mean_metrics
 from rlvr.models.policy import TokenScores
 from rlvr.rollouts.groups import describe
 from rlvr.rollouts.rollouts import Rollouts
@@ -94,7 +94,7 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
         batch, learner, old_B=signal.index_fill(0, plan[0], False), ref_B=signal & objective.kl_in_loss
     )
     version = learner.version
-    updates: list[Update] = []
+    steps: list[dict[str, float]] = []
     for rows in plan:
         piece = batch.rows(rows)
         weights = token_weights(
@@ -102,13 +102,14 @@ def update(learner: Learner, config: GRPOConfig, objective: Objective, batch: Ba
         )
         # The weights count all rows of this optimizer step; only then rows without a loss are left out.
         piece = replace(piece, loss_weights=weights).rows(signal[rows])
-        if not updates:  # the weights have not changed yet: the ratio is 1
+        if not steps:  # the weights have not changed yet: the ratio is 1
             piece = replace(piece, old_logprobs=None)
-        updates.append(learner.update(piece, GRPOLoss(objective)))
-        if len(updates) == 1:  # its log-probabilities are the old ones of the later optimizer steps
-            batch = batch.with_old_logprobs(rows[signal[rows]], updates[0].logprobs)
+        done = learner.update(piece, GRPOLoss(objective))
+        if not steps:  # its log-probabilities are the old ones of the later optimizer steps
+            batch = batch.with_old_logprobs(rows[signal[rows]], done.logprobs)
+        steps.append(done.metrics)
     coefficients = {"objective/kl_coef": objective.kl_coef, "objective/entropy_coef": objective.entropy_coef}
-    return mean_metrics(updates) | coefficients | rollout_gap(batch.rows(signal), version)
+    return mean_metrics(steps) | coefficients | rollout_gap(batch.rows(signal), version)
 
 
 def signal_B(batch: Batch, objective: Objective) -> Tensor:

@@ -93,7 +93,7 @@ def estimated(learner: Learner, config: PPOConfig, objective: Objective, rows: R
 def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Batch, seed: int) -> dict[str, float]:
     """All optimizer steps of one step: `epochs` passes in `minibatches` pieces each."""
     shuffle = torch.Generator().manual_seed(seed)
-    updates = []
+    steps = []
     for _ in range(config.epochs):
         for rows in minibatches(batch, config.minibatches, shuffle):
             piece = batch.rows(rows)
@@ -101,8 +101,8 @@ def update(learner: Learner, config: PPOConfig, objective: Objective, batch: Bat
                 piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
             )
             piece = replace(piece, loss_weights=weights)
-            updates.append(learner.update(piece, PPOLoss(objective, config.value_coef, config.value_clip)))
-    return mean_metrics(updates)
+            steps.append(learner.update(piece, PPOLoss(objective, config.value_coef, config.value_clip)).metrics)
+    return mean_metrics(steps)
 
 
 @dataclass(frozen=True)

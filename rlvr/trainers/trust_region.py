@@ -164,7 +164,7 @@ def critic_steps(
     """The critic's optimizer steps, with the policy frozen."""
     loss = CriticLoss(config.value_coef, config.value_clip)
     shuffle = torch.Generator().manual_seed(seed)
-    updates = []
+    steps = []
     with still(learner.policy.model):
         for _ in range(config.epochs):
             for rows in minibatches(batch, config.minibatches, shuffle):
@@ -172,8 +172,8 @@ def critic_steps(
                 weights = token_weights(
                     piece.completion_mask, piece.group_index, objective.aggregate, config.sampling.max_tokens
                 )
-                updates.append(learner.update(replace(piece, loss_weights=weights), loss))
-    means = mean_metrics(updates)
+                steps.append(learner.update(replace(piece, loss_weights=weights), loss).metrics)
+    means = mean_metrics(steps)
     return {name: means[name] for name in ("value/loss", "lr", "skipped")}
 
 

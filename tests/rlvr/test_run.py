@@ -13,7 +13,15 @@ import torch
 
 from rlvr.config import ModelConfig
 from rlvr.config.file import Origin, check_config, load_config
-from rlvr.errors import ConfigError, DataError, DivergenceError, GraderError, ModelError, WeightSyncError
+from rlvr.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergenceError,
+    GraderError,
+    ModelError,
+    WeightSyncError,
+)
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_chat, load_policy
 from rlvr.run import Run
@@ -538,6 +546,9 @@ def test_sampling_runs_ahead_of_learning_within_its_bound(tiny: Path) -> None:
     asked = {step: sorted({row["draw"] for row in rows if row["step"] == step}) for step in range(1, 7)}
     assert asked == {step: list(range(4 * step - 4, 4 * step)) for step in range(1, 7)}
     assert run.learner.version == 12
+    kl = [row["rollout_ratio/kl"] for row in metrics(run)[1:]]
+    assert kl[0] < 1e-6
+    assert min(kl[1:]) > 1e-4  # older weights wrote them, and not those that the learner has moved since
 
 
 def test_a_run_that_samples_ahead_goes_on_from_a_checkpoint_with_the_same_bits(tiny: Path) -> None:
@@ -551,3 +562,27 @@ def test_a_run_that_samples_ahead_goes_on_from_a_checkpoint_with_the_same_bits(t
     again = grpo.train(recipe(tiny, **ahead))
     assert all((weights[name] == weight).all() for name, weight in again.learner.policy.named_weights())
     assert [row["policy_version"] for row in ledger(again)] == before
+
+
+def test_a_checkpoint_of_an_older_version_is_named_and_a_finished_run_is_finished(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = recipe(tiny, steps=2)
+    run = grpo.train(config)
+    (newest,) = (run.folder / "checkpoints").glob("step-000002")
+    state = json.loads((newest / "state.json").read_text())
+    del state["format"]
+    (newest / "state.json").write_text(json.dumps(state))
+    capsys.readouterr()
+    grpo.train(config)
+    assert "this run is finished" in capsys.readouterr().out
+    shutil.rmtree(run.folder / "model")
+    with pytest.raises(CheckpointError, match=r"step-000002 was written by an older version.*out=runs/NAME"):
+        grpo.train(config)
+
+
+def test_a_diverged_run_is_not_taken_for_a_failed_sync(tiny: Path) -> None:
+    lost = {"optimizer.lr": 1e38, "optimizer.warmup_steps": 0, "objective": "{preset: dr_grpo, baseline: none}",
+            "verify.verifier": "tests.rlvr.scripts:reads_the_context"}  # fmt: skip
+    with pytest.raises(DivergenceError, match=r"Lower optimizer\.lr"):
+        grpo.train(recipe(tiny, **{**AHEAD, **lost, "steps": 6}))

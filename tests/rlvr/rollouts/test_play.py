@@ -220,3 +220,24 @@ def test_a_reply_that_is_no_message_is_the_environments_failure(chat: Chat, repl
     assert verdict is not None
     assert (verdict.score, verdict.status) == (None, "error")
     assert "expected messages such as" in verdict.detail
+
+
+def test_a_grader_with_too_few_or_too_many_verdicts_is_an_error(chat: Chat) -> None:
+    for extra in (-1, 1):
+
+        def grade(problem: Problem, rollouts: Sequence[Rollout], extra: int = extra) -> list[Verdict]:
+            return [Verdict(1.0, "correct")] * (len(rollouts) + extra)
+
+        with pytest.raises(ValueError, match=r"zip\(\)"):
+            player_of(chat).collect([PROBLEM], 2, Sampling(40), [0], grade)
+
+
+def test_an_environment_that_starts_otherwise_each_time_is_refused(chat: Chat) -> None:
+    starts = iter("ab")
+
+    class Moody(Malformed):
+        def start(self, problem: Problem) -> Messages:
+            return ({"role": "user", "content": next(starts)},)
+
+    with pytest.raises(DataError, match="starts with other messages each time"):
+        player_of(chat, environment=Moody).collect([PROBLEM], 2, Sampling(40), [0], even_is_right)

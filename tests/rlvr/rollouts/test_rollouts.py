@@ -65,6 +65,8 @@ def test_a_grader_that_fails_too_often_stops_the_run(chat: Chat) -> None:
 
 def test_weights_are_handed_over_when_they_have_changed_and_open_requests_are_finished_first(chat: Chat) -> None:
     rollouts, learner = rollouts_of(chat, ahead=1), ScriptedLearner()
+    rollouts.player.generator.shares_weights = False
+    rollouts.probe = replace(rollouts.probe, prompts=[[5, 6]])
     config = config_of("objective={keep: all}", "selection.max_staleness=1")
     rollouts.sample(config, step=1, version=0)
     rollouts.sync(learner, {})
@@ -73,6 +75,12 @@ def test_weights_are_handed_over_when_they_have_changed_and_open_requests_are_fi
     rollouts.sync(learner, {})
     assert rollouts.player.generator.open() == 0
     assert rollouts.player.generator.version == 1
+
+
+def test_an_engine_that_shares_the_weights_writes_what_is_ahead_before_they_move(chat: Chat) -> None:
+    rollouts = rollouts_of(chat, ahead=1)
+    rollouts.sample(config_of("objective={keep: all}", "selection.max_staleness=1"), step=1, version=0)
+    assert rollouts.player.generator.open() == 0
 
 
 def test_a_gap_beyond_rounding_stops_the_run_unless_the_distribution_was_truncated(chat: Chat) -> None:
