@@ -2,6 +2,6 @@
 
 from tasks.environment import Environment, SingleTurn
 from tasks.problem import Message, Messages, Problem
-from tasks.registry import NoTask, Task, make_task
+from tasks.registry import Task, make_task
 
-__all__ = ["Environment", "Message", "Messages", "NoTask", "Problem", "SingleTurn", "Task", "make_task"]
+__all__ = ["Environment", "Message", "Messages", "Problem", "SingleTurn", "Task", "make_task"]

@@ -39,16 +39,6 @@ class Task(Protocol):
         ...
 
 
-class NoTask:
-    """Stands for the task in a run that trains on a dataset only."""
-
-    def problem(self, index: int) -> Problem:
-        raise ValueError("this run has data but no task; expected a task: in the configuration")
-
-    def held_out(self, count: int) -> list[Problem]:
-        return []
-
-
 def task_class(name: str) -> type:
     """The dataclass of the task `name`. Raises `ValueError`, with the nearest known name if there is one."""
     path = TASKS.get(name, name)

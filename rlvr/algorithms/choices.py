@@ -57,7 +57,8 @@ def pick_name(names: Sequence[str], name: str, axis: str) -> None:
         raise ValueError(f"{axis}: got {name!r}, expected one of {', '.join(names)}{nearest(name, names)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'clip_low'?`, or an empty text where no known name is similar."""
+def nearest(name: str, known: Iterable[str], section: str = "") -> str:
+    """`; did you mean 'clip_low'?`, with the `section` that the name stands in, or an empty text where no known name is
+    similar."""
     matches = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    return f"; did you mean {section + matches[0]!r}?" if matches else ""

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from rlvr.algorithms.choices import nearest
 from rlvr.config import AnyConfig, RLConfig, Section
 from rlvr.config.file import Origin, check_config, explained, parsed_value, read_values, with_overrides
 from rlvr.errors import ConfigError
@@ -157,5 +157,4 @@ def _refuse_own(where: str, overrides: dict[str, Any]) -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    return nearest(name, known) or f"; known: {', '.join(known)}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from rlvr.algorithms.choices import nearest
 from rlvr.config import AnyConfig, Config, DPOConfig, GRPOConfig, PPOConfig, RewardModelConfig, SFTConfig
 from rlvr.config.renamed import new_key, with_new_names
 from rlvr.errors import ConfigError
@@ -166,9 +166,9 @@ def _message(details: Any, origin: Origin, model: type[BaseModel] | None) -> str
     keys = keys[1:] if keys and keys[0] in TRAINERS else keys
     if details["type"] == "extra_forbidden":
         known = _known_keys(model, keys[:-1])
-        near = get_close_matches(keys[-1], known, n=1)
-        hint = f"did you mean {'.'.join([*keys[:-1], near[0]])!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{origin.of(keys)}: unknown key {'.'.join(keys)!r}; {hint}"
+        section = "".join(f"{key}." for key in keys[:-1])
+        hint = nearest(keys[-1], known, section) or f"; known here: {', '.join(known)}"
+        return f"{origin.of(keys)}: unknown key {'.'.join(keys)!r}{hint}"
     if details["type"] == "union_tag_not_found":
         return f"{origin.of(('trainer',))}: the key 'trainer' is missing; expected one of {', '.join(TRAINERS)}"
     if details["type"] == "union_tag_invalid":
@@ -227,8 +227,7 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
 
 def _nearest_file(path: Path) -> str:
     beside = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-    near = get_close_matches(str(path), beside, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return nearest(str(path), beside)
 
 
 def _first_line(error: Exception) -> str:
