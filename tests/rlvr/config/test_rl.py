@@ -1,30 +1,9 @@
 """Configurations of runs that sample: what follows from several keys at once."""
 
-from typing import Any
-
 import pytest
 
-from rlvr.config.file import Origin, check_config
 from rlvr.config.rl import PPO_OBJECTIVE
-from rlvr.errors import ConfigError
-
-MODEL = {"path": "runs/x/model"}
-
-
-def config_of(trainer: str, **keys: Any) -> Any:
-    """The configuration of a trainer with the keys that it cannot do without, and those that are given."""
-    needed: dict[str, Any] = {"trainer": trainer, "model": MODEL, "steps": 10}
-    if trainer in ("grpo", "ppo"):
-        needed["task"] = "arithmetic"
-    if trainer in ("dpo", "reward_model"):
-        needed["data"] = {"train": "rows.jsonl"}
-    return check_config(needed | keys, Origin("test"))
-
-
-def refused(trainer: str, **keys: Any) -> str:
-    with pytest.raises(ConfigError) as caught:
-        config_of(trainer, **keys)
-    return str(caught.value)
+from tests.rlvr.config.test_runs import config_of
 
 
 def test_the_schedule_of_rl_counts_all_optimizer_steps() -> None:
