@@ -1,14 +1,15 @@
 """A problem: one dataset item as a prompt and a ground truth."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Message(TypedDict):
-    """One chat message, in the form that chat templates read."""
+    """One chat message, in the form that chat templates read. `reasoning_content` is the thought before an answer."""
 
     role: str
     content: str
+    reasoning_content: NotRequired[str]
 
 
 # A conversation or a part of one, oldest message first.

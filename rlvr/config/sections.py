@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rlvr.algorithms.choices import nearest
+from tasks.layouts import NAMES
 from tasks.registry import make_task
 
 
@@ -243,11 +245,28 @@ class DataConfig(Section):
     """Held-out rows to evaluate on."""
     held_out_rows: int = Field(0, ge=0)
     """If `test` is empty: number of rows at the end of `train` that are held out for evaluation."""
+    held_out_by: Literal["prompt", "row"] = "prompt"
+    """Rows to train on are left out and counted if a held-out row has the same prompt; row: if it is the same row."""
     subset: str | None = None
     train_split: str = "train"
     test_split: str = "test"
+    columns: dict[str, str] = {}
+    """Names of columns, such as `{prompt: question, chosen: good}`; nested ones by dots, `*` for each entry of a list."""
+    texts: Literal["auto", "plain", "chat"] = "auto"
+    """What texts become: plain, without a chat template; chat, messages of user and assistant; auto: as the columns say."""
+    skip_broken: bool = False
+    """Leave out and count rows that cannot be read; otherwise the first one stops the run."""
     max_tokens: int | None = Field(None, ge=2)
     """Rows with more tokens are skipped and counted; empty: rows that do not fit the model."""
+
+    @field_validator("columns")
+    @classmethod
+    def _check_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in NAMES:
+                hint = nearest(name, NAMES) or f"; known: {', '.join(NAMES)}"
+                raise ValueError(f"{name!r} is not read{hint}; expected {{name that is read: column of the file}}")
+        return columns
 
 
 class TrustRegionConfig(Section):
