@@ -19,7 +19,7 @@ from rlvr.config import (
     RunConfig,
     SFTConfig,
 )
-from rlvr.data.examples import reader_of, split_rows, texts_of
+from rlvr.data.examples import Examples, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError
@@ -73,25 +73,28 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     return Run(config, folder, learner, rollouts), rollouts
 
 
-def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Run, Chat]:
-    """A run that learns from rows of data or from worked solutions, evaluated on a task if it names one."""
+def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Run, Chat, Examples | None]:
+    """A run that learns from rows of data or from worked solutions, evaluated on a task if it names one.
+
+    The rows are read once, and tokenized before the weights are loaded; `None` for a run on worked solutions.
+    """
     folder, device = prepare(config), set_up(config)
-    chat = chat_for_rows(config)
+    chat, examples = chat_and_examples(config)
     set_global_generators(config.seed, "build")
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(config.model, chat, device, config.seed)
         scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
-        return Run(config, folder, scorer), chat
+        return Run(config, folder, scorer), chat, examples
     if config.problems is None:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
-        return Run(config, folder, learner_of(config, policy, chat)), chat
+        return Run(config, folder, learner_of(config, policy, chat)), chat, examples
     task = task_of(config)
     held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out)
     prove(learner, rollouts)
-    return Run(config, folder, learner, rollouts), chat
+    return Run(config, folder, learner, rollouts), chat, examples
 
 
 def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]:
@@ -202,16 +205,24 @@ def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     return scratch_chat(model.scratch, texts)
 
 
-def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
-    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task."""
-    if config.model.scratch is None:
-        return load_chat(str(config.model.path))
+def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Chat, Examples | None]:
+    """The tokenizer of a run on data and its rows in tokens; what was read and what was left out is printed.
+
+    For `model.scratch` the tokenizer is trained on the first rows, or else on the task.
+    """
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(config.model, task_of(config))
-    rows, _ = split_rows(config.data, reader_of(config))
-    texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
-    return scratch_chat(config.model.scratch, texts)
+        return chat_for_problems(config.model, task_of(config)), None
+    parts = split_rows(config.data, reader_of(config))
+    if config.model.scratch is None:
+        chat = load_chat(str(config.model.path))
+    else:
+        texts = [text for row in islice(parts[0], TOKENIZER_PROBLEMS) for text in texts_of(row)]
+        chat = scratch_chat(config.model.scratch, texts)
+    examples = tokenized(config.data, parts, chat)
+    for line in (str(examples), examples.read_as):
+        print(f"{config.trainer}: {line}", flush=True)
+    return chat, examples
 
 
 def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:

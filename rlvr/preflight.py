@@ -15,23 +15,28 @@ from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import (
+    DataConfig,
     DPOConfig,
     EngineConfig,
     EvalConfig,
     ModelConfig,
     PolicyRunConfig,
     PPOConfig,
+    RewardModelConfig,
     RLConfig,
     RunConfig,
+    SFTConfig,
     TaskConfig,
     VerifyConfig,
 )
+from rlvr.data.examples import reader_of, split_rows
 from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
+from tasks.table import Rows
 from verifiers import Spec, get_verifier
 
 # The verifier name that stands for a reward model.
@@ -61,6 +66,8 @@ def check(config: RunConfig) -> None:
         check_model(config.critic, "critic")
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
+    if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and config.data is not None:
+        check_rows(config.data, reader_of(config))
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
         check_sampling(config, config.problems)
         check_solutions(config, config.problems)
@@ -90,6 +97,14 @@ def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:
         check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier in (None, LEARNED):
         check_verifier(task.problem(0).verifier, "the task's verifier")
+
+
+def check_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> None:
+    """Read the first row of each part of the data, so that a missing file or another format fails now. Raises
+    `DataError`."""
+    for part in split_rows(config, read):
+        if len(part) and not config.skip_broken:
+            part[0]
 
 
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:

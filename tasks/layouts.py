@@ -43,8 +43,11 @@ LEAST_REPEATED = 16
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read rows. `columns` maps names of `NAMES` to columns of the file, nested ones by dots (`*`: every entry of
-    a list). `texts` says what texts become: as recognized, always plain, or always messages."""
+    """How to read rows.
+
+    `columns` maps names of `NAMES` to columns of the file, nested ones by dots (`*`: every entry of a list). `texts`
+    says what texts become: as recognized, always plain, or always messages.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     texts: Literal["auto", "plain", "chat"] = "auto"

@@ -12,6 +12,7 @@ A pair may have its prompt in a column and hold whole conversations too: the pro
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -89,7 +90,7 @@ def parse_unpaired(row: Row, reading: Reading = AS_RECOGNIZED) -> UnpairedPrefer
     name = next((name for name in ANSWERS if row.get(name) is not None), "completion")
     whole = whole_conversation(row) if row.get(name) is None else None
     if whole is not None:
-        row, name = {**{key: value for key, value in row.items() if key != whole[0]}, "completion": whole[1]}, "completion"
+        row = {key: value for key, value in row.items() if key != whole[0]} | {name: whole[1]}
     found = find(row, [name], reading)
     label = plain(row.get("label"))
     wanted = LABELS.get(str(int(label) if label in (0, 1) else label).strip().lower())
@@ -161,10 +162,8 @@ def _pair_ratings(row: Row) -> tuple[float, float] | None:
 def _number(value: Any, field: str) -> float:
     number = plain(value)
     if isinstance(number, str):  # a column of texts, such as UltraFeedback's ratings
-        try:
+        with suppress(ValueError):
             number = float(number)
-        except ValueError:
-            pass
     if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
         raise FieldError(field, f"expected a number, got {value!r}")
     return float(number)

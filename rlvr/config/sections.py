@@ -251,9 +251,9 @@ class DataConfig(Section):
     train_split: str = "train"
     test_split: str = "test"
     columns: dict[str, str] = {}
-    """Names of columns, such as `{prompt: question, chosen: good}`; nested ones by dots, `*` for each entry of a list."""
+    """Names of columns, such as `{prompt: question, chosen: good}`; nested ones by dots, `*` for each entry."""
     texts: Literal["auto", "plain", "chat"] = "auto"
-    """What texts become: plain, without a chat template; chat, messages of user and assistant; auto: as the columns say."""
+    """What texts become. plain: no chat template; chat: messages of user and assistant; auto: as the columns say."""
     skip_broken: bool = False
     """Leave out and count rows that cannot be read; otherwise the first one stops the run."""
     max_tokens: int | None = Field(None, ge=2)
