@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
+from rlvr.rollouts.fitting import FittingTask, room_for_answers
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
 from rlvr.rollouts.reward_model_grader import load_reward_model_grader
@@ -59,15 +61,16 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
+    fitting = fitting_of(config, task, chat)
     held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
-    rollouts = rollouts_of(config, policy, chat, task, held_out)
+    rollouts = rollouts_of(config, policy, chat, fitting, held_out)
     grader = grader_of(config, device)
-    draws = Draws(task, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
+    draws = Draws(fitting, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
     rollouts.source = source_of(config, draws)
     prove(learner, rollouts)
     return Run(config, folder, learner, rollouts), rollouts
@@ -114,18 +117,40 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
     check_sampling(config, config.problems)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(config.model, task)
+    fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
     held_out = evaluated_on(config, task, chat) if evaluates else []
     if evaluates and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    return rollouts_of(config, policy, chat, task, held_out), grader_of(config, device)
+    return rollouts_of(config, policy, chat, fitting, held_out), grader_of(config, device)
+
+
+def fitting_of(config: PolicyRunConfig, task: Task, chat: Chat) -> FittingTask:
+    """The task without problems whose prompts leave no room for an answer; prints what is left out."""
+    fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
+    if left_out := fitting.look_through():
+        print(f"{config.trainer}: {left_out}", flush=True)
+    return fitting
+
+
+def player_chat(config: PolicyRunConfig, chat: Chat) -> Chat:
+    """The chat with the context that the engine computes, which may be shorter than the model's."""
+    limit = config.engine.max_model_len if config.engine.name == "vllm" else None
+    return chat if limit is None else replace(chat, context=min(limit, chat.context))
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
-    """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
+    """The held-out problems; prints how many leave no room for an answer. Raises `DataError` if all of them do."""
     held_out = first_problems(task, config.eval)
-    for problem in held_out:
-        chat.problem_ids(problem, config.sampling.max_tokens)
+    chat = player_chat(config, chat)
+    why_not = room_for_answers(chat, config.sampling.max_tokens)
+    unfit = [problem for problem in held_out if why_not(problem) is not None]
+    if unfit and len(unfit) == len(held_out):
+        chat.problem_ids(unfit[0], config.sampling.max_tokens)
+    if unfit:
+        first = f"problem {unfit[0].id!r} of {unfit[0].source!r}, {why_not(unfit[0])}"
+        count = f"{len(unfit)} of {len(held_out)} held-out problems"
+        print(f"{config.trainer}: {count} do not fit and count as unsolved; the first: {first}", flush=True)
     return held_out
 
 
@@ -138,7 +163,7 @@ def rollouts_of(
     probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
     s = config.sampling
     return Rollouts(
-        player=Player(generator, chat),
+        player=Player(generator, player_chat(config, chat)),
         task=task,
         held_out=held_out,
         sampling=Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),

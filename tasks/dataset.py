@@ -63,6 +63,11 @@ class DatasetTask:
         return self._checked(self.load(self.test, self.test_split), self.test, self.test_split)
 
     @property
+    def training_rows(self) -> int:
+        """Number of rows to train on; problems 0 to n - 1 are each of them once."""
+        return self._train_count
+
+    @property
     def _train_count(self) -> int:
         rows = len(self._train_rows)
         if self.test:

@@ -90,8 +90,8 @@ def message_of(value: Any, field: str) -> Message:
             raise FieldError(f"{field}.from", f"got {given['from']!r}, expected one of {', '.join(SPEAKERS)}")
         role, name = SPEAKERS[given["from"]], "value"
     else:
-        role, name = given.get("role"), "content"
-    if role is None or name not in value:
+        role, name = given.get("role", ""), "content"
+    if not role or name not in value:
         raise FieldError(field, f'expected {{"role": ..., "content": ...}}, got {shown(value)}')
     if role not in CHAT_ROLES:
         raise FieldError(f"{field}.role", f"got {role!r}, expected one of {', '.join(CHAT_ROLES)}")

@@ -119,7 +119,7 @@ def tokenized(config: DataConfig, parts: tuple["Part", "Part"], chat: Chat) -> E
 
     is_held_out: set[bytes] = set()
     kept: tuple[list[Answers], list[Answers]] = ([], [])
-    repeated = too_long = 0
+    repeated = 0
     for row, number in rows_of(held_out):
         is_held_out.add(content_of(row, config.held_out_by))
         kept[1].append(encode(row, number, chat, held_out.source))
@@ -128,9 +128,9 @@ def tokenized(config: DataConfig, parts: tuple["Part", "Part"], chat: Chat) -> E
             repeated += 1
         else:
             kept[0].append(encode(row, number, chat, train.source))
-    fitting = [[example for example in part if example.longest <= most] for part in kept]
-    too_long = sum(map(len, kept)) - sum(map(len, fitting))
-    examples = Examples(*fitting, too_long, repeated, broken, layouts, unread)
+    fitting, held = ([example for example in part if example.longest <= most] for part in kept)
+    too_long = sum(map(len, kept)) - len(fitting) - len(held)
+    examples = Examples(fitting, held, too_long, repeated, broken, layouts, unread)
     if not examples.train:
         raise DataError(f"dataset {config.train!r}: {nothing_left(examples, most)}")
     return examples

@@ -38,7 +38,7 @@ class Evaluation:
     """The results of an evaluation, and its groups (first the greedy ones, then the sampled ones).
 
     `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
-    incorrect completions.
+    incorrect completions. `unfit` is the share of completions that were never begun, because the prompt left no room.
     """
 
     estimates: dict[str, Estimate]
@@ -47,6 +47,7 @@ class Evaluation:
     lengths_by_outcome: tuple[float, float]
     truncated: float
     failed: float
+    unfit: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
     def metrics(self) -> dict[str, float]:
@@ -55,6 +56,7 @@ class Evaluation:
         flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        flat |= {"did_not_fit": self.unfit} if self.unfit else {}
         return {f"eval/{name}": value for name, value in flat.items()}
 
 
@@ -64,7 +66,7 @@ def evaluate(
     """Evaluate one greedy completion and `samples` sampled ones per problem.
 
     `sampling` applies to the sampled ones. A completion whose grader failed counts as unsolved here (and in `failed`),
-    because an evaluation must cover every problem.
+    because an evaluation must cover every problem; so does one that was never begun (`unfit`).
     """
     seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
     greedy = player.collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, grader)
@@ -81,7 +83,8 @@ def evaluate(
         lengths_by_outcome=lengths_by_outcome(rollouts),
         mean_length=sum(rollout.sampled_tokens for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
-        failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
+        failed=sum(rollout.reward is None and rollout.verdict is not None for rollout in rollouts) / len(rollouts),
+        unfit=sum(rollout.verdict is None for rollout in rollouts) / len(rollouts),
         groups=(tuple(greedy), tuple(drawn)),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from rlvr.config import EvalConfig, RLConfig
 from rlvr.learners.base import Learner
 from rlvr.rollouts.evaluate import Evaluation, evaluate
+from rlvr.rollouts.fitting import FittingTask
 from rlvr.rollouts.grader import Grader, check_graders
 from rlvr.rollouts.groups import why_no_signal
 from rlvr.rollouts.history import History
@@ -74,7 +75,8 @@ class Rollouts:
         self.history = self.history.steered(config.objective, metrics)
         self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
         warnings = []
-        for topic, warning in {"truncation": truncation_of(self.sampling), "batch": pool.shortfall()}.items():
+        topics = {"truncation": truncation_of(self.sampling), "batch": pool.shortfall(), **self._passed_over()}
+        for topic, warning in topics.items():
             if warning and topic not in self.warned_of:
                 self.warned_of.add(topic)
                 warnings.append(f"warning: {warning}")
@@ -84,6 +86,14 @@ class Rollouts:
                 f"warning: {self.silent_steps} steps in a row had nothing to learn from: {why_no_signal(groups)}"
             )
         return warnings
+
+    def _passed_over(self) -> dict[str, str]:
+        """What an endless task was found to hold that does not fit, as a topic for each power of ten."""
+        if not isinstance(self.task, FittingTask) or not self.task.left_out or self.task.is_finite:
+            return {}
+        count = self.task.left_out
+        return {f"fitting {len(str(count))}": f"{count} problems do not fit and were passed over; the first: "
+                f"{self.task.first}"}  # fmt: skip
 
     def evaluate(self) -> Evaluation:
         """Evaluate on the held-out problems. Raises `GraderError`."""

@@ -20,6 +20,7 @@ from rlvr.data.examples import Examples, answer_batch, numbers_of
 from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
+from rlvr.rollouts.fitting import FittingTask, room_for_solutions
 from rlvr.run import Run
 from rlvr.types import Batch
 from tasks import Problem
@@ -58,7 +59,9 @@ def from_data(run: Run, config: SFTConfig, examples: Examples) -> Callable[[rang
 
 def from_task(config: SFTConfig, chat: Chat) -> Callable[[range], Batch]:
     """Batches of a task's problems with their worked solutions."""
-    task = task_of(config)
+    task = FittingTask(task_of(config), room_for_solutions(chat))
+    if left_out := task.look_through():
+        print(f"sft: {left_out}", flush=True)
 
     def batch_of(numbers: range) -> Batch:
         try:

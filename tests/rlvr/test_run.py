@@ -586,3 +586,52 @@ def test_a_diverged_run_is_not_taken_for_a_failed_sync(tiny: Path) -> None:
             "verify.verifier": "tests.rlvr.scripts:reads_the_context"}  # fmt: skip
     with pytest.raises(DivergenceError, match=r"Lower optimizer\.lr"):
         grpo.train(recipe(tiny, **{**AHEAD, **lost, "steps": 6}))
+
+
+def test_prompts_that_do_not_fit_are_left_out_at_the_start_and_resuming_keeps_the_numbers(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, tests = tmp_path / "rows.jsonl", tmp_path / "tests.jsonl"
+    questions = [f"1+{n}?" + " word" * 300 * (n in (3, 4)) for n in range(8)]
+    rows.write_text("".join(json.dumps({"question": q, "answer": "1"}) + "\n" for q in questions))
+    tests.write_text(
+        json.dumps({"question": "9+9?" + " word" * 300, "answer": "18"}) + '\n{"question":"9?","answer":"9"}'
+    )
+    keys = {"task": f"{{name: dataset, train: {rows}, test: {tests}}}", "steps": 6, "checkpoint.every": 3}
+    keys |= {"eval.problems": 2, "eval.samples": 1}
+    run = grpo.train(recipe(tiny, **keys))
+    said = capsys.readouterr().out
+    assert "grpo: 2 of 8 problems to train on do not fit and are left out; the first: problem 'train-" in said
+    assert "grpo: 1 of 2 held-out problems do not fit and count as unsolved; the first: problem 'held_out-0'" in said
+    whole = ledger(run)
+    assert {row["problem_id"] for row in whole} == {f"train-{n}" for n in (0, 1, 2, 5, 6, 7)}
+    assert metrics(run)[0]["eval/did_not_fit"] == 0.5
+    shutil.rmtree(run.folder / "checkpoints/step-000006")
+    shutil.rmtree(run.folder / "model")
+    again = ledger(grpo.train(recipe(tiny, **keys)))
+    assert [(row["problem_id"], row["completion"]) for row in again] == [
+        (row["problem_id"], row["completion"]) for row in whole
+    ]
+
+
+def test_the_engines_own_limit_counts_where_it_is_shorter(tiny: Path, chat: Chat) -> None:
+    from rlvr.build import player_chat
+
+    for engine, context in (("{name: vllm, max_model_len: 99}", 99), ("{name: vllm}", chat.context)):
+        assert player_chat(recipe(tiny, engine=engine), chat).context == context
+    assert player_chat(recipe(tiny, engine="{name: transformers, max_model_len: 99}"), chat).context == chat.context
+
+
+def test_worked_solutions_that_do_not_fit_are_left_out(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    solutions = ["add " * 200 if n == 3 else "add" for n in range(8)]
+    rows.write_text("".join(json.dumps({"question": "1+1?", "answer": "2", "how": how}) + "\n" for how in solutions))
+    task = f"{{name: dataset, train: {rows}, test: {rows}, solution_column: how}}"
+    path = tmp_path / "sft.yaml"
+    path.write_text(
+        f"trainer: sft\nsteps: 3\nrows_per_step: 4\nmodel: {{path: {tiny}}}\ntask: {task}\neval: {{problems: 0}}"
+    )
+    assert run_trainer(load_config(path, [f"out={tmp_path / 'run'}"])).done == 3
+    assert "sft: 1 of 8 problems to train on do not fit and are left out; the first: " in capsys.readouterr().out
