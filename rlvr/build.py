@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,7 @@ from rlvr.config import (
     RLConfig,
     RunConfig,
     SFTConfig,
+    VerifyConfig,
 )
 from rlvr.data.examples import Examples, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
@@ -29,7 +31,16 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
-from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
+from rlvr.preflight import (
+    check,
+    check_parts,
+    check_sampling,
+    check_sets,
+    first_problems,
+    pick_device,
+    problems_of,
+)
+from rlvr.rollouts.evaluate import EvalSet
 from rlvr.rollouts.fitting import FittingTask, room_for_answers
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
@@ -38,6 +49,7 @@ from rlvr.rollouts.rollouts import Rollouts
 from rlvr.rollouts.source import AheadSource, Draws, FreshSource, GroupSource
 from rlvr.run import Run
 from rlvr.runfolder.claim import claim_folder
+from rlvr.runfolder.inputs import check_inputs, inputs_of, keep_inputs
 from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
@@ -52,7 +64,12 @@ PROBE_PROMPTS = 4
 def prepare(config: RunConfig) -> Path:
     """Run all checks that need no model, then claim the run folder. Raises what `preflight.check` raises."""
     check(config)
-    return claim_folder(config)
+    folder = Path(config.out)
+    inputs = inputs_of(config)
+    changed = check_inputs(folder, inputs, config.accept_changed_data, config.keeps_reference)
+    claim_folder(config)
+    keep_inputs(folder, inputs, changed)
+    return folder
 
 
 def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> tuple[Run, Rollouts]:
@@ -63,12 +80,13 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     chat = chat_for_problems(model, task)
     fitting = fitting_of(config, task, chat)
     held_out = evaluated_on(config, task, chat) if config.eval.happens else []
+    sets = sets_of(config, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
-    rollouts = rollouts_of(config, policy, chat, fitting, held_out)
+    rollouts = rollouts_of(config, policy, chat, fitting, held_out, sets)
     grader = grader_of(config, device)
     draws = Draws(fitting, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
     rollouts.source = source_of(config, draws)
@@ -88,14 +106,15 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
         model = load_reward_model(config.model, chat, device, config.seed)
         scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
         return Run(config, folder, scorer), chat, examples
-    if config.problems is None:
+    sets = sets_of(config, chat) if config.eval.happens else []
+    if config.problems is None and not sets:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
         return Run(config, folder, learner_of(config, policy, chat)), chat, examples
-    task = task_of(config)
-    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
+    task = task_of(config) if config.problems is not None else None
+    held_out = evaluated_on(config, task, chat) if config.eval.happens and task is not None else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
-    rollouts = rollouts_of(config, policy, chat, task, held_out)
+    rollouts = rollouts_of(config, policy, chat, task, held_out, sets)
     prove(learner, rollouts)
     return Run(config, folder, learner, rollouts), chat, examples
 
@@ -106,23 +125,27 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
     With `evaluates` the held-out problems are among them. Raises `ConfigError` if the recipe names no task or no
     trained model, or evaluates nothing.
     """
-    if not isinstance(config, PolicyRunConfig) or config.problems is None:
+    if not isinstance(config, PolicyRunConfig) or (config.problems is None and not (evaluates and config.eval.sets)):
         purpose = "evaluate on" if evaluates else "sample"
         raise ConfigError(f"this recipe has no problems to {purpose}; name a task under task:")
     if config.model.path is None:
         raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
-    if evaluates and not config.eval.problems:
+    if evaluates and not (config.eval.problems or config.eval.sets):
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
-    check_sampling(config, config.problems)
-    device, task = set_up(config), task_of(config)
-    chat = chat_for_problems(config.model, task)
-    fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
-    held_out = evaluated_on(config, task, chat) if evaluates else []
-    if evaluates and not held_out:
+    check_sets(config)
+    device, chat = set_up(config), load_chat(config.model.path)
+    fitting, held_out = None, []
+    if config.problems is not None:
+        check_sampling(config, config.problems)
+        task = task_of(config)
+        fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
+        held_out = evaluated_on(config, task, chat) if evaluates else []
+    if evaluates and config.problems is not None and config.eval.problems and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
+    sets = sets_of(config, chat) if evaluates else []
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    return rollouts_of(config, policy, chat, fitting, held_out), grader_of(config, device)
+    return rollouts_of(config, policy, chat, fitting, held_out, sets), grader_of(config, device)
 
 
 def fitting_of(config: PolicyRunConfig, task: Task, chat: Chat) -> FittingTask:
@@ -142,6 +165,24 @@ def player_chat(config: PolicyRunConfig, chat: Chat) -> Chat:
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
     """The held-out problems; prints how many leave no room for an answer. Raises `DataError` if all of them do."""
     held_out = first_problems(task, config.eval)
+    say_unfit(config, chat, held_out, "held-out problems")
+    return held_out
+
+
+def sets_of(config: PolicyRunConfig, chat: Chat) -> list[EvalSet]:
+    """The named evaluation sets; prints how many of their problems leave no room for an answer."""
+    sets = []
+    for name, one in config.eval.sets.items():
+        problems = problems_of(name, one, config.seed)
+        say_unfit(config, chat, problems, f"problems of {name}")
+        samples = config.eval.samples if one.samples is None else one.samples
+        verifier = one.verifier or config.eval.verifier
+        sets.append(EvalSet(name, problems, samples, make_grader(only_verifier(config.verify, verifier))))
+    return sets
+
+
+def say_unfit(config: PolicyRunConfig, chat: Chat, held_out: Sequence[Problem], what: str) -> None:
+    """Print how many problems leave no room for an answer. Raises `DataError` if all of them do."""
     chat = player_chat(config, chat)
     why_not = room_for_answers(chat, config.sampling.max_tokens)
     unfit = [problem for problem in held_out if why_not(problem) is not None]
@@ -149,18 +190,23 @@ def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Proble
         chat.problem_ids(unfit[0], config.sampling.max_tokens)
     if unfit:
         first = f"problem {unfit[0].id!r} of {unfit[0].source!r}, {why_not(unfit[0])}"
-        count = f"{len(unfit)} of {len(held_out)} held-out problems"
+        count = f"{len(unfit)} of {len(held_out)} {what}"
         print(f"{config.trainer}: {count} do not fit and count as unsolved; the first: {first}", flush=True)
-    return held_out
 
 
 def rollouts_of(
-    config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task, held_out: Sequence[Problem]
+    config: PolicyRunConfig,
+    policy: Policy,
+    chat: Chat,
+    task: Task | None,
+    held_out: Sequence[Problem],
+    sets: Sequence[EvalSet] = (),
 ) -> Rollouts:
-    """The generator of `policy`, with the problems and the grader of its evaluations."""
+    """The generator of `policy`, with the problems and the graders of its evaluations."""
     generator = generator_of(config, policy, chat)
     probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
-    probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
+    asked = [task.problem(number) for number in probed] if task is not None else sets[0].problems[: len(probed)]
+    probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in asked]
     s = config.sampling
     return Rollouts(
         player=Player(generator, player_chat(config, chat)),
@@ -168,6 +214,7 @@ def rollouts_of(
         held_out=held_out,
         sampling=Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
         judge=judge_of(config),
+        sets=sets,
         evaluation=config.eval,
         max_failed_share=config.verify.max_failed_share,
         probe=Probe(probes, policy.temperature, config.logprob_tolerance),
@@ -202,7 +249,12 @@ def judge_of(config: PolicyRunConfig) -> Grader:
     """The grader of evaluations: with a learned reward, the verifier that each problem names."""
     learned = config.verify.reward_model is not None
     name = config.eval.verifier or (None if learned else config.verify.verifier)
-    return make_grader(config.verify.model_copy(update={"verifier": name}))
+    return make_grader(only_verifier(config.verify, name))
+
+
+def only_verifier(config: VerifyConfig, name: str | dict[str, Any] | None) -> VerifyConfig:
+    """The same way to check, with another verifier; `None`: the one that each problem names."""
+    return config.model_copy(update={"verifier": name})
 
 
 def set_up(config: RunConfig) -> torch.device:

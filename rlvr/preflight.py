@@ -19,6 +19,7 @@ from rlvr.config import (
     DPOConfig,
     EngineConfig,
     EvalConfig,
+    EvalSetConfig,
     ModelConfig,
     PolicyRunConfig,
     PPOConfig,
@@ -68,6 +69,8 @@ def check(config: RunConfig) -> None:
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and config.data is not None:
         check_rows(config.data, reader_of(config))
+    if isinstance(config, PolicyRunConfig):
+        check_sets(config)
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
         check_sampling(config, config.problems)
         check_solutions(config, config.problems)
@@ -113,6 +116,25 @@ def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
     if start is not None and start.rows is None:
         learned = start.problems or problems
         solution_of(make_task(learned.name, learned.knobs, config.seed).problem(0))
+
+
+def check_sets(config: PolicyRunConfig) -> None:
+    """Read the problems of the named evaluation sets and construct their verifiers. Raises `DataError` or
+    `ConfigError`."""
+    for name, one in config.eval.sets.items():
+        first, *_ = problems_of(name, one, config.seed)
+        check_verifier(one.verifier or config.eval.verifier or first.verifier, f"eval.sets.{name}.verifier")
+
+
+def problems_of(name: str, one: EvalSetConfig, seed: int) -> list[Problem]:
+    """The problems of a named set. Raises `DataError` if there are none."""
+    try:
+        problems = make_task(one.name, one.knobs, seed).held_out(one.problems)
+    except ValueError as error:
+        raise DataError(f"eval.sets.{name}: {error}") from error
+    if not problems:
+        raise DataError(f"eval.sets.{name}: the task {one.name!r} holds out no problems; expected some to evaluate on")
+    return problems
 
 
 def first_problems(task: Task, config: EvalConfig) -> list[Problem]:

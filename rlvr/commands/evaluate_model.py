@@ -11,18 +11,25 @@ from rlvr.rollouts.evaluate import Evaluation
 
 
 def evaluate_model(config: RunConfig) -> Evaluation:
-    """Evaluate `config.model` on the recipe's held-out problems and print the results.
+    """Evaluate `config.model` on the recipe's held-out problems and named sets, print the results, return the first.
 
     Raises `ConfigError` if the recipe names no trained model or evaluates nothing.
     """
     rollouts, _ = open_rollouts(config, evaluates=True)
     with closing(rollouts):
-        evaluation = rollouts.evaluate()
-    table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
+        evaluations = [rollouts.evaluate(one) for one in rollouts.evaluated]
+    for one, evaluation in zip(rollouts.evaluated, evaluations, strict=True):
+        of = f" of {one.name}" if one.name else ""
+        show(evaluation, f"{config.model.path} on {len(one.problems)} problems{of}")
+    return evaluations[0]
+
+
+def show(evaluation: Evaluation, title: str) -> None:
+    """Print the results of one evaluation as a table."""
+    table = Table("measure", "mean", "95 % interval", title=title)
     for name, estimate in evaluation.estimates.items():
         table.add_row(name, f"{estimate.mean:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}")
     table.add_row("mean length", f"{evaluation.mean_length:.1f} tokens", "")
     table.add_row("cut off", f"{evaluation.truncated:.1%}", "")
     table.add_row("grader failed", f"{evaluation.failed:.1%}", "")
     Console().print(table)
-    return evaluation

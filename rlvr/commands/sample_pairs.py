@@ -57,6 +57,7 @@ def sample_pairs(
     Raises `ConfigError` if the recipe has no task or no trained model.
     """
     rollouts, grader = open_rollouts(config, evaluates=False)
+    assert rollouts.task is not None
     pairs = demonstrations = 0
     rewards: list[float] = []
     try:

@@ -1,12 +1,22 @@
 """The sections of a run: one line under each option."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from rlvr.algorithms.choices import nearest
 from tasks.layouts import NAMES
 from tasks.registry import make_task
+
+
+def named(value: Any) -> Any:
+    """`engine: vllm` is short for `engine: {name: vllm}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+# Names under `eval/` that are no set's.
+OWN_METRICS = ("greedy", "cohort", "length", "truncated")
 
 
 class Section(BaseModel):
@@ -207,6 +217,24 @@ class MeasureConfig(Section):
     at_end: bool = True
 
 
+class EvalSetConfig(TaskConfig):
+    """A set of evaluation problems: a task by name with its knobs, and these keys. With `test`, it needs no `train`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    problems: int = Field(512, ge=1)
+    """Its first held-out problems, or all if there are fewer."""
+    samples: int | None = Field(None, ge=0)
+    """Sampled completions of each problem; empty: as in `eval`."""
+    verifier: str | dict[str, Any] | None = None
+    """Empty: `eval.verifier`, or else the one that each problem names."""
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        knobs = super().knobs
+        return {"train": knobs["test"], **knobs} if "test" in knobs else knobs
+
+
 class EvalConfig(MeasureConfig):
     """Evaluation on held-out problems: one greedy completion and `samples` sampled ones per problem."""
 
@@ -215,10 +243,23 @@ class EvalConfig(MeasureConfig):
     problems: int = Field(512, ge=0)
     """0: no evaluation."""
     samples: int = Field(8, ge=0)
+    sets: dict[str, Annotated[EvalSetConfig, BeforeValidator(named)]] = {}
+    """Further sets of problems by name: `{aime: {name: dataset, test: aime.jsonl}}` gives `eval/aime/greedy`."""
 
     @property
     def happens(self) -> bool:
-        return self.problems > 0 and (self.at_start or self.at_end or self.every > 0)
+        return bool(self.problems or self.sets) and (self.at_start or self.at_end or self.every > 0)
+
+    @field_validator("sets")
+    @classmethod
+    def _check_sets(cls, sets: dict[str, EvalSetConfig]) -> dict[str, EvalSetConfig]:
+        for name in sets:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name) or name in OWN_METRICS:
+                raise ValueError(
+                    f"a set cannot be called {name!r}; expected letters, digits and . _ + -, and not one of "
+                    f"{', '.join(OWN_METRICS)}"
+                )
+        return sets
 
 
 class CheckpointConfig(Section):

@@ -50,14 +50,26 @@ class Evaluation:
     unfit: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, of: str = "") -> dict[str, float]:
+        """The results by name: `eval/greedy`, or `eval/NAME/greedy` of the set called `of`."""
         correct, incorrect = self.lengths_by_outcome
         flat = {"length": self.mean_length, "length_correct": correct, "length_incorrect": incorrect}
         flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         flat |= {"did_not_fit": self.unfit} if self.unfit else {}
-        return {f"eval/{name}": value for name, value in flat.items()}
+        prefix = f"eval/{of}/" if of else "eval/"
+        return {f"{prefix}{name}": value for name, value in flat.items()}
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """Problems to evaluate on, how often each is sampled, and who judges. The task's own set has no name."""
+
+    name: str
+    problems: Sequence[Problem]
+    samples: int
+    judge: Grader
 
 
 def evaluate(

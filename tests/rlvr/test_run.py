@@ -635,3 +635,60 @@ def test_worked_solutions_that_do_not_fit_are_left_out(
     )
     assert run_trainer(load_config(path, [f"out={tmp_path / 'run'}"])).done == 3
     assert "sft: 1 of 8 problems to train on do not fit and are left out; the first: " in capsys.readouterr().out
+
+
+def test_named_sets_have_their_own_metrics_files_and_verifiers(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow.parquet
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{n}"}}\n' for n in range(4)))
+    fours = f"{{name: dataset, test: {rows}, samples: 0}}"
+    evens = f"{{name: dataset, test: {rows}, problems: 3, verifier: 'tests.rlvr.scripts:coin_at_once'}}"
+    keys = {"eval": f"{{problems: 2, samples: 2, sets: {{fours: {fours}, evens: {evens}}}}}", "steps": 1}
+    run = grpo.train(recipe(tiny, "always_five", **keys))
+    for row in metrics(run):
+        assert {"eval/greedy", "eval/avg@2", "eval/fours/greedy", "eval/evens/greedy", "eval/evens/avg@2"} <= row.keys()
+        assert "eval/fours/avg@2" not in row
+        assert (row["eval/fours/greedy"], row["eval/evens/greedy"]) == (0.0, 0.0)
+    files = sorted(str(path.relative_to(run.folder)) for path in (run.folder / "evaluations").rglob("*.parquet"))
+    assert files == [
+        *(f"evaluations/evens/step-00000{step}-{kind}.parquet" for step in (0, 1) for kind in ("drawn", "greedy")),
+        *(f"evaluations/fours/step-00000{step}-greedy.parquet" for step in (0, 1)),
+        *(f"evaluations/step-00000{step}-{kind}.parquet" for step in (0, 1) for kind in ("drawn", "greedy")),
+    ]
+    assert len(pyarrow.parquet.read_table(run.folder / "evaluations/evens/step-000001-greedy.parquet")) == 3
+    assert "grpo evaluated after step 1 on fours: greedy 0.000" in capsys.readouterr().out
+
+
+def test_a_run_on_data_may_be_evaluated_on_named_sets_alone(tiny: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{n}"}}\n' for n in range(4)))
+    path = tmp_path / "sft.yaml"
+    path.write_text(f"trainer: sft\nsteps: 1\nrows_per_step: 4\nmodel: {{path: {tiny}}}\ndata: {{train: {rows}}}\n")
+    sets = f"eval={{samples: 0, sets: {{own: {{name: dataset, test: {rows}}}}}}}"
+    run = run_trainer(load_config(path, [f"out={tmp_path / 'run'}", "sampling.max_tokens=8", sets]))
+    assert [sorted(name for name in row if name.endswith("greedy")) for row in metrics(run)] == [
+        ["eval/own/greedy"]
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ("{aime: {name: datset}}", "no task is called 'datset'"),
+        ("{aime: {name: dataset, tst: x}}", "the task 'dataset' has no knob 'tst': did you mean 'test'"),
+        (
+            "{aime: {name: dataset, test: nowhere.jsonl}}",
+            r"eval\.sets\.aime: dataset 'nowhere.jsonl': there is no such",
+        ),
+        ("{aime: {name: arithmetic, verifier: mth}}", r"eval\.sets\.aime\.verifier.*did you mean 'math'"),
+        ("{greedy: arithmetic}", "a set cannot be called 'greedy'"),
+        ("{a/b: arithmetic}", "a set cannot be called 'a/b'"),
+    ],
+)
+def test_a_set_that_cannot_be_evaluated_is_refused_with_its_name(tiny: Path, sets: str, expected: str) -> None:
+    with pytest.raises((ConfigError, DataError), match=expected):
+        grpo.train(recipe(tiny, **{"eval.sets": sets}))
+    assert not (tiny.parent / "run").exists()
