@@ -1,9 +1,10 @@
 """Many checks in one call: what trainers use."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from verifiers.function import BatchVerifier, FunctionVerifier, failed
+from verifiers.function import BatchVerifier, FunctionVerifier, as_verdict, failed, finished, one_each
 from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import as_verifier
 from verifiers.verdict import Pair, Spec, Verdict, Verifier
@@ -36,7 +37,7 @@ def verify_batch(
     """
     checker = as_verifier(verifier)
     if isinstance(checker, ChecksBatches):
-        return checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds)
+        return one_each(checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds), len(pairs))
     pool = shared_pool()
     shipped: object = verifier if isinstance(verifier, str | Mapping) else _shippable(checker)
     if isinstance(checker, BatchVerifier):
@@ -71,7 +72,8 @@ def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:
     """In a worker: one pair through a verifier that is described or sent as an object."""
     checker, pair = as_verifier(payload[0]), payload[1]
     context = pair[2] if len(pair) == 3 else {}
-    return [checker(pair[0], pair[1], **context)]
+    value: object = checker(pair[0], pair[1], **context)
+    return [as_verdict(finished(value) if inspect.iscoroutine(value) else value)]
 
 
 def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:

@@ -31,6 +31,13 @@ def test_a_verifier_may_be_handed_over_as_an_object() -> None:
     assert [verdict.score for verdict in verify_batch([("a", "a")], plugins.same_many)] == [1.0]
 
 
+@pytest.mark.parametrize("name", ["Penalizes", "PenalizesAsync", "ScoresAtOnce"])
+def test_a_class_may_return_bare_numbers_too(name: str) -> None:
+    verdicts = verify_batch([("a", "a"), ("b", "c")], f"{HERE}:{name}")
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(1.0, "correct"), (-1.0, "wrong")]
+    assert {type(verdict.score) for verdict in verdicts} == {float}
+
+
 def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
     pairs = [("fine", ""), ("raise", ""), ("die", ""), ("junk", ""), ("fine", "")]
     verdicts = verify_batch(pairs, f"{HERE}:misbehaves", timeout_seconds=30.0)
