@@ -6,7 +6,7 @@ from verifiers.function import BatchVerifier, FunctionVerifier
 from verifiers.math import MathVerifier
 from verifiers.pool import WorkerPool
 from verifiers.registry import get_verifier
-from verifiers.verdict import Spec, Status, Verdict, Verifier, is_solved
+from verifiers.verdict import Spec, Status, Verdict, Verifier, is_solved, with_threshold
 
 __all__ = [
     "AllOf",
@@ -25,4 +25,5 @@ __all__ = [
     "get_verifier",
     "is_solved",
     "verify_batch",
+    "with_threshold",
 ]

@@ -161,9 +161,9 @@ class WorkerPool:
     ) -> list[Outcome]:
         """Call `task` (`module:function`) with each payload; the results are in their order.
 
-        A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. At most
-        `workers` of the pool's processes work on this call. No job is started later than `total_seconds` after the
-        first worker was ready: the remaining ones are reported as timed out.
+        A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. A job starts
+        only while fewer than `workers` of the pool's processes are busy, with this call or others. No job is started
+        later than `total_seconds` after the first worker was ready: the remaining ones are reported as timed out.
 
         Never raises because of a job: one that exceeds its deadline is killed, one that raised or crashed its process
         is reported as such, and neither affects the other jobs. If no worker can be started, the jobs that have none
@@ -183,7 +183,7 @@ class WorkerPool:
                     continue
                 while waiting and len(running) < at_once:
                     try:
-                        worker = self._acquire(wait=not running)
+                        worker = self._acquire(at_once, wait=not running)
                     except _Unstarted as problem:
                         for index in waiting:
                             outcomes[index] = Outcome(failure="unstarted", detail=str(problem))
@@ -254,11 +254,11 @@ class WorkerPool:
                 detail = waited if seconds >= timeout_seconds else f"stopped after computing {cpu_seconds:g} s"
                 outcomes[job.index] = Outcome(failure="timeout", detail=detail, seconds=seconds)
 
-    def _acquire(self, *, wait: bool) -> _Worker | None:
-        """An idle or new worker; `None` if all are busy and `wait` is false. Raises `_Unstarted`."""
+    def _acquire(self, limit: int, *, wait: bool) -> _Worker | None:
+        """An idle or new worker; `None` if `limit` are busy and `wait` is false. Raises `_Unstarted`."""
         with self._lock:
             self._forget_if_forked()
-            while not self._idle and self._busy >= self.workers:
+            while self._busy >= limit:
                 if not wait:
                     return None
                 self._freed.wait()
@@ -271,7 +271,7 @@ class WorkerPool:
             finally:
                 if worker is None:
                     self._busy -= 1
-                    self._freed.notify()
+                    self._freed.notify_all()
             return worker
 
     def _new_worker(self) -> _Worker:
@@ -289,7 +289,7 @@ class WorkerPool:
         with self._lock:
             self._busy -= 1
             self._idle.append(worker)
-            self._freed.notify()
+            self._freed.notify_all()
 
     def _discard(self, worker: _Worker) -> None:
         with self._lock:
@@ -297,7 +297,7 @@ class WorkerPool:
             worker.channel.close()
             if self._template is not None:
                 self._template.kill(worker.pid)
-            self._freed.notify()
+            self._freed.notify_all()
 
     def _how_it_ended(self, worker: _Worker) -> str:
         with self._lock:

@@ -1,7 +1,7 @@
 """What a verifier says about a completion, whether that solves its problem, and what a verifier is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 Status = Literal["correct", "wrong", "no_answer", "bad_gold", "timeout", "error", "partial", "scored", "not_applicable"]
@@ -46,6 +46,13 @@ def is_solved(verdict: Verdict) -> bool | None:
     if verdict.status == "scored":
         return None
     return verdict.score == 1 or (verdict.score > 1 and verdict.status == "correct")
+
+
+def with_threshold(verdict: Verdict, solved_at: float | None) -> Verdict:
+    """The verdict, solved where its score is at least `solved_at`; as it is without a threshold or a score."""
+    if solved_at is None or verdict.score is None:
+        return verdict
+    return replace(verdict, solved=verdict.score >= solved_at)
 
 
 def status_of(score: float) -> Status:

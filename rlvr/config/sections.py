@@ -188,6 +188,7 @@ class VerifyConfig(Section):
     reward_model: LearnedRewardConfig | None = None
     """Required where `verifier` is `reward_model`, or has it as a part."""
     workers: int = Field(2, ge=1)
+    """Checks at a time, each in a process of its own."""
     timeout_seconds: float = Field(5.0, gt=0)
     max_failed_share: float = Field(0.2, ge=0, le=1)
     """The run stops if more than this share of a step's verdicts failed."""

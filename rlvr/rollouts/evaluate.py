@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rlvr.algorithms.intervals import Estimate, mean_score, share
-from rlvr.rollouts.grader import Grader
+from rlvr.rollouts.grader import Grader, failures
 from rlvr.rollouts.groups import lengths_by_outcome, mean, unclear
 from rlvr.rollouts.play import Player
 from rlvr.seeds import derive
@@ -46,6 +46,11 @@ class Evaluation:
     def doubt(self) -> str | None:
         """Why shares are unknown, if they are."""
         return unclear([group for groups in self.groups for group in groups], "eval.solved_at")
+
+    @property
+    def failures(self) -> str | None:
+        """How many graders failed, and why."""
+        return failures([group for groups in self.groups for group in groups])
 
     def metrics(self) -> dict[str, float]:
         correct, incorrect = self.lengths_by_outcome

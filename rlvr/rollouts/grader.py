@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rlvr.config import LEARNED, VerifyConfig
 from rlvr.errors import GraderError
 from rlvr.types import Group, Rollout
 from tasks import Problem
-from verifiers import Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Verdict, Verifier, get_verifier, verify_batch, with_threshold
 from verifiers.verdict import Pair
 
 # Returns the verdicts of a problem's completions, in their order.
@@ -52,13 +52,6 @@ def make_grader(config: VerifyConfig, learned: Grader | None = None) -> Grader:
         return [with_threshold(verdict, config.solved_at) for verdict in verdicts]
 
     return grade
-
-
-def with_threshold(verdict: Verdict, solved_at: float | None) -> Verdict:
-    """The verdict, solved where its score is at least `solved_at`; as it is without a threshold or a score."""
-    if solved_at is None or verdict.score is None:
-        return verdict
-    return replace(verdict, solved=verdict.score >= solved_at)
 
 
 def failures(groups: Sequence[Group]) -> str | None:
