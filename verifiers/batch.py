@@ -9,6 +9,8 @@ from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import as_verifier
 from verifiers.verdict import Pair, Spec, Verdict, Verifier
 
+PREPARE = "verifiers.batch:prepare"
+
 
 @runtime_checkable
 class ChecksBatches(Protocol):
@@ -43,7 +45,11 @@ def verify_batch(
     if isinstance(checker, BatchVerifier):
         chunks = [pairs[start : start + checker.chunk] for start in range(0, len(pairs), checker.chunk)]
         outcomes = pool.run(
-            "verifiers.batch:check_chunk", [(shipped, chunk) for chunk in chunks], timeout_seconds, workers=workers
+            "verifiers.batch:check_chunk",
+            [(shipped, chunk) for chunk in chunks],
+            timeout_seconds,
+            workers=workers,
+            first=(PREPARE, shipped),
         )
         return [
             verdict
@@ -51,7 +57,11 @@ def verify_batch(
             for verdict in _verdicts_of(outcome, len(chunk))
         ]
     outcomes = pool.run(
-        "verifiers.batch:check_one", [(shipped, pair) for pair in pairs], timeout_seconds, workers=workers
+        "verifiers.batch:check_one",
+        [(shipped, pair) for pair in pairs],
+        timeout_seconds,
+        workers=workers,
+        first=(PREPARE, shipped),
     )
     return [_verdicts_of(outcome, 1)[0] for outcome in outcomes]
 
@@ -66,6 +76,11 @@ def _verdicts_of(outcome: Outcome, count: int) -> list[Verdict]:
     if outcome.failure == "timeout":
         return [Verdict(None, "timeout", detail=f"the verifier was {outcome.detail}", seconds=outcome.seconds)] * count
     return [failed(f"the verifier failed: {outcome.detail}", seconds=outcome.seconds)] * count
+
+
+def prepare(payload: Spec | Verifier) -> None:
+    """In a worker: load a verifier, which may import for a while, before a deadline runs."""
+    as_verifier(payload)
 
 
 def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:

@@ -27,7 +27,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 JOBS_PER_WORKER = 2_000  # then the worker is replaced, and with it all caches that libraries have filled
@@ -85,6 +85,7 @@ class _Worker:
     pid: int
     channel: socket.socket
     jobs_done: int = 0
+    prepared: set[str] = field(default_factory=set)  # what it has loaded, by its `repr`
 
     def cpu_seconds(self) -> float:
         """The processor time that this process has used so far; 0 where the system does not tell."""
@@ -158,8 +159,12 @@ class WorkerPool:
         cpu_seconds: float = math.inf,
         workers: int | None = None,
         total_seconds: float = math.inf,
+        first: tuple[str, object] | None = None,
     ) -> list[Outcome]:
         """Call `task` (`module:function`) with each payload; the results are in their order.
+
+        `first` is a task and its payload that each worker does once before its first job of this kind, such as an
+        import: it has `STARTUP_SECONDS`, and no clock of a job runs meanwhile.
 
         A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. A job starts
         only while fewer than `workers` of the pool's processes are busy, with this call or others. No job is started
@@ -192,6 +197,12 @@ class WorkerPool:
                     if worker is None:
                         break
                     index = waiting.pop()
+                    if not self._is_ready(worker, first):
+                        self._discard(worker)
+                        outcomes[index] = Outcome(
+                            failure="timeout", detail=f"loaded for more than {STARTUP_SECONDS:g} s"
+                        )
+                        continue
                     job = _Job(worker, index, time.monotonic(), worker.cpu_seconds())
                     begun = min(begun, job.started)
                     try:
@@ -210,6 +221,22 @@ class WorkerPool:
             for job in running.values():  # there are some only after an exception such as KeyboardInterrupt
                 self._discard(job.worker)
         return [outcome if outcome is not None else Outcome(failure="died") for outcome in outcomes]
+
+    def _is_ready(self, worker: _Worker, first: tuple[str, object] | None) -> bool:
+        """Have a worker do `first`, unless it has. False if that takes too long; where it fails, so will its jobs."""
+        if first is None or repr(first) in worker.prepared:
+            return True
+        worker.prepared.add(repr(first))
+        try:
+            worker.channel.settimeout(STARTUP_SECONDS)
+            send_message(worker.channel, (*first, STARTUP_SECONDS))
+            receive_message(worker.channel)
+            worker.channel.settimeout(None)
+        except TimeoutError:
+            return False
+        except (EOFError, OSError, pickle.PickleError, TypeError, AttributeError):
+            worker.channel.settimeout(None)
+        return True
 
     def _collect(
         self,

@@ -54,6 +54,11 @@ def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
     assert [verdict.score for verdict in verdicts] == [None, None, 1.0]
 
 
+def test_the_deadline_of_a_check_does_not_include_the_import_of_its_verifier() -> None:
+    verdicts = verify_batch([("a", "a"), ("a", "b")] * 4, "tests.verifiers.slow_to_import:check", timeout_seconds=1.0)
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0] * 4
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ValueError, match="no verifier is called 'maths': did you mean 'math'"):
         get_verifier("maths")
