@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from verifiers.context import accepted, context_of
 from verifiers.function import BatchVerifier, FunctionVerifier, failed
 from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import as_verifier
@@ -70,8 +71,7 @@ def _verdicts_of(outcome: Outcome, count: int) -> list[Verdict]:
 def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:
     """In a worker: one pair through a verifier that is described or sent as an object."""
     checker, pair = as_verifier(payload[0]), payload[1]
-    context = pair[2] if len(pair) == 3 else {}
-    return [checker(pair[0], pair[1], **context)]
+    return [checker(pair[0], pair[1], **accepted(checker, context_of(pair)))]
 
 
 def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:
@@ -79,4 +79,4 @@ def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Ve
     checker = as_verifier(payload[0])
     if not isinstance(checker, BatchVerifier):
         raise TypeError(f"expected a BatchVerifier, got {type(checker).__name__}")
-    return checker.verify_chunk([(pair[0], pair[1]) for pair in payload[1]])
+    return checker.verify_chunk(payload[1])

@@ -13,6 +13,7 @@ from verifiers.function import failed
 from verifiers.names import inside, nearest, refusal
 from verifiers.registry import as_verifier, find_verifier, get_verifier
 from verifiers.settings import construct, fits
+from verifiers.values import Json
 from verifiers.verdict import Pair, Status, Verdict, Verifier
 
 Part = str | Verifier
@@ -54,7 +55,7 @@ class WeightedSum:
             weights[name], parts[name] = float(weight), get_verifier(spec, spec_key)
         return cls(weights, parts)
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -90,7 +91,7 @@ class AllOf:
         parts = entries(value, key, "[math, format]")
         return cls({name: get_verifier(spec, inside(key, name)) for name, spec in parts.items()})
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -115,7 +116,7 @@ class Gate:
         """`{first: format, then: math}`."""
         return made(cls, entries(value, key, "{first: format, then: math}"), ("first", "then"), key)
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -153,7 +154,7 @@ class LengthPenalty:
         """`{verifier: math, free_chars: 4000, max_chars: 16000, penalty: 0.5}`."""
         return made(cls, entries(value, key, "{verifier: math, max_chars: 8000}"), ("verifier",), key)
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:

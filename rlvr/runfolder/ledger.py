@@ -1,7 +1,8 @@
 """The ledger: every completion of every step, with its verdict, reward and advantage, in parquet.
 
 There is one file per step, written to a temporary name and renamed. `datasets.load_dataset("parquet",
-data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once.
+data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once. An answer that is not
+text is written as JSON.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pyarrow.parquet
 
 from rlvr.runfolder.files import whole_file
 from rlvr.types import Group
+from verifiers.values import as_text
 
 
 def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
@@ -29,7 +31,7 @@ def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
                 "source": group.problem.source,
                 "cohort": group.problem.cohort,
                 "prompt": group.problem.prompt[-1]["content"],
-                "answer": group.problem.answer,
+                "answer": as_text(group.problem.answer),
                 "completion": rollout.text,
                 "status": verdict.status if verdict else None,
                 "extracted": verdict.extracted if verdict else None,
