@@ -1,7 +1,7 @@
 """A task from any table with questions and, unless the verifier needs none, answers."""
 
 from array import array
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tasks.columns import Row, has_column, shortened, value_at
+from tasks.columns import Row, shortened, value_at
 from tasks.problem import Message, Messages, Problem
 from tasks.prompts import (
     Prompt,
@@ -92,7 +92,7 @@ class DatasetTask:
                 raise ValueError("prompt and instruction exclude each other: write the instruction into the prompt")
             if self.answer_column in named_in(self.prompt):
                 raise ValueError(
-                    f"prompt: names {self.answer_column!r}, the column of the ground truth, which would show each answer"
+                    f"prompt: names {self.answer_column!r}, the column of the ground truth; it would show each answer"
                 )
         if self.examples and self.few_shot:
             raise ValueError("examples and few_shot exclude each other: leave one of them out")
@@ -102,21 +102,27 @@ class DatasetTask:
         """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
         split = self._split
         row = split.train[shuffled(index, len(split.train), self.seed)]
-        return self._problem(self._train.rows[row], f"{self.train_split}-{row}", self.train)
+        return self._problem(self._train.rows[row], f"{self.train_split}-{row}", named(self.train))
 
     def held_out(self, count: int) -> list[Problem]:
         """The first `count` evaluation problems, or all if there are fewer."""
         if self.test:
             rows = self._test.rows
             numbers: Sequence[int] = range(len(rows))
-            task, source = self._tester, self.test
+            task, source = self._tester, named(self.test)
         else:
             rows, numbers = self._train.rows, self._split.held_out
-            task, source = self, self.train
+            task, source = self, named(self.train)
         return [
             self._with_examples(task._built(rows[row], f"held_out-{number}", source))
             for number, row in enumerate(numbers[:count])
         ]
+
+    def held_out_keys(self) -> frozenset[int]:
+        """The keys of all held-out prompts, for tasks beside this one."""
+        if self.test:
+            return frozenset(self._test.keys)
+        return frozenset(self._train.keys[row] for row in self._split.held_out)
 
     def sources(self) -> tuple[str, ...]:
         """The local files that the problems come from."""
@@ -134,11 +140,11 @@ class DatasetTask:
             )
         if split.held_out:
             notes.append(
-                f"{named(self.train)}: {len(split.held_out)} of {split.different} different questions are held out, and "
-                f"{len(split.train)} rows are trained on"
+                f"{named(self.train)}: {len(split.held_out)} of {split.different} different questions are held out, "
+                f"and {len(split.train)} rows are trained on"
             )
         if split.overlapping:
-            what = "are trained on all the same (overlap: keep)" if self.overlap == "keep" else "are left out of training"
+            what = "are trained on (overlap: keep)" if self.overlap == "keep" else "are left out of training"
             notes.append(
                 f"{named(self.train)}: {split.overlapping} of {rows} rows ask a question of the test set "
                 f"{named(self.test)}, and {what}"
@@ -146,8 +152,8 @@ class DatasetTask:
         for source, table in ((self.train, self._train), *(((self.test, self._test),) if self.test else ())):
             if self._system and table.with_system:
                 notes.append(
-                    f"{named(source)}: {table.with_system} of {len(table.rows)} rows have a system message of their own "
-                    "and keep it; the others get that of the recipe"
+                    f"{named(source)}: {table.with_system} of {len(table.rows)} rows have a system message of their "
+                    "own and keep it; the others get that of the recipe"
                 )
         return tuple(notes)
 
@@ -167,7 +173,8 @@ class DatasetTask:
         """This task with the columns of the test set."""
         names = {f"{name}_column": column for name, column in (self.test_columns or {}).items()}
         subset = self.subset if self.test_subset is None else self.test_subset or None
-        return replace(self, subset=subset, **names) if names or subset != self.subset else self
+        changes: dict[str, Any] = {"subset": subset, **names}
+        return replace(self, **changes)
 
     @cached_property
     def _train(self) -> "Table":
@@ -195,8 +202,8 @@ class DatasetTask:
         split = split_by_content(self._train.keys, self.held_out_rows)
         if not split.train:
             raise ValueError(
-                f"dataset {self.train!r} has {len(self._train.rows)} rows with {split.different} different questions, and "
-                f"{len(split.held_out)} are held out; expected some to train on. "
+                f"dataset {self.train!r} has {len(self._train.rows)} rows with {split.different} different questions, "
+                f"and {len(split.held_out)} are held out; expected some to train on. "
                 "Lower task.held_out_rows, name a task.test file, or give more rows"
             )
         return split
@@ -209,26 +216,26 @@ class DatasetTask:
         require_columns(rows, [column for column in columns if column], source)
         return rows
 
-    def make_problem(self, row: Row, id: str, source: Source) -> Problem:
+    def make_problem(self, row: Row, id: str, source: str) -> Problem:
         """The problem of a row. `id` and `source` become those of the problem and appear in error messages."""
         return Problem(
             id=id,
             prompt=self.messages(row, id, source),
             answer=self._answer(row, id, source),
             verifier=self.verifier,
-            source=named(source),
+            source=source,
             cohort=self._cohort(row),
             solution=self.worked_solution(row),
         )
 
-    def question(self, row: Row, id: str, source: Source) -> str | Messages:
+    def question(self, row: Row, id: str, source: str) -> str | Messages:
         """The question of a row: text or messages, as its column holds it. Raises `ValueError`."""
         if self.prompt and "question" not in named_in(self._prompt.user):
             return ""
         value = self._value(row, self.question_column, id, source)
         return value if isinstance(value, tuple) else str(value)
 
-    def ground_truth(self, answer: Json, id: str, source: Source) -> Json:
+    def ground_truth(self, answer: Json, id: str, source: str) -> Json:
         """What the verifier receives, made from the answer column. Raises `ValueError`."""
         return answer
 
@@ -236,7 +243,7 @@ class DatasetTask:
         solution = value_at(row, self.solution_column) if self.solution_column else None
         return None if is_empty(solution) else as_text(solution)
 
-    def messages(self, row: Row, id: str, source: Source) -> Messages:
+    def messages(self, row: Row, id: str, source: str) -> Messages:
         """The prompt of a row, without worked examples. Raises `ValueError`."""
         question = self.question(row, id, source)
         asked: Messages = ({"role": "user", "content": question},) if isinstance(question, str) else question
@@ -245,7 +252,7 @@ class DatasetTask:
         system: tuple[Message, ...] = ({"role": "system", "content": self._system},) if self._system else ()
         return asked if has_system(asked) else (*system, *asked)
 
-    def _asked(self, question: str, row: Row, id: str, source: Source) -> str:
+    def _asked(self, question: str, row: Row, id: str, source: str) -> str:
         """The text of the user's message about a question."""
         if not self.prompt:
             return f"{question}\n{self.instruction}" if self.instruction else question
@@ -254,21 +261,22 @@ class DatasetTask:
         except ValueError as error:
             raise ValueError(f"dataset {source!r}, row {id}: {error}") from None
 
-    def _answer(self, row: Row, id: str, source: Source) -> Json:
-        if not self.answer_column:
-            return ""
+    def _answer(self, row: Row, id: str, source: str) -> Json:
+        return self._answer_in(row, self.answer_column, id, source) if self.answer_column else ""
+
+    def _answer_in(self, row: Row, column: str, id: str, source: str) -> Json:
         try:
-            answer = value_at(row, self.answer_column)
+            answer = value_at(row, column)
         except KeyError:
             answer = None
         if is_empty(answer):
-            raise self._empty(self.answer_column, id, source)
+            raise self._empty(column, id, source)
         return self.ground_truth(answer, id, source)
 
     def _cohort(self, row: Row) -> str:
         return as_text(value_at(row, self.cohort_column)) if self.cohort_column else ""
 
-    def _value(self, row: Row, column: str, id: str, source: Source) -> str | Messages:
+    def _value(self, row: Row, column: str, id: str, source: str) -> str | Messages:
         """A column that holds text (or a number, as text) or messages. Raises `ValueError`."""
         try:
             value = value_at(row, column)
@@ -285,25 +293,23 @@ class DatasetTask:
             raise ValueError(f"dataset {source!r}, row {id}, {error}") from None
         return messages
 
-    def _text(self, row: Row, column: str, id: str, source: Source) -> str:
+    def _text(self, row: Row, column: str, id: str, source: str) -> str:
         value = self._value(row, column, id, source)
         if not isinstance(value, str):
-            raise ValueError(
-                f"dataset {source!r}, row {id}: column {column!r} holds {shortened(value)}; expected text"
-            )
+            raise ValueError(f"dataset {source!r}, row {id}: column {column!r} holds {shortened(value)}; expected text")
         return value
 
-    def _empty(self, column: str, id: str, source: Source) -> ValueError:
+    def _empty(self, column: str, id: str, source: str) -> ValueError:
         return ValueError(
             f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or fill it in"
         )
 
-    def _built(self, row: Row, id: str, source: Source) -> Problem:
+    def _built(self, row: Row, id: str, source: str) -> Problem:
         """The problem of a row with all its columns."""
         problem = self.make_problem(row, id, source)
         return problem if problem.columns else replace(problem, columns=row)
 
-    def _problem(self, row: Row, id: str, source: Source) -> Problem:
+    def _problem(self, row: Row, id: str, source: str) -> Problem:
         return self._with_examples(self._built(row, id, source))
 
     def _with_examples(self, problem: Problem) -> Problem:
@@ -320,14 +326,14 @@ class DatasetTask:
 
     def _example(self, question: str, answer: str) -> tuple[Message, Message]:
         fields = {"question": question}
-        return example_turns(self._asked(question, fields, "of the examples", self.train), answer)
+        return example_turns(self._asked(question, fields, "of the examples", named(self.train)), answer)
 
     @cached_property
     def _shots(self) -> list[tuple[int, tuple[Message, ...]]]:
         """The first training questions, one more than are shown, each with its key and its turns."""
         shots: dict[int, tuple[Message, ...]] = {}
         for row in self._split.train:
-            problem = self._built(self._train.rows[row], f"{self.train_split}-{row}", self.train)
+            problem = self._built(self._train.rows[row], f"{self.train_split}-{row}", named(self.train))
             answer = problem.solution or as_text(problem.answer)
             turns = problem.prompt[1:] if has_system(problem.prompt) else problem.prompt
             shots.setdefault(self._train.keys[row], (*turns, {"role": "assistant", "content": answer}))
@@ -389,13 +395,13 @@ def _checked(task: DatasetTask, source: Source, split: str) -> Table:
             break
         except ValueError as error:  # a line that is no row
             raise ValueError(f"dataset {source!r} cannot be read as json: {error}") from error
-        prompt = task.make_problem(row, f"{split}-{number}", source).prompt
+        prompt = task.make_problem(row, f"{split}-{number}", named(source)).prompt
         keys.append(content_key(prompt))
         with_system += has_system(prompt) and prompt[0] != system
     if task._system and with_system == len(keys):
         raise ValueError(
-            f"dataset {source!r}: each row has a system message of its own, so task.system would never be used; leave it "
-            "out, or take those of the rows away"
+            f"dataset {source!r}: each row has a system message of its own, so task.system would never be used; leave "
+            "it out, or take those of the rows away"
         )
     return Table(rows, keys, with_system)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from tasks.columns import Row, value_at
 from tasks.dataset import DatasetTask
-from tasks.rows import Source
 from verifiers.values import Json, as_text
 
 INSTRUCTION = "Reason step by step, and put the final number within \\boxed{}."
@@ -26,11 +25,12 @@ class GSM8K(DatasetTask):
     instruction: str = INSTRUCTION
     solution_column: str = field(default="", init=False)  # the solution is part of the answer
 
-    def ground_truth(self, answer: Json, id: str, source: Source) -> str:
+    def ground_truth(self, answer: Json, id: str, source: str) -> str:
         _, mark, number = as_text(answer).rpartition("####")
         if not mark or not number.strip():
             raise ValueError(
-                f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', got {as_text(answer)[-40:]!r}"
+                f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', "
+                f"got {as_text(answer)[-40:]!r}"
             )
         return number.strip().replace(",", "")
 

@@ -50,8 +50,8 @@ def find_prompt(text: str) -> Prompt:
         return PROMPTS[text]
     if not any(field for _, field in FIELD.findall(text)):
         raise ValueError(
-            f"prompt: got {text!r}, expected one of {', '.join(PROMPTS)}, or a format that holds {{question}} or another "
-            "column in braces"
+            f"prompt: got {text!r}, expected one of {', '.join(PROMPTS)}, or a format that holds {{question}} or "
+            "another column in braces"
         )
     return Prompt(user=text)
 

@@ -14,13 +14,20 @@ from tasks.wording import in_words
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
+    "choice": "tasks.choice:MultipleChoice",
     "code_jsonl": "tasks.code_jsonl:CodeJsonl",
+    "contest": "tasks.contest:Contest",
+    "countdown": "tasks.countdown:Countdown",
     "dataset": "tasks.dataset:DatasetTask",
     "gsm8k": "tasks.gsm8k:GSM8K",
     "humaneval": "tasks.humaneval:HumanEval",
+    "math": "tasks.competition_math:CompetitionMath",
+    "math500": "tasks.competition_math:Math500",
     "mbpp": "tasks.mbpp:MBPP",
+    "mixture": "tasks.mixture:Mixture",
     "one_liners": "tasks.one_liners:OneLiners",
     "replies": "tasks.replies:Replies",
+    "svamp": "tasks.svamp:SVAMP",
 }
 
 
@@ -54,6 +61,15 @@ class HasNotes(Protocol):
 
     def notes(self) -> tuple[str, ...]:
         """One sentence each: what repeats, is held out, or is left out."""
+        ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A task that can tell every question it holds out, by `splits.content_key`."""
+
+    def held_out_keys(self) -> frozenset[int]:
+        """The keys of all held-out prompts."""
         ...
 
 

@@ -92,7 +92,9 @@ def _files_in(folder: Path, split: str) -> list[Path]:
         named = DataFilesDict.from_patterns(get_data_patterns(str(folder)), base_path=str(folder))
     except (EmptyDatasetError, FileNotFoundError):
         return []
-    tables = {str(name): [Path(file) for file in files if kind_of(Path(file)) in READERS] for name, files in named.items()}
+    tables = {
+        str(name): [Path(file) for file in files if kind_of(Path(file)) in READERS] for name, files in named.items()
+    }
     present = {name: files for name, files in tables.items() if files}
     if present and split not in present:
         raise ValueError(f"dataset {str(folder)!r} has no split {split!r}; it has: {', '.join(present)}")
@@ -139,7 +141,8 @@ def _part_of(rows: Sequence[Row], split: str, source: str) -> Sequence[Row]:
         parts = ReadInstruction.from_spec(split).to_absolute({name: len(rows)})
     except Exception as error:  # whatever the parser of another library does
         raise ValueError(
-            f"dataset {source!r}: got the split {split!r}, expected something like {name}[:1000] or {name}[10%:]: {error}"
+            f"dataset {source!r}: got the split {split!r}, expected something like {name}[:1000] or "
+            f"{name}[10%:]: {error}"
         ) from error
     taken = Joined([Part(rows, range(part.from_ or 0, len(rows) if part.to is None else part.to)) for part in parts])
     if not len(taken):

@@ -1,7 +1,8 @@
 """The `code` verifier: it runs a completion's program against tests, in the sandbox.
 
-The answer holds the tests, as JSON text or as what it stands for: one test of `Sandbox.grade`, a list of them, or {"tests": [...], "preamble": source}
-with a preamble that runs before the completion's code (imports and helpers that the question showed).
+The answer holds the tests, as JSON text or as what it stands for: one test of `Sandbox.grade`, a list of them, or
+{"tests": [...], "preamble": source} with a preamble that runs before the completion's code (imports and helpers that
+the question showed).
 """
 
 import json

@@ -89,8 +89,9 @@ class FunctionVerifier:
 class BatchVerifier:
     """Calls `function(completions, answers) -> values` for many completions at once, one call for each chunk.
 
-    Of the context it gets what it names, or all of it through `**context`: `prompts`, `problem_ids`, `columns`, and each
-    column by its name, as lists with an entry for each completion. A plugin says `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
+    Of the context it gets what it names, or all of it through `**context`: `prompts`, `problem_ids`, `columns`, and
+    each column by its name, as lists with an entry for each completion. A plugin says
+    `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
     """
 
     function: Callable[..., object]

@@ -13,8 +13,7 @@ from fractions import Fraction
 from verifiers.accepted import any_accepted
 from verifiers.math import Mode, extract_answer, number_of, same_choice, undress
 from verifiers.values import Json
-from verifiers.verdict import Pair, Verdict
-
+from verifiers.verdict import Pair, Verdict, Verifier
 
 Check = Callable[[str, str], Verdict]
 
@@ -31,6 +30,16 @@ def check_here(check: Check, pairs: Sequence[Pair]) -> list[Verdict]:
         return verdicts
 
     return any_accepted(pairs, timed)
+
+
+def check_verdicts(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
+    """As `check_here`, for a verifier that reads ground truths other than text itself."""
+    verdicts = []
+    for completion, answer, *_ in pairs:
+        started = time.perf_counter()
+        verdict = verifier(completion, answer)
+        verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
+    return verdicts
 
 
 def check_one(check: Check, completion: str, answer: Json) -> Verdict:

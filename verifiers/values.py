@@ -31,7 +31,7 @@ class Numeral(float):
 
     __repr__ = __str__
 
-    def __getnewargs__(self) -> tuple[str]:
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
         return (self.text,)
 
 

@@ -207,8 +207,8 @@ def load_items(
         if not texts:
             kind = type(truth).__name__
             raise DataError(
-                f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text, a number, or "
-                "a list of accepted answers"
+                f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text, a "
+                "number, or a list of accepted answers"
             )
         answer = texts[0]
         solution = row.get(solution_column or "solution")

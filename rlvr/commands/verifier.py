@@ -26,7 +26,7 @@ def verify(
     input: Annotated[
         Path | None,
         typer.Option(
-            help="A .jsonl file with completion and answer in each line, and prompt and columns if the verifier reads them.",
+            help="A .jsonl file with completion and answer in each line, and what else the verifier reads.",
             show_default=False,
         ),
     ] = None,
