@@ -88,3 +88,9 @@ class AtOnce(FunctionVerifier):
 
 coin_at_once = AtOnce(coin)
 always_fails_at_once = AtOnce(always_fails)
+
+
+def wants_the_column(completion: str, answer: object, wanted: int, level: int) -> Verdict:
+    """Right if the completion says the number in the column `wanted`, modulo 4."""
+    right = completion == f"#### {wanted % 4}"
+    return Verdict(float(right), "correct" if right else "wrong", detail=f"level {level}")

@@ -33,9 +33,7 @@ def test_a_fifth_of_the_rows_is_held_out_and_512_at_most(tmp_path: Path, rows: i
 
 def test_one_row_cannot_be_split(tmp_path: Path) -> None:
     task = make_task("dataset", {"train": str(table(tmp_path, 1))}, seed=0)
-    with pytest.raises(
-        ValueError, match=r"has 1 rows with 1 different questions, and 1 are held out; expected some to"
-    ):
+    with pytest.raises(ValueError, match=r"has 1 rows with 1 different questions, and 1 are held out"):
         task.problem(0)
 
 
@@ -163,9 +161,7 @@ def test_a_system_message_of_a_row_stays_and_the_recipes_is_for_the_others(tmp_p
     assert all(len(p.prompt) == 2 and p.prompt[1]["content"].endswith("?\nGo.") for p in problems)
     assert any("2 of 10 rows have a system message of their own and keep it" in note for note in task.notes())
     everywhere = lines(tmp_path, [{"question": [*own, *asked("?" * n)], "answer": n} for n in range(1, 9)], "b.jsonl")
-    with pytest.raises(
-        ValueError, match=r"each row has a system message of its own, so task\.system would never be used"
-    ):
+    with pytest.raises(ValueError, match=r"each row has a system message of its own, so task\.system would never"):
         make_task("dataset", {"train": everywhere, "system": "Recipe."}, seed=0).problem(0)
     assert make_task("dataset", {"train": everywhere}, seed=0).problem(0).prompt[0]["content"] == "Own."
 
@@ -177,7 +173,7 @@ def test_a_system_message_of_a_row_stays_and_the_recipes_is_for_the_others(tmp_p
         ([{"role": "user"}], r"row train-1, field 'question\[0\]"),
         (
             [*asked("q"), {"role": "assistant", "content": "a"}],
-            r"row train-1, field 'question\[1\].role': got 'assistant'",
+            r"field 'question\[1\].role': got 'assistant'",
         ),
         ({"text": "q"}, "row train-1, field 'question'"),
     ],

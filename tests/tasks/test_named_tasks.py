@@ -26,11 +26,7 @@ def test_each_solution_of_math_500_is_right_and_its_box_is_the_answer(
     assert len(problems) == (500 if has_all_data else len((data / "math500.jsonl").read_text().splitlines()))
     assert {last_boxed(problem.solution or "") == problem.answer for problem in problems} == {True}
     assert {problem.cohort for problem in problems} <= {f"level {n}" for n in range(1, 6)}
-    assert (
-        problems[0]
-        .prompt[-1]["content"]
-        .endswith("\nPlease reason step by step, and put your final answer within \\boxed{}.")
-    )
+    assert problems[0].prompt[-1]["content"].endswith("your final answer within \\boxed{}.")
     verdicts = verify_batch([(problem.solution or "", problem.answer) for problem in problems[:50]])
     assert {verdict.score for verdict in verdicts} == {1.0}
 
@@ -45,7 +41,7 @@ def test_math_of_hendrycks_has_its_answers_in_the_solutions(tmp_path: Path) -> N
     (problem,) = problems_of(tmp_path, "math", [row])
     assert (problem.answer, problem.cohort, problem.solution) == (r"\frac{1}{2}", "level 5", row["solution"])
     with pytest.raises(
-        ValueError, match=r"row test-0: it has no 'answer', and its solution has no \\boxed answer: got 'So 3.'"
+        ValueError, match=r"test-0: it has no 'answer', and its solution has no \\boxed answer: got 'So 3.'"
     ):
         problems_of(tmp_path, "math", [{**row, "solution": "So 3."}])
 
@@ -93,8 +89,13 @@ def test_a_set_without_training_rows_is_for_evaluation_only(tmp_path: Path) -> N
 
 
 def test_svamp_is_a_story_and_a_question(tmp_path: Path) -> None:
-    row = {"ID": "chal-1", "Body": "Each pack of dvds costs 76 dollars. If there is a discount of 25 dollars on each pack",
-           "Question": "How much do you have to pay to buy each pack?", "Equation": "( 76.0 - 25.0 )", "Answer": 51.0, "Type": "Subtraction"}  # fmt: skip
+    row = {
+        "Body": "Each pack costs 76 dollars. If there is a discount of 25 dollars on each pack",
+        "Question": "How much is a pack?",
+        "Equation": "( 76.0 - 25.0 )",
+        "Answer": 51.0,
+        "Type": "Subtraction",
+    }
     (problem,) = problems_of(tmp_path, "svamp", [row])
     assert problem.prompt[-1]["content"].startswith(
         "Each pack of dvds costs 76 dollars. If there is a discount of 25 dollars on each pack. How"
@@ -110,13 +111,13 @@ CITIES = ["Rome", "Paris", "Oslo"]
     [
         ({"choices": CITIES, "answer": 1}, {}, "B"),
         ({"choices": CITIES, "answer": 3}, {"first_place": 1}, "C"),
-        ({"choices": {"text": CITIES, "label": ["A", "B", "C"]}, "answerKey": "B"}, {"answer_column": "answerKey"}, "B"),
-        ({"choices": {"text": CITIES, "label": ["1", "2", "3"]}, "answerKey": "3"}, {"answer_column": "answerKey"}, "C"),
+        ({"choices": {"text": CITIES, "label": ["A", "B", "C"]}, "key": "B"}, {"answer_column": "key"}, "B"),
+        ({"choices": {"text": CITIES, "label": ["1", "2", "3"]}, "key": "3"}, {"answer_column": "key"}, "C"),
         ({"options": {"A": "Rome", "B": "Paris", "C": "Oslo"}, "answer": "Paris"}, {"choices_column": "options"}, "B"),
         ({"choices": CITIES, "answer": "(b)"}, {}, "B"),
         ({"choices": CITIES, "answer": "C."}, {}, "C"),
         ({"endings": CITIES, "label": "2"}, {"choices_column": "endings", "answer_column": "label"}, "C"),
-        ({"A": "Rome", "B": "Paris", "C": "Oslo", "Answer": "C"}, {"choices_column": ["A", "B", "C"], "answer_column": "Answer"}, "C"),
+        ({"A": "Rome", "B": "Paris", "C": "Oslo", "answer": "C"}, {"choices_column": ["A", "B", "C"]}, "C"),
         ({"choices": [{"label": "A", "text": "Rome"}, {"label": "B", "text": "Paris"}], "answer": "B"}, {}, "B"),
         ({"choices": ["1", "2", "3"], "answer": 2}, {}, "C"),
         ({"choices": [1, 2, 30], "answer": "30"}, {}, "C"),
@@ -136,7 +137,7 @@ def test_choices_and_answers_of_every_layout_become_letters(
     [
         (
             {"choices": CITIES, "answer": "Bonn"},
-            "holds 'Bonn', expected a label (A, B, C), the text of a choice, or its place",
+            "holds 'Bonn', expected a label (A, B, C), the text of a choice, or",
         ),
         ({"choices": CITIES, "answer": 3}, "holds '3', expected a label"),
         ({"choices": ["1", "2", "3"], "answer": "2"}, "holds '2', which can mean the choices B and C"),

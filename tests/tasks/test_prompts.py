@@ -92,7 +92,7 @@ def test_few_shot_examples_are_training_rows_and_never_the_question_itself(tmp_p
 
 
 def test_few_shot_examples_need_enough_rows(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has 8 different questions to train on; expected more than task.few_shot=8"):
+    with pytest.raises(ValueError, match=r"has 8 different questions to train on; expected more than task\.few_shot=8"):
         task_of(tmp_path, few_shot=8).problem(0)
 
 

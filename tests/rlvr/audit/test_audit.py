@@ -52,6 +52,15 @@ def test_an_answer_that_is_null_counts_as_empty_and_an_object_is_refused(tmp_pat
         load_items(str(path))
 
 
+def test_nested_columns_and_lists_of_accepted_answers_are_audited(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "q", "gold": {"value": ["1", "2"]}}\n{"question": "r", "gold": {"value": 0.50}}\n')
+    items = load_items(str(path), answer_column="gold.value")
+    assert [(item.answer, item.gold) for item in items] == [("1", ["1", "2"]), ("0.50", "0.50")]
+    assert items[0].context["gold"] == {"value": ["1", "2"]}
+    assert not audit(items, "math").failures
+
+
 def test_a_question_with_two_answers_is_found_and_one_written_twice_is_none(tmp_path: Path) -> None:
     """Whatever is trained on it, half of its rewards are wrong; the verifier is not to blame."""
     rows = [("6 * 7?", "42"), ("half?", "0.5"), ("6 *  7?\n", "43"), ("half?", "1/2"), ("", "1"), ("", "2")]
