@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,12 +19,11 @@ from rlvr.config import (
     RLConfig,
     RunConfig,
     SFTConfig,
-    VerifyConfig,
 )
 from rlvr.data.examples import Examples, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
-from rlvr.errors import ConfigError
+from rlvr.errors import ConfigError, DataError
 from rlvr.learners.local import LocalLearner
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
@@ -54,6 +52,8 @@ from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
 from tasks import Problem, Task, make_task
+from tasks.registry import notes_of
+from verifiers.values import as_text
 
 # Number of problems or rows on which a new tokenizer is trained.
 TOKENIZER_PROBLEMS = 1000
@@ -78,8 +78,9 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
+    say_notes(task)
     fitting = fitting_of(config, task, chat)
-    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
+    held_out = evaluated_on(config, task, chat, trains=True) if config.eval.happens else []
     sets = sets_of(config, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
@@ -110,8 +111,10 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     if config.problems is None and not sets:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
         return Run(config, folder, learner_of(config, policy, chat)), chat, examples
-    task = task_of(config) if config.problems is not None else None
-    held_out = evaluated_on(config, task, chat) if config.eval.happens and task is not None else []
+    task, trains = task_of(config) if config.problems is not None else None, config.rows is None
+    if task is not None and trains:
+        say_notes(task)
+    held_out = evaluated_on(config, task, chat, trains) if config.eval.happens and task is not None else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out, sets)
@@ -137,15 +140,15 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
     device, chat = set_up(config), load_chat(config.model.path)
     fitting, held_out = None, []
     if config.problems is not None:
-        check_sampling(config, config.problems)
+        check_sampling(config, config.problems, trains=not evaluates)
         task = task_of(config)
         fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
-        held_out = evaluated_on(config, task, chat) if evaluates else []
+        held_out = evaluated_on(config, task, chat, trains=False) if evaluates else []
     if evaluates and config.problems is not None and config.eval.problems and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     sets = sets_of(config, chat) if evaluates else []
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    return rollouts_of(config, policy, chat, fitting, held_out, sets), grader_of(config, device)
+    return rollouts_of(config, policy, chat, fitting, held_out, sets, evaluates), grader_of(config, device)
 
 
 def fitting_of(config: PolicyRunConfig, task: Task, chat: Chat) -> FittingTask:
@@ -162,9 +165,9 @@ def player_chat(config: PolicyRunConfig, chat: Chat) -> Chat:
     return chat if limit is None else replace(chat, context=min(limit, chat.context))
 
 
-def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
+def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat, trains: bool) -> list[Problem]:
     """The held-out problems; prints how many leave no room for an answer. Raises `DataError` if all of them do."""
-    held_out = first_problems(task, config.eval)
+    held_out = first_problems(task, config.eval, trains)
     say_unfit(config, chat, held_out, "held-out problems")
     return held_out
 
@@ -177,7 +180,8 @@ def sets_of(config: PolicyRunConfig, chat: Chat) -> list[EvalSet]:
         say_unfit(config, chat, problems, f"problems of {name}")
         samples = config.eval.samples if one.samples is None else one.samples
         verifier = one.verifier or config.eval.verifier
-        sets.append(EvalSet(name, problems, samples, make_grader(only_verifier(config.verify, verifier))))
+        judging = config.verify.model_copy(update={"verifier": verifier, "solved_at": config.eval.solved_at})
+        sets.append(EvalSet(name, problems, samples, make_grader(judging)))
     return sets
 
 
@@ -194,6 +198,15 @@ def say_unfit(config: PolicyRunConfig, chat: Chat, held_out: Sequence[Problem], 
         print(f"{config.trainer}: {count} do not fit and count as unsolved; the first: {first}", flush=True)
 
 
+def say_notes(task: Task) -> None:
+    """Print what a person should know about the rows that a run trains on. Raises `DataError` for a bad row."""
+    try:
+        for note in notes_of(task):
+            print(f"task: {note}", flush=True)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
 def rollouts_of(
     config: PolicyRunConfig,
     policy: Policy,
@@ -201,12 +214,19 @@ def rollouts_of(
     task: Task | None,
     held_out: Sequence[Problem],
     sets: Sequence[EvalSet] = (),
+    evaluates: bool = False,
 ) -> Rollouts:
     """The generator of `policy`, with the problems and the graders of its evaluations."""
     generator = generator_of(config, policy, chat)
-    probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
-    asked = [task.problem(number) for number in probed] if task is not None else sets[0].problems[: len(probed)]
-    probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in asked]
+    probes: list[list[int]] = []
+    if not generator.shares_weights:
+        evaluated = held_out or [problem for one in sets for problem in one.problems]
+        trains = (config.rows is None and not evaluates) or not evaluated
+        if task is not None and trains:
+            probed = [task.problem(number) for number in range(PROBE_PROMPTS)]
+        else:
+            probed = list(evaluated[:PROBE_PROMPTS])
+        probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in probed]
     s = config.sampling
     return Rollouts(
         player=Player(generator, player_chat(config, chat)),
@@ -242,19 +262,17 @@ def prove(learner: LocalLearner[Policy], rollouts: Rollouts) -> None:
 def grader_of(config: PolicyRunConfig, device: torch.device) -> Grader:
     """The grader of rewards."""
     learned = config.verify.reward_model
-    return load_reward_model_grader(learned, device) if learned is not None else make_grader(config.verify)
+    return make_grader(config.verify, None if learned is None else load_reward_model_grader(learned, device))
 
 
 def judge_of(config: PolicyRunConfig) -> Grader:
     """The grader of evaluations: with a learned reward, the verifier that each problem names."""
     learned = config.verify.reward_model is not None
     name = config.eval.verifier or (None if learned else config.verify.verifier)
-    return make_grader(only_verifier(config.verify, name))
-
-
-def only_verifier(config: VerifyConfig, name: str | dict[str, Any] | None) -> VerifyConfig:
-    """The same way to check, with another verifier; `None`: the one that each problem names."""
-    return config.model_copy(update={"verifier": name})
+    solved_at = config.eval.solved_at
+    if solved_at is None and not config.eval.verifier and not learned:
+        solved_at = config.verify.solved_at
+    return make_grader(config.verify.model_copy(update={"verifier": name, "solved_at": solved_at}))
 
 
 def set_up(config: RunConfig) -> torch.device:
@@ -277,7 +295,7 @@ def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     texts = [
         text
         for problem in problems
-        for text in (*(message["content"] for message in problem.prompt), problem.solution or problem.answer)
+        for text in (*(message["content"] for message in problem.prompt), problem.solution or as_text(problem.answer))
     ]
     return scratch_chat(model.scratch, texts)
 

@@ -151,9 +151,12 @@ class Run:
             evaluation = rollouts.evaluate(one)
         for kind, groups in zip(("greedy", "drawn"), evaluation.groups, strict=True):
             self.journal.keep_evaluation(self.done, kind, groups, one.name)
-        figures = "  ".join(f"{name} {estimate}" for name, estimate in evaluation.estimates.items())
+        known = {name: estimate for name, estimate in evaluation.estimates.items() if estimate.is_known}
+        figures = "  ".join(f"{name} {estimate}" for name, estimate in known.items())
         where = f" on {one.name}" if one.name else ""
         self.say(f"{self.stage} evaluated after step {self.done}{where}: {figures}  ({count} problems, 95 % intervals)")
+        for warning in filter(None, (evaluation.failures, evaluation.doubt)):
+            self.say(f"warning: in this evaluation {warning}")
         return evaluation.metrics(one.name)
 
     def cached(self, name: str, digest: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -10,9 +10,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from tasks.columns import plain
 from tasks.conversations import Conversation, parse_conversation
 from tasks.layouts import ANSWERS, AS_RECOGNIZED, CONVERSATIONS, Reading, renamed
-from tasks.messages import plain, text_field
+from tasks.messages import text_field
 from tasks.preferences import Preference, UnpairedPreference, parse_preference, parse_unpaired
 from tasks.table import FieldError, Row, Text, characters, open_rows
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tasks.columns import plain, value_at
 from tasks.messages import (
     READ_KEYS,
     check_answer,
     check_prompt,
     messages_field,
-    plain,
     text_field,
     transcript,
 )
@@ -72,28 +72,22 @@ def renamed(row: Row, columns: Mapping[str, str]) -> Row:
         return row
     used = {column.split(".")[0] if column not in row else column for column in columns.values()}
     others = {name: value for name, value in row.items() if name not in used and name not in columns}
-    return others | {name: value_at(row, column, name) for name, column in columns.items()}
+    return others | {name: named_value(row, column, name) for name, column in columns.items()}
 
 
-def value_at(row: Row, column: str, name: str) -> Any:
-    if column in row:
-        return row[column]
-    value: Any = row
-    parts = column.split(".")
-    for place, part in enumerate(parts):
-        value = plain(value)
-        if part == "*" and isinstance(value, list):
-            return [value_at({"*": entry}, ".".join(["*", *parts[place + 1 :]]), name) for entry in value]
-        if isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, Mapping) and part in value:
-            value = value[part]
-        else:
-            has = f"; it has: {', '.join(map(str, value))}" if isinstance(value, Mapping) else ""
-            raise FieldError(
-                column, f"there is no {'.'.join(parts[: place + 1])!r}, which data.columns.{name} names{has}"
-            )
-    return value
+def named_value(row: Row, column: str, name: str) -> Any:
+    """The value that `data.columns` gives `name`. Raises `FieldError` if there is none."""
+    outside, star, inside = column.partition(".*")
+    try:
+        value = value_at(row, outside)
+    except KeyError as error:
+        raise FieldError(column, f"data.columns.{name} names it, but {error.args[0]}") from None
+    if not star:
+        return value
+    entries = plain(value)
+    if not isinstance(entries, list):
+        raise FieldError(outside, f"expected a list, as data.columns.{name} says, got {shown(value)}")
+    return [named_value({"entry": entry}, f"entry{inside}", name) for entry in entries]
 
 
 def whole_conversation(row: Row) -> tuple[str, tuple[Message, ...]] | None:

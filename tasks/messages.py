@@ -14,8 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy
-
+from tasks.columns import plain
 from tasks.problem import Message
 from tasks.table import FieldError, Row, Text, shown
 
@@ -37,11 +36,6 @@ THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 READ_KEYS = {"role", "content", "from", "value", *CALLS, *THOUGHTS}
 # Anthropic's HH: "\n\nHuman: ...\n\nAssistant: ...".
 TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
-
-
-def plain(value: Any) -> Any:
-    """A value of a row with arrays as lists."""
-    return value.tolist() if isinstance(value, numpy.ndarray | numpy.generic) else value
 
 
 def text_field(row: Row, field: str) -> Text:

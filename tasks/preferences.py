@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from tasks.columns import plain
 from tasks.layouts import ANSWERS, AS_RECOGNIZED, Reading, find, renamed, whole_conversation
-from tasks.messages import plain
 from tasks.table import FieldError, Row, Rows, Table, Text, open_rows, shown
 
 RATINGS = ("margin", "score_chosen", "score_rejected", "ratings")

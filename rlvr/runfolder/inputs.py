@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -19,6 +19,7 @@ from rlvr.errors import ConfigError
 from rlvr.runfolder.claim import METRICS
 from rlvr.runfolder.files import whole_file
 from tasks import make_task
+from tasks.registry import sources_of
 
 INPUTS = "inputs.json"
 # The keys that name data sets, where a folder or a hub id may stand.
@@ -27,21 +28,12 @@ SOURCE_KEYS = ("train", "test")
 Inputs = Mapping[str, str]
 
 
-@runtime_checkable
-class TaskOfFiles(Protocol):
-    """A task that says which local files its problems come from."""
-
-    def sources(self) -> tuple[str, ...]: ...
-
-
 def inputs_of(config: RunConfig) -> Inputs:
     """The digest of each file and data set that a configuration names."""
     named = list(sources_in(config.rows.model_dump(), "")) if config.rows is not None else []
     for task in tasks_of(config):
         named += sources_in(task.knobs, "")
-        made = make_task(task.name, task.knobs, config.seed)
-        if isinstance(made, TaskOfFiles):
-            named += made.sources()
+        named += sources_of(make_task(task.name, task.knobs, config.seed))
     digests = {source: digest_of(source) for source in dict.fromkeys(named)}
     return {source: digest for source, digest in digests.items() if digest is not None}
 

@@ -628,7 +628,7 @@ def test_worked_solutions_that_do_not_fit_are_left_out(
     rows = tmp_path / "rows.jsonl"
     solutions = ["add " * 200 if n == 3 else "add" for n in range(8)]
     rows.write_text("".join(json.dumps({"question": "1+1?", "answer": "2", "how": how}) + "\n" for how in solutions))
-    task = f"{{name: dataset, train: {rows}, test: {rows}, solution_column: how}}"
+    task = f"{{name: dataset, train: {rows}, held_out_rows: 0, solution_column: how}}"
     path = tmp_path / "sft.yaml"
     path.write_text(
         f"trainer: sft\nsteps: 3\nrows_per_step: 4\nmodel: {{path: {tiny}}}\ntask: {task}\neval: {{problems: 0}}"

@@ -151,7 +151,7 @@ def test_columns_are_named_and_nested_ones_by_dots() -> None:
     columns = {"prompt": "ask", "completions": "all.*.response", "ratings": "all.*.score"}
     ranking = parse_preference(rated, Reading(columns))
     assert (ranking.answers, ranking.ratings) == ((" 4", " 5"), (9.5, 1.0))
-    with pytest.raises(FieldError, match=r"there is no 'data\.r', which data\.columns\.prompt names; it has: q, a"):
+    with pytest.raises(FieldError, match=r"'data\.r': data\.columns\.prompt names it, but data has: q, a"):
         parse_preference(nested, Reading({"prompt": "data.r"}))
     talk = {"talk": {"turns": [said("human", "2+2?"), said("gpt", "4")]}}
     assert parse_conversation(talk, Reading({"messages": "talk.turns"})).completion == (assistant("4"),)

@@ -55,7 +55,7 @@ def rows(path: Path, long: set[int], count: int = 10) -> DatasetTask:
             for n in range(count)
         )
     )
-    return DatasetTask(str(path), test=str(path), solution_column="solution")
+    return DatasetTask(str(path), held_out_rows=0, solution_column="solution")
 
 
 def test_all_rows_of_a_table_are_looked_through_at_the_start(chat: Chat, tmp_path: Path) -> None:
