@@ -66,7 +66,7 @@ def prepare(config: RunConfig) -> Path:
     check(config)
     folder = Path(config.out)
     inputs = inputs_of(config)
-    changed = check_inputs(folder, inputs, config.accept_changed_data, config.keeps_reference)
+    changed = check_inputs(folder, inputs, config.accept_changed_data, config.is_bound_to_its_data)
     claim_folder(config)
     keep_inputs(folder, inputs, changed)
     return folder

@@ -73,9 +73,9 @@ class RunConfig(Section):
         return False
 
     @property
-    def keeps_reference(self) -> bool:
-        """Whether figures about the rows of data are computed when the run begins, and kept in its folder."""
-        return False
+    def is_bound_to_its_data(self) -> bool:
+        """Whether something was made of the data when the run began that other data do not fit: a tokenizer."""
+        return self.model.scratch is not None
 
 
 class PolicyRunConfig(RunConfig):
@@ -160,7 +160,8 @@ class DPOConfig(PolicyRunConfig):
         return self.data
 
     @property
-    def keeps_reference(self) -> bool:
+    def is_bound_to_its_data(self) -> bool:
+        """The reference's log-probabilities were computed when the run began."""
         return True
 
     @model_validator(mode="after")

@@ -15,8 +15,7 @@ from typing import Any
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from rlvr.config import PolicyRunConfig, RLConfig, RunConfig, TaskConfig
-from rlvr.errors import ConfigError
-from rlvr.runfolder.claim import METRICS
+from rlvr.errors import CheckpointError
 from rlvr.runfolder.files import whole_file
 from tasks import make_task
 from tasks.registry import sources_of
@@ -76,24 +75,24 @@ def digest_of(source: str) -> str | None:
     return None
 
 
-def check_inputs(folder: Path, inputs: Inputs, accepted: bool, keeps_reference: bool) -> list[str]:
-    """What has changed since the run in `folder` began, a sentence for each source; nothing for a new run.
+def check_inputs(folder: Path, inputs: Inputs, accepted: bool, is_bound: bool) -> list[str]:
+    """The sources that have changed since the run in `folder` began; none if it would not go on from a checkpoint.
 
-    Raises `ConfigError` if it is not `accepted`, or if the run keeps figures about the rows (`keeps_reference`).
+    Raises `CheckpointError` if that is not `accepted`, or if the run `is_bound` to its data by what it made of them.
     """
     path = folder / INPUTS
-    if not path.is_file() or not any(folder.rglob(METRICS)):
+    if not path.is_file() or not any(folder.rglob("checkpoints/step-*")):
         return []
     before: Inputs = json.loads(path.read_text())
     changed = [
-        f"{source} has changed since the run in {folder} began ({_short(before[source])} then, {_short(digest)} now)"
+        f"{source} ({_short(before[source])} then, {_short(digest)} now)"
         for source, digest in inputs.items()
         if before.get(source, digest) != digest
     ]
-    if changed and (keeps_reference or not accepted):
-        way_out = "" if keeps_reference else ", or go on with it as it is now: accept_changed_data=true"
-        raise ConfigError(
-            f"{'; '.join(changed)}: going on would mix the rows of two files. Put the file back, choose another "
+    if changed and (is_bound or not accepted):
+        way_out = "" if is_bound else ", or go on with the data as they are now, accept_changed_data=true"
+        raise CheckpointError(
+            f"the data has changed since this run began: {'; '.join(changed)}. Put the data back, choose another "
             f"folder, out=runs/NAME{way_out}"
         )
     return changed
@@ -101,8 +100,12 @@ def check_inputs(folder: Path, inputs: Inputs, accepted: bool, keeps_reference: 
 
 def keep_inputs(folder: Path, inputs: Inputs, changed: list[str]) -> None:
     """Write the digests; say what has changed and was accepted."""
-    for sentence in changed:
-        print(f"warning: {sentence}; accepted. Rows that were trained on may now be among those held out", flush=True)
+    if changed:
+        print(
+            f"warning: the data has changed since this run began, which is accepted: {'; '.join(changed)}. Rows that "
+            "were trained on may now be held out",
+            flush=True,
+        )
     with whole_file(folder / INPUTS) as partial:
         partial.write_text(json.dumps(inputs, indent=1))
 

@@ -175,7 +175,7 @@ def test_a_system_message_of_a_row_stays_and_the_recipes_is_for_the_others(tmp_p
             [*asked("q"), {"role": "assistant", "content": "a"}],
             r"field 'question\[1\].role': got 'assistant'",
         ),
-        ({"text": "q"}, "row train-1, field 'question'"),
+        ({"text": "q"}, r"row train-1, field 'question\[0\]'"),
     ],
 )
 def test_messages_that_are_no_prompt_are_refused_with_their_row(tmp_path: Path, question: Any, said: str) -> None:
