@@ -158,8 +158,7 @@ class DatasetTask:
                 )
         return tuple(notes)
 
-    @property
-    def training_rows(self) -> int:
+    def training_rows(self) -> int | None:
         """Number of rows to train on; problems 0 to n - 1 are each of them once."""
         return len(self._split.train)
 

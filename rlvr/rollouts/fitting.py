@@ -10,11 +10,11 @@ import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 from rlvr.errors import DataError
 from rlvr.models.chat import Chat, solution_of
 from tasks import Messages, Problem, Task
+from tasks.registry import training_rows_of
 
 # Says why a problem does not fit; `None` if it does.
 WhyNot = Callable[[Problem], str | None]
@@ -22,14 +22,6 @@ WhyNot = Callable[[Problem], str | None]
 MOST_IN_A_ROW = 10_000
 # Looking through all prompts is worth a word if it takes longer than this.
 LONG_SECONDS = 10.0
-
-
-@runtime_checkable
-class FiniteTask(Protocol):
-    """A task that says how many problems it has to train on: those at 0 to n - 1, and then they start over."""
-
-    @property
-    def training_rows(self) -> int: ...
 
 
 @dataclass
@@ -45,6 +37,7 @@ class FittingTask:
     inspected: int = 0
     left_out: int = 0
     first: str = ""
+    is_looked_through: bool = False
 
     def problem(self, index: int) -> Problem:
         """The training problem number `index`. Raises `DataError` if thousands in a row do not fit."""
@@ -56,10 +49,6 @@ class FittingTask:
         """The first `count` evaluation problems, whether they fit or not: none vanishes from an accuracy."""
         return self.task.held_out(count)
 
-    @property
-    def is_finite(self) -> bool:
-        return isinstance(self.task, FiniteTask)
-
     def look_through(self) -> str | None:
         """Inspect all problems of a task that is finite. Returns what was left out, in a sentence.
 
@@ -67,13 +56,14 @@ class FittingTask:
         """
         started = time.monotonic()
         try:
-            if not isinstance(self.task, FiniteTask):  # its problems are inspected when they come up
+            count = training_rows_of(self.task)
+            if count is None:  # its problems are inspected when they come up
                 return None
-            count = self.task.training_rows
             while self.inspected < count:
                 self._inspect()
         except ValueError as error:
             raise DataError(str(error)) from error
+        self.is_looked_through = True
         seconds = time.monotonic() - started
         took = f" (looking through all prompts took {seconds:.0f} s)" if seconds > LONG_SECONDS else ""
         if not self.left_out:
@@ -93,7 +83,7 @@ class FittingTask:
             self.first = self.first or f"problem {problem.id!r} of {problem.source!r}, {reason}"
         self.inspected += 1
         last = self.numbers[-1] if self.numbers else -1
-        if self.inspected - last > MOST_IN_A_ROW and not self.is_finite:
+        if self.inspected - last > MOST_IN_A_ROW and not self.is_looked_through:
             raise DataError(f"{MOST_IN_A_ROW} problems in a row do not fit; the first: {self.first}. {WAY_OUT}")
 
 

@@ -101,7 +101,7 @@ class Rollouts:
 
     def _passed_over(self) -> dict[str, str]:
         """What an endless task was found to hold that does not fit, as a topic for each power of ten."""
-        if not isinstance(self.task, FittingTask) or not self.task.left_out or self.task.is_finite:
+        if not isinstance(self.task, FittingTask) or not self.task.left_out or self.task.is_looked_through:
             return {}
         count = self.task.left_out
         return {f"fitting {len(str(count))}": f"{count} problems do not fit and were passed over; the first: "

@@ -12,7 +12,7 @@ from rlvr.models.chat import Chat
 from rlvr.rollouts.evaluate import evaluate
 from rlvr.rollouts.fitting import FittingTask, room_for_answers, room_for_solutions, short_prompts
 from rlvr.types import Sampling
-from tasks import Problem
+from tasks import Problem, make_task
 from tasks.dataset import DatasetTask
 from tasks.problem import question_problem
 from tests.rlvr.players import Numbers, even_is_right, player_of
@@ -67,6 +67,12 @@ def test_all_rows_of_a_table_are_looked_through_at_the_start(chat: Chat, tmp_pat
     for first in (0, 8):  # each pass has each of the others once
         asked = [task.problem(n).id for n in range(first, first + 8)]
         assert sorted(asked) == [f"train-{n}" for n in (0, 1, 3, 4, 5, 6, 8, 9)]
+
+
+def test_a_task_that_generates_its_problems_is_not_looked_through(chat: Chat) -> None:
+    task = fitting(chat, make_task("countdown", {}, seed=0))
+    assert task.look_through() is None
+    assert task.inspected == 0
 
 
 def test_where_no_row_fits_the_way_out_is_said(chat: Chat, tmp_path: Path) -> None:
