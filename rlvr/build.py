@@ -20,7 +20,7 @@ from rlvr.config import (
     RunConfig,
     SFTConfig,
 )
-from rlvr.data.examples import Examples, reader_of, split_rows, texts_of, tokenized
+from rlvr.data.examples import Examples, readable, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError, DataError
@@ -312,7 +312,8 @@ def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tupl
     if config.model.scratch is None:
         chat = load_chat(str(config.model.path))
     else:
-        texts = [text for row in islice(parts[0], TOKENIZER_PROBLEMS) for text in texts_of(row)]
+        first = islice(readable(parts[0], config.data.skip_broken), TOKENIZER_PROBLEMS)
+        texts = [text for row, _ in first for text in texts_of(row)]
         chat = scratch_chat(config.model.scratch, texts)
     examples = tokenized(config.data, parts, chat)
     for line in (str(examples), examples.read_as):

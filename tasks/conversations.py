@@ -23,6 +23,7 @@ from tasks.layouts import (
     find,
     listed,
     renamed,
+    settled,
     unread,
     whole_conversation,
     words,
@@ -47,7 +48,8 @@ def read_conversations(
     source: str, split: str = "train", subset: str | None = None, reading: Reading = AS_RECOGNIZED
 ) -> Rows[Conversation]:
     """The conversations of a hub dataset or a local file. Raises `ValueError`, for a broken row when it is read."""
-    return Table(source, open_rows(source, split, subset), partial(parse_conversation, reading=reading))
+    rows = open_rows(source, split, subset)
+    return Table(source, rows, partial(parse_conversation, reading=settled(rows, reading)))
 
 
 def parse_conversation(row: Row, reading: Reading = AS_RECOGNIZED) -> Conversation:
@@ -83,6 +85,6 @@ def _split(name: str, messages: tuple[Message, ...], row: Row) -> Conversation:
     if last != "assistant":
         raise FieldError(f"{name}[{len(messages) - 1}].role", f"got {last!r}, expected assistant at the end")
     check_answer(messages[first:], name)
-    systems = [column for column in SYSTEMS if row.get(column) is not None][:1]
+    systems = [column for column in SYSTEMS if column in row][:1]
     names = [*systems, name]
     return Conversation(messages[:first], messages[first:], words(names), unread(row, names))

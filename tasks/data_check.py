@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.columns import plain
 from tasks.conversations import Conversation, parse_conversation
-from tasks.layouts import ANSWERS, AS_RECOGNIZED, CONVERSATIONS, Reading, renamed
+from tasks.layouts import ANSWERS, AS_RECOGNIZED, CONVERSATIONS, Reading, renamed, settled
 from tasks.messages import text_field
 from tasks.preferences import Preference, UnpairedPreference, parse_preference, parse_unpaired
 from tasks.table import FieldError, Row, Text, characters, open_rows
@@ -100,6 +100,7 @@ def check_data(
 ) -> DataReport:
     """Check every row of a hub dataset or a local file. Raises `ValueError` if there is nothing to read."""
     rows = open_rows(source, split, subset)
+    reading = settled(rows, reading)
     kind = _kind(rows, reading)
     report = DataReport(source, kind, len(rows))
     parsed: list[tuple[int, Any]] = []

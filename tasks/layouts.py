@@ -13,7 +13,7 @@ transcript (Anthropic's HH) and becomes messages too. `Reading` names other colu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tasks.columns import plain, value_at
@@ -39,6 +39,8 @@ NAMES = (
 HH, ANSWERS_NOW = "\n\nHuman:", "\n\nAssistant:"
 # Plain answers that begin with the whole prompt repeat it if it is at least this long.
 LEAST_REPEATED = 16
+# Number of rows that are looked at to settle what the texts of a table become.
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,20 @@ def named_value(row: Row, column: str, name: str) -> Any:
     if not isinstance(entries, list):
         raise FieldError(outside, f"expected a list, as data.columns.{name} says, got {shown(value)}")
     return [named_value({"entry": entry}, f"entry{inside}", name) for entry in entries]
+
+
+def settled(rows: Sequence[Row], reading: Reading) -> Reading:
+    """The reading of all rows of a table: if some have a system message in a column, the texts of all are messages."""
+    if reading.texts != "auto":
+        return reading
+    for index in range(min(len(rows), LOOKED_AT)):
+        try:
+            row = renamed(rows[index], reading.columns)
+        except FieldError:
+            continue
+        if any(name in row for name in SYSTEMS):
+            return replace(reading, texts="chat")
+    return reading
 
 
 def whole_conversation(row: Row) -> tuple[str, tuple[Message, ...]] | None:
@@ -140,7 +156,7 @@ def wants_chat(row: Row, pieces: Sequence[Text], reading: Reading) -> bool:
     if reading.texts != "auto":
         return reading.texts == "chat"
     other_names = row.get("prompt") is None and any(name not in SYSTEMS for name in askers(row))
-    has_system = any(row.get(name) is not None for name in SYSTEMS)
+    has_system = any(name in row for name in SYSTEMS)
     return other_names or has_system or any(is_chat(piece, reading) for piece in pieces)
 
 
@@ -158,11 +174,11 @@ def plainly(prompt: Text | None, texts: list[str]) -> tuple[str, list[str], str]
 
 def askers(row: Row) -> list[str]:
     """The columns that ask: the system message's and those of the prompt."""
-    systems = [name for name in SYSTEMS if row.get(name) is not None][:1]
+    systems = [name for name in SYSTEMS if name in row][:1]
     if row.get("prompt") is not None:
         return [*systems, "prompt"]
     if row.get("instruction") is not None:
-        return [*systems, *(name for name in ("history", "instruction", "input") if row.get(name) is not None)]
+        return [*systems, *(name for name in ("history", "instruction", "input") if name in row)]
     others = [name for name in ("question", "input") if row.get(name) is not None]
     others += [name for name in CONVERSATIONS if asks(row.get(name))]
     return systems + others[:1]

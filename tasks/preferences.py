@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from tasks.columns import plain
-from tasks.layouts import ANSWERS, AS_RECOGNIZED, Reading, find, renamed, whole_conversation
+from tasks.layouts import ANSWERS, AS_RECOGNIZED, Reading, find, renamed, settled, whole_conversation
 from tasks.table import FieldError, Row, Rows, Table, Text, open_rows, shown
 
 RATINGS = ("margin", "score_chosen", "score_rejected", "ratings")
@@ -56,7 +56,8 @@ def read_preferences(
     source: str, split: str = "train", subset: str | None = None, reading: Reading = AS_RECOGNIZED
 ) -> Rows[Preference]:
     """The preferences of a hub dataset or a local file. Raises `ValueError`, for a broken row when it is read."""
-    return Table(source, open_rows(source, split, subset), partial(parse_preference, reading=reading))
+    rows = open_rows(source, split, subset)
+    return Table(source, rows, partial(parse_preference, reading=settled(rows, reading)))
 
 
 def read_unpaired(
@@ -65,6 +66,7 @@ def read_unpaired(
     """Like `read_preferences`, for unpaired answers. A pair counts as two; the first row decides the kind of all."""
     rows = open_rows(source, split, subset)
     first = Table(source, rows, lambda row: row)[0]
+    reading = settled(rows, reading)
     if "label" in first or "label" in reading.columns:
         return Table(source, rows, partial(parse_unpaired, reading=reading))
     return SplitPairs(Table(source, rows, partial(parse_pair, reading=reading)))

@@ -104,36 +104,50 @@ def tokenized(config: DataConfig, parts: tuple["Part", "Part"], chat: Chat) -> E
     layouts: Counter[str] = Counter()
     unread: Counter[str] = Counter()
 
-    def rows_of(part: "Part") -> Iterator[tuple[Any, int]]:
-        for index in range(len(part)):
-            try:
-                row = part[index]
-            except DataError as error:
-                if not config.skip_broken:
-                    raise DataError(f"{error}. Mend the row, or leave such rows out: data.skip_broken=true") from error
-                broken.append(str(error))
-                continue
-            layouts[row.layout] += 1
-            unread.update(row.unread)
-            yield row, part.number(index)
+    def seen(row: Any) -> None:
+        layouts[row.layout] += 1
+        unread.update(row.unread)
+
+    def keep(row: Any, number: int, source: str, among: list[Answers]) -> None:
+        try:
+            among.append(encode(row, number, chat, source))
+        except DataError as error:  # a row that the chat template refuses
+            if not config.skip_broken:
+                raise
+            broken.append(str(error))
 
     is_held_out: set[bytes] = set()
     kept: tuple[list[Answers], list[Answers]] = ([], [])
     repeated = 0
-    for row, number in rows_of(held_out):
+    for row, number in readable(held_out, config.skip_broken, broken):
+        seen(row)
         is_held_out.add(content_of(row, config.held_out_by))
-        kept[1].append(encode(row, number, chat, held_out.source))
-    for row, number in rows_of(train):
+        keep(row, number, held_out.source, kept[1])
+    for row, number in readable(train, config.skip_broken, broken):
+        seen(row)
         if is_held_out and content_of(row, config.held_out_by) in is_held_out:
             repeated += 1
         else:
-            kept[0].append(encode(row, number, chat, train.source))
+            keep(row, number, train.source, kept[0])
     fitting, held = ([example for example in part if example.longest <= most] for part in kept)
     too_long = sum(map(len, kept)) - len(fitting) - len(held)
     examples = Examples(fitting, held, too_long, repeated, broken, layouts, unread)
     if not examples.train:
         raise DataError(f"dataset {config.train!r}: {nothing_left(examples, most)}")
     return examples
+
+
+def readable(part: "Part", skip_broken: bool, broken: list[str] | None = None) -> Iterator[tuple[Any, int]]:
+    """The rows of a part with their numbers. A row that cannot be read raises `DataError`, or with `skip_broken` is
+    passed over, and why is added to `broken`."""
+    for index in range(len(part)):
+        try:
+            yield part[index], part.number(index)
+        except DataError as error:
+            if not skip_broken:
+                raise DataError(f"{error}. Mend the row, or leave such rows out: data.skip_broken=true") from error
+            if broken is not None:
+                broken.append(str(error))
 
 
 def nothing_left(examples: Examples, most: int) -> str:

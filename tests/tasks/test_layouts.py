@@ -1,15 +1,16 @@
 """Rows as the hub has them: where the prompt is, where the answers are, and what is said about it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 
-from tasks.conversations import Conversation, parse_conversation
+from tasks.conversations import Conversation, parse_conversation, read_conversations
 from tasks.layouts import Reading
 from tasks.preferences import Preference, parse_preference, parse_unpaired
 from tasks.table import FieldError
-from tests.tasks.test_preferences import assistant, user
+from tests.tasks.test_preferences import assistant, user, write
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 PAIR = Preference((user("2+2?"),), ((assistant("4"),), (assistant("5"),)), (0, 1))
@@ -212,3 +213,14 @@ def test_what_a_message_holds_and_cannot_be_kept_is_refused(message: dict[str, A
 def test_keys_of_messages_that_are_not_read_are_named() -> None:
     row = {"messages": [{**user("2+2?"), "name": "Mia"}, assistant("4")], "source": "web", "empty": None}
     assert parse_conversation(row).unread == ("source", "messages[].name")
+
+
+def test_texts_of_a_table_are_all_messages_if_some_rows_have_a_system_message(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "completion": "a"}, {"system": "Be brief.", "prompt": "q", "completion": "a"}]
+    plain, chat = read_conversations(write(tmp_path / "rows.jsonl", *rows))
+    assert plain.prompt == (user("q"),)
+    assert chat.prompt == (SYSTEM, user("q"))
+    nothing = parse_conversation({"system": None, "prompt": "q", "completion": "a"})
+    assert (nothing.prompt, nothing.layout) == ((user("q"),), "system, prompt and completion, as messages")
+    (alone,) = read_conversations(write(tmp_path / "rows.jsonl", rows[0]))
+    assert alone.prompt == "q"
