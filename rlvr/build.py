@@ -180,7 +180,8 @@ def sets_of(config: PolicyRunConfig, chat: Chat) -> list[EvalSet]:
         say_unfit(config, chat, problems, f"problems of {name}")
         samples = config.eval.samples if one.samples is None else one.samples
         verifier = one.verifier or config.eval.verifier
-        judging = config.verify.model_copy(update={"verifier": verifier, "solved_at": config.eval.solved_at})
+        solved_at = one.solved_at if one.verifier or one.solved_at is not None else config.eval.solved_at
+        judging = config.verify.model_copy(update={"verifier": verifier, "solved_at": solved_at})
         sets.append(EvalSet(name, problems, samples, make_grader(judging)))
     return sets
 

@@ -245,6 +245,8 @@ class EvalSetConfig(TaskConfig):
     """Sampled completions of each problem; empty: as in `eval`."""
     verifier: str | dict[str, Any] | None = None
     """Empty: `eval.verifier`, or else the one that each problem names."""
+    solved_at: float | None = None
+    """As in `eval`; empty: the one of `eval` if its verifier is used here."""
 
     @property
     def knobs(self) -> dict[str, Any]:
