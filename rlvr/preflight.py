@@ -34,7 +34,7 @@ from rlvr.models.load import check_attention, check_path
 from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
-from verifiers import Spec, Verifier, get_verifier
+from verifiers import Spec, Verifier, get_verifier, verify_batch
 from verifiers.registry import NO_OTHERS
 
 # The choices of an objective that name functions, each with its known functions.
@@ -91,6 +91,36 @@ def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:
         check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier is None or config.verify.reward_model is not None:
         check_verifier(task.problem(0).verifier, "the task's verifier")
+    if isinstance(config, RLConfig):
+        check_solved(config)
+        if config.objective.combine == "decoupled":
+            check_rewards_apart(config.verify, task.problem(0))
+
+
+def check_solved(config: RLConfig) -> None:
+    """Refuse a selection by solved problems where no reward says what is solved. Raises `ConfigError`."""
+    learned = config.verify.verifier == LEARNED and config.verify.solved_at is None
+    if learned and config.selection.by_problem:
+        key = "skip_solved" if config.selection.skip_solved else "curriculum"
+        raise ConfigError(
+            f"selection.{key} asks which problems are solved, and the score of a reward model does not say; set "
+            f"verify.solved_at to the score that solves a problem, or leave selection.{key} out"
+        )
+
+
+def check_rewards_apart(config: VerifyConfig, problem: Problem) -> None:
+    """Try the verifier on an empty completion: `combine: decoupled` needs verdicts with parts. Raises `ConfigError`."""
+    others: Mapping[str, Verifier] = {LEARNED: LearnedPart()} if config.reward_model is not None else NO_OTHERS
+    spec = config.verifier or problem.verifier
+    pairs = [("", problem.answer, problem.context)]
+    verifier = get_verifier(spec, others=others)
+    (verdict,) = verify_batch(pairs, verifier, workers=1, timeout_seconds=config.timeout_seconds)
+    if verdict.score is not None and not verdict.parts:
+        raise ConfigError(
+            f"objective.combine is 'decoupled', which normalizes each part of a verdict, and the verifier {spec!r} "
+            "gives none; name one that is composed of others in verify.verifier, such as {weighted_sum: {math: 1.0, "
+            "format: 0.2}}, or use combine: sum"
+        )
 
 
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
