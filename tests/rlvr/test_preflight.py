@@ -34,7 +34,7 @@ def test_a_sound_recipe_passes_and_leaves_no_trace(tmp_path: Path) -> None:
         (["eval.verifier=mth"], ConfigError, "eval.verifier.*did you mean 'math'"),
         (["verify={verifier: reward_model, reward_model: {path: ./no/judge}}"], ModelError,
          r"verify\.reward_model\.path './no/judge': there is no such folder"),
-        (["objective=gdpo"], ConfigError, "objective.combine is 'decoupled', .* and the verifier 'math' gives none; name "),
+        (["objective=gdpo"], ConfigError, "objective.combine is 'decoupled', .* and the verifier .math. gives none"),
         (["objective=gdpo", "verify.verifier=tests.rlvr.scripts:plus_or_minus_1"], ConfigError, "gives none; name one"),
     ],
 )  # fmt: skip
