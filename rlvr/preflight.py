@@ -37,6 +37,8 @@ from tasks import Problem, Task, make_task
 from verifiers import Spec, Verifier, get_verifier, verify_batch
 from verifiers.registry import NO_OTHERS
 
+# Number of training problems whose verifiers are made before a run: a mixture has several.
+CHECKED_PROBLEMS = 32
 # The choices of an objective that name functions, each with its known functions.
 AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "combine": COMBINES,
@@ -63,7 +65,7 @@ def check(config: RunConfig) -> None:
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
-        check_sampling(config, config.problems)
+        check_sampling(config, config.problems, trains=config.rows is None)
         check_solutions(config, config.problems)
 
 
@@ -82,19 +84,26 @@ def check_model(config: ModelConfig, key: str) -> None:
         check_attention(config.attention, f"{key}.attention")
 
 
-def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:
-    """Construct the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+def check_sampling(config: PolicyRunConfig, problems: TaskConfig, trains: bool) -> None:
+    """Construct the verifiers and read the first problems; of training ones only where the run `trains` on some.
+
+    Raises `DataError` or `ConfigError`.
+    """
     task = make_task(problems.name, problems.knobs, config.seed)
     check_rewards(config.verify)
-    first_problems(task, config.eval)
+    read = first_problems(task, config.eval, trains)
     if config.eval.verifier:
         check_verifier(config.eval.verifier, "eval.verifier")
     if config.verify.verifier is None or config.verify.reward_model is not None:
-        check_verifier(task.problem(0).verifier, "the task's verifier")
-    if isinstance(config, RLConfig):
+        read += [task.problem(number) for number in range(CHECKED_PROBLEMS)] if trains else []
+        for spec in {str(problem.verifier): problem.verifier for problem in read}.values():
+            check_verifier(spec, "the task's verifier")
+    if isinstance(config, RLConfig) and trains:
         check_solved(config)
         if config.objective.combine == "decoupled":
-            check_rewards_apart(config.verify, task.problem(0))
+            first = [*read, task.problem(0)]
+            for problem in {str(config.verify.verifier or problem.verifier): problem for problem in first}.values():
+                check_rewards_apart(config.verify, problem)
 
 
 def check_solved(config: RLConfig) -> None:
@@ -131,11 +140,12 @@ def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
         solution_of(make_task(learned.name, learned.knobs, config.seed).problem(0))
 
 
-def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
-    """The held-out problems. Also reads the first training problem, so that a bad dataset fails now."""
+def first_problems(task: Task, config: EvalConfig, trains: bool = True) -> list[Problem]:
+    """The held-out problems. If the run `trains` on problems, also reads the first, so that a bad dataset fails now."""
     try:
-        task.problem(0)
-        return task.held_out(config.problems)
+        if trains:
+            task.problem(0)
+        return list(task.held_out(config.problems))
     except ValueError as error:
         raise DataError(str(error)) from error
 

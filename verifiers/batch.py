@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from verifiers.context import accepted, context_of
 from verifiers.function import BatchVerifier, FunctionVerifier, as_verdict, failed, finished, one_each
 from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import as_verifier
@@ -86,8 +87,7 @@ def prepare(payload: Spec | Verifier) -> None:
 def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:
     """In a worker: one pair through a verifier that is described or sent as an object."""
     checker, pair = as_verifier(payload[0]), payload[1]
-    context = pair[2] if len(pair) == 3 else {}
-    value: object = checker(pair[0], pair[1], **context)
+    value: object = checker(pair[0], pair[1], **accepted(checker, context_of(pair)))
     return [as_verdict(finished(value) if inspect.iscoroutine(value) else value)]
 
 
@@ -96,4 +96,4 @@ def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Ve
     checker = as_verifier(payload[0])
     if not isinstance(checker, BatchVerifier):
         raise TypeError(f"expected a BatchVerifier, got {type(checker).__name__}")
-    return checker.verify_chunk([(pair[0], pair[1]) for pair in payload[1]])
+    return checker.verify_chunk(payload[1])

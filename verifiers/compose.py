@@ -15,6 +15,7 @@ from verifiers.function import failed
 from verifiers.names import inside, nearest, refusal
 from verifiers.registry import NO_OTHERS, as_verifier, find_verifier, get_verifier
 from verifiers.settings import construct, fits
+from verifiers.values import Json
 from verifiers.verdict import Pair, Status, Verdict, Verifier, is_solved
 
 Part = str | Verifier
@@ -46,7 +47,7 @@ class WeightedSum:
         settings; there `solves: false` makes it a silent one."""
         return weighted(cls, value, key, others, lambda weight: True, "a finite number")
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -121,7 +122,7 @@ class AllOf:
         parts = entries(value, key, "[math, format]")
         return cls({name: get_verifier(spec, inside(key, name), others) for name, spec in parts.items()})
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -153,7 +154,7 @@ class Gate:
         """`{first: format, then: math}`."""
         return made(cls, entries(value, key, "{first: format, then: math}"), ("first", "then"), key, others)
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
@@ -203,7 +204,7 @@ class LengthPenalty:
         """`{verifier: math, free_chars: 4000, max_chars: 16000, penalty: 0.5}`."""
         return made(cls, entries(value, key, "{verifier: math, max_chars: 8000}"), ("verifier",), key, others)
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer, context)], workers=1, timeout_seconds=5.0)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:

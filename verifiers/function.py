@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from numbers import Complex, Real
 from typing import SupportsFloat, SupportsIndex, get_args
 
-from verifiers.verdict import Spec, Status, Verdict, status_of
+from verifiers.context import accepted, as_lists, context_of
+from verifiers.values import Json
+from verifiers.verdict import Pair, Spec, Status, Verdict, status_of
 
 STATUSES = get_args(Status)
 
@@ -112,6 +114,8 @@ def finished(call: Coroutine[object, object, object]) -> object:
 class FunctionVerifier:
     """Calls `function(completion, answer, **context)`, plain or async, for one completion at a time.
 
+    Of the context it gets what it names, and all of it if it has a `**context` (see `verifiers.context`).
+
     `spec` describes the function, so that a worker process finds it again; without one the function itself must be
     picklable. Never raises.
     """
@@ -119,10 +123,10 @@ class FunctionVerifier:
     function: Callable[..., object]
     spec: Spec = ""
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         started = time.perf_counter()
         try:
-            value = self.function(completion, answer, **context)
+            value = self.function(completion, answer, **accepted(self.function, context))
             if inspect.iscoroutine(value):
                 value = finished(value)
             verdict = as_verdict(value)
@@ -135,20 +139,26 @@ class FunctionVerifier:
 class BatchVerifier:
     """Calls `function(completions, answers) -> values` for many completions at once, one call for each chunk.
 
-    A plugin says `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
+    Of the context it gets what it names, or all of it through `**context`: `prompts`, `problem_ids`, `columns`, and
+    each column by its name, as lists with an entry for each completion. A plugin says
+    `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
     """
 
-    function: Callable[[Sequence[str], Sequence[str]], Sequence[object]]
+    function: Callable[..., object]
     chunk: int = 32
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_chunk([(completion, answer)])[0]
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return self.verify_chunk([(completion, answer, context)])[0]
 
-    def verify_chunk(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def verify_chunk(self, pairs: Sequence[Pair]) -> list[Verdict]:
         """One call of the function. Never raises: if the call fails, every pair of the chunk gets that verdict."""
         started = time.perf_counter()
         try:
-            value: object = self.function([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            value: object = self.function(
+                [pair[0] for pair in pairs],
+                [pair[1] for pair in pairs],
+                **accepted(self.function, as_lists(list(map(context_of, pairs)))),
+            )
             if inspect.iscoroutine(value):
                 value = finished(value)
             verdicts = one_each(value, len(pairs))

@@ -23,6 +23,7 @@ BUILT_IN = {
     "numeric": "verifiers.simple:NumericVerifier",
     "exact": "verifiers.simple:ExactVerifier",
     "choice": "verifiers.simple:ChoiceVerifier",
+    "countdown": "verifiers.countdown:CountdownVerifier",
     "format": "verifiers.simple:FormatVerifier",
     "regex": "verifiers.simple:RegexVerifier",
 }

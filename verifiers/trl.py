@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from verifiers.context import as_lists, context_of
 from verifiers.function import as_verdict, failed, finished, one_each
 from verifiers.names import inside, load, refusal
 from verifiers.pool import Outcome, shared_pool
@@ -82,10 +83,8 @@ class TRLFunction:
 
     def columns(self, pairs: Sequence[Pair]) -> dict[str, list[Any]]:
         """Everything that is known about the pairs, a list for each name."""
-        contexts: list[Mapping[str, Any]] = [pair[2] if len(pair) == 3 else {} for pair in pairs]
-        names = dict.fromkeys(name for context in contexts for name in context if name != "prompt")
-        columns = {name: [context.get(name) for context in contexts] for name in names}
-        prompts = [list(context.get("prompt", ())) for context in contexts]
+        columns = as_lists([context_of(pair) for pair in pairs])
+        prompts = [list(prompt or ()) for prompt in columns.get("prompts", [()] * len(pairs))]
         if self.completions == "text":
             texts = [messages[-1]["content"] if messages else "" for messages in prompts]
             spoken: dict[str, list[Any]] = {"prompts": texts, "completions": [pair[0] for pair in pairs]}

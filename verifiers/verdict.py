@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from verifiers.values import Json
+
 Status = Literal["correct", "wrong", "no_answer", "bad_gold", "timeout", "error", "partial", "scored", "not_applicable"]
 
 
@@ -61,15 +63,19 @@ def status_of(score: float) -> Status:
 
 
 # What `verify_batch` checks: (completion, answer), or (completion, answer, context).
-Pair = tuple[str, str] | tuple[str, str, Mapping[str, object]]
+Pair = tuple[str, Json] | tuple[str, Json, Mapping[str, object]]
 # What names a verifier: "math", {"name": "math", "mode": "lenient"} or {"weighted_sum": {"math": 1.0, "format": 0.2}}.
 Spec = str | Mapping[str, Any]
 
 
 class Verifier(Protocol):
-    """Anything that can be called like this. `context` holds what else is known about the problem (prompt, id).
+    """Anything that can be called like this.
 
     It returns a `Verdict`, or a bare score: a bool or any finite number (`function.as_verdict`).
+
+    `context` holds what else is known about the problem: `prompt`, `problem_id`, all `columns` of its row, and each
+    column by its own name. A verifier may name what it needs of these, and do without `**context`. `answer` is text, or
+    what the data hold: a number, true or false, a list, a dict.
     """
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict: ...
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict: ...

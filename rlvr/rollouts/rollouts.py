@@ -110,7 +110,7 @@ class Rollouts:
         """The state for a checkpoint, as JSON, which restores floats exactly."""
         return {
             "history": asdict(self.history),
-            "pending": [asdict(group) for group in self.pending],
+            "pending": [group.state() for group in self.pending],
             "silent_steps": self.silent_steps,
             "source": None if self.source is None else self.source.state(),
         }

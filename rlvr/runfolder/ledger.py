@@ -3,7 +3,8 @@
 `solved` is null where the verdict does not tell; `parts` are the scores of the parts of a composition, as JSON.
 
 There is one file per step, written to a temporary name and renamed. `datasets.load_dataset("parquet",
-data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once.
+data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once. An answer that is not
+text is written as JSON.
 """
 
 import json
@@ -15,6 +16,7 @@ import pyarrow.parquet
 
 from rlvr.runfolder.files import whole_file
 from rlvr.types import Group
+from verifiers.values import as_text
 
 
 def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
@@ -32,7 +34,7 @@ def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
                 "source": group.problem.source,
                 "cohort": group.problem.cohort,
                 "prompt": group.problem.prompt[-1]["content"],
-                "answer": group.problem.answer,
+                "answer": as_text(group.problem.answer),
                 "completion": rollout.text,
                 "status": verdict.status if verdict else None,
                 "extracted": verdict.extracted if verdict else None,

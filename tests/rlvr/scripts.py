@@ -125,3 +125,9 @@ def fraction_score(completion: str, answer: str, **context: object) -> object:
 
 def even(completion: str) -> bool:
     return completion[-1:] in "02468"
+
+
+def wants_the_column(completion: str, answer: object, wanted: int, level: int) -> Verdict:
+    """Right if the completion says the number in the column `wanted`, modulo 4."""
+    right = completion == f"#### {wanted % 4}"
+    return Verdict(float(right), "correct" if right else "wrong", detail=f"level {level}")

@@ -124,7 +124,7 @@ def test_problems_cannot_be_selected_by_a_score_that_does_not_say_what_is_solved
 
 def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"question": "2 + 3?", "answer": "5"}\n' * 8)
+    rows.write_text("".join(f'{{"question": "2 + {n}?", "answer": "{2 + n}"}}\n' for n in range(8)))
     overrides = [f"task={{name: dataset, train: {rows}}}", "cold_start={steps: 1}", "eval={problems: 0}"]
     with pytest.raises(DataError, match="has no worked solution, which fine-tuning learns from"):
         check(load_config(QUICKSTART, overrides))

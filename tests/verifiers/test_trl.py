@@ -49,7 +49,7 @@ def test_none_is_no_part_of_a_weighted_sum() -> None:
 
 def test_a_column_that_is_not_there_and_a_list_that_is_too_short_are_failures_with_a_reason() -> None:
     (needs,) = verify_batch([("a", "", QUESTION)], {"trl": f"{HERE}:needs_more"})
-    assert needs.detail.startswith("TypeError: it needs 'level', and there is only answer, problem_id, prompts, compl")
+    assert needs.detail.startswith("TypeError: it needs 'level', and there is only answer, prompts, problem_ids, comp")
     short = verify_batch([("a", ""), ("b", "")], {"trl": f"{HERE}:forgets_one"})
     assert [verdict.detail for verdict in short] == ["expected a value for each of 2 completions: got 1 values"] * 2
 

@@ -1,5 +1,6 @@
 """Every completion with all that is known of it, in parquet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -8,6 +9,7 @@ from rlvr.runfolder.ledger import SCHEMA, write_ledger
 from rlvr.types import Group, Rollout
 from tasks import Problem
 from verifiers import Verdict
+from verifiers.values import Numeral
 
 PROBLEM = Problem(
     "p-7",
@@ -79,3 +81,11 @@ def test_a_step_that_is_taken_again_is_written_anew(tmp_path: Path) -> None:
     write_ledger(tmp_path / "step.parquet", 9, [Group(PROBLEM, (RIGHT, RIGHT))])
     write_ledger(tmp_path / "step.parquet", 9, [Group(PROBLEM, (UNJUDGED,))])
     assert pyarrow.parquet.read_table(tmp_path / "step.parquet")["completion"].to_pylist() == ["…"]
+
+
+def test_an_answer_that_is_not_text_is_written_as_json(tmp_path: Path) -> None:
+    answers = [Numeral("0.10"), ["a", 2], {"b": True}, 12345678901234567890]
+    groups = [Group(replace(PROBLEM, answer=answer), (RIGHT,)) for answer in answers]
+    write_ledger(tmp_path / "step.parquet", 9, groups)
+    rows = pyarrow.parquet.read_table(tmp_path / "step.parquet").to_pylist()
+    assert [row["answer"] for row in rows] == ["0.10", '["a", 2]', '{"b": true}', "12345678901234567890"]
