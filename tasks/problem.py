@@ -1,14 +1,16 @@
 """A problem: one dataset item as a prompt and a ground truth."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Message(TypedDict):
-    """One chat message, in the form that chat templates read."""
+    """One chat message, in the form that chat templates read. The assistant's may have a thought of its own."""
 
     role: str
     content: str
+    reasoning_content: NotRequired[str]
+    thinking: NotRequired[str]
 
 
 # A conversation or a part of one, oldest message first.

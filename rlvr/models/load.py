@@ -1,27 +1,34 @@
 """From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny new model."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
+from tokenizers import Tokenizer
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     Qwen3Config,
 )
+from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
-from rlvr.models.chat import Chat, make_chat
+from rlvr.models.chat import ROUND_TRIPS, Chat, make_chat, round_trip
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
+from rlvr.models.templates import Template, set_template
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -76,26 +83,81 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def load_chat(path: str) -> Chat:
-    """The tokenizer of a model; its weights are not loaded."""
+def load_chat(
+    path: str, chat_template: str | None = None, template: Template = Template(), needs_template: bool = True
+) -> Chat:
+    """The tokenizer of a model; its weights are not loaded.
+
+    `chat_template` takes the place of the tokenizer's own: a name, a file, or the text of one. Raises `ModelError`.
+    """
     check_path(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = load_tokenizer(path)
         config = AutoConfig.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
-    text_config = config.get_text_config()
-    ends = text_config.eos_token_id
-    context = getattr(text_config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return make_chat(tokenizer, ends if isinstance(ends, list) else [] if ends is None else [ends], context, repr(path))
+    context = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    set_template(tokenizer, chat_template, repr(path))
+    return make_chat(tokenizer, model_end_ids(path, config), context, repr(path), template, needs_template)
 
 
-def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model as its tokenizer.json describes it.
+
+    transformers 5 builds some tokenizers anew from the class that tokenizer_config.json names, and then they split
+    texts in another way (DeepSeek-V3's as a Llama's, which loses spaces). Where the two differ the file is right: it is
+    what the model was trained with.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    file = optional_file(path, "tokenizer.json")
+    if file is None or type(tokenizer) is PreTrainedTokenizerFast:
+        return tokenizer
+    described = Tokenizer.from_file(file)
+    for text in ROUND_TRIPS:
+        ids = described.encode(text, add_special_tokens=False).ids
+        if ids != tokenizer.encode(text, add_special_tokens=False):
+            as_described = PreTrainedTokenizerFast.from_pretrained(path)
+            return as_described if round_trip(as_described, text) == text else tokenizer
+    return tokenizer
+
+
+def optional_file(path: str, name: str) -> str | None:
+    """The path of a file of a model on this machine, or `None` if the model has no such file."""
+    file: str | None = cached_file(
+        path,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_gated_repo=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return file
+
+
+def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:
+    """The end tokens that a model's own files name: its configuration, on both levels where it is composed of several,
+    and its generation_config.json.
+
+    That file is read as it stands: transformers refuses some that hold all that is needed here.
+    """
+    file = optional_file(path, "generation_config.json")
+    try:
+        generation = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    except ValueError as error:
+        raise ModelError(f"{file} is not JSON: {one_line(error)}; correct or delete it") from error
+    named = [source.to_dict().get("eos_token_id") for source in (config.get_text_config(), config)]
+    ends = [*named, generation.get("eos_token_id")]
+    return [int(end) for some in ends for end in (some if isinstance(some, list) else [some]) if end is not None]
+
+
+def scratch_chat(
+    config: ScratchConfig, texts: Sequence[str], chat_template: str | None = None, template: Template = Template()
+) -> Chat:
     """A new tokenizer trained on `texts`."""
     tokenizer = build_tokenizer(texts, config.vocab_size)
-    return make_chat(tokenizer, [], config.max_length, "model.scratch")
+    set_template(tokenizer, chat_template, "model.scratch")
+    return make_chat(tokenizer, [], config.max_length, "model.scratch", template)
 
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:

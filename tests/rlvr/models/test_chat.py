@@ -89,10 +89,9 @@ def test_what_was_sampled_stays_where_a_template_would_rewrite_it(chat: Chat) ->
     assert written(forgets, forgets.reply_ids(SAID, AGAIN)) == "<|user|>again<|end|><|assistant|>"
 
 
-def test_a_template_without_end_tokens_cannot_tell_a_reply_apart(chat: Chat) -> None:
+def test_behind_an_answer_without_an_end_in_the_template_the_whole_reply_is_read(chat: Chat) -> None:
     endless = with_template(chat, "{% for m in messages %}{{ m['content'] }}{% endfor %}")
-    with pytest.raises(DataError, match="the chat template ends 0 turns of a conversation, and 0 once"):
-        endless.reply_ids(SAID, AGAIN)
+    assert written(endless, endless.reply_ids(SAID, AGAIN)) == "again"
 
 
 def test_of_a_conversation_only_the_assistants_turns_and_their_ends_are_learned(chat: Chat) -> None:
@@ -116,9 +115,19 @@ def test_a_tokenizer_without_a_chat_template_is_refused(chat: Chat) -> None:
         make_chat(bare, [], 256, "'x'")
 
 
-def test_completions_end_with_the_tokenizers_own_token_or_those_of_the_model(chat: Chat) -> None:
+def test_completions_end_with_what_the_template_writes_and_all_that_the_tokenizer_and_the_model_name(
+    chat: Chat, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert make_chat(chat.tokenizer, [7, 1, 7], 256, "x").end_ids == (1, 7)  # <|end|> is 1
     endless = PreTrainedTokenizerFast(tokenizer_object=chat.tokenizer.backend_tokenizer, chat_template=LINES)
+    assert capsys.readouterr().out == ""
+    assert make_chat(endless, [7], 256, "x").end_ids == (1, 7)
+    assert "the chat template of x ends an answer with '<|end|>', which neither" in capsys.readouterr().out
+
+
+def test_where_neither_the_template_nor_the_model_knows_an_end_there_is_none(chat: Chat) -> None:
+    bare = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    endless = PreTrainedTokenizerFast(tokenizer_object=chat.tokenizer.backend_tokenizer, chat_template=bare)
     assert make_chat(endless, [7], 256, "x").end_ids == (7,)
     with pytest.raises(ModelError, match=r"has no end token \(eos_token\), so completions would never end"):
         make_chat(endless, [], 256, "x")
