@@ -11,6 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from rlvr.errors import DataError, ModelError
 from rlvr.models.templates import (
     ANSWER,
+    AS_IT_IS,
+    NO_FRAME,
     NO_TEMPLATE,
     QUESTION,
     Frame,
@@ -41,8 +43,8 @@ class Chat:
     tokenizer: PreTrainedTokenizerBase
     end_ids: tuple[int, ...]
     context: int
-    template: Template = Template()
-    frame: Frame = Frame()
+    template: Template = AS_IT_IS
+    frame: Frame = NO_FRAME
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The ids of a prompt with the chat template applied, up to where the assistant begins.
@@ -166,7 +168,9 @@ class Chat:
 
     def prompt_text(self, prompt_ids: Sequence[int]) -> str:
         """The text of a prompt without special tokens."""
-        return str(self.tokenizer.decode(list(prompt_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(list(prompt_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def text_ids(self, text: str) -> list[int]:
         """The ids of a text from its beginning: with the token that begins a text once, where the tokenizer has one."""
@@ -190,22 +194,24 @@ class Chat:
         ids = self.text_ids(before + text)
         if ids[: len(before_ids)] == before_ids:
             return ids[len(before_ids) :]
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return self._inner(text)
+
+    def _inner(self, text: str) -> list[int]:
+        """The ids of a text in the middle of another: without the space that SentencePiece tokenizers put first."""
+        ids = list(self.tokenizer.encode(text, add_special_tokens=False))
+        if self._decode(ids) == text:
+            return ids
+        for before in ("\n", "a", "."):  # one that does not become one token with what is behind it
+            first, both = (self.tokenizer.encode(part, add_special_tokens=False) for part in (before, before + text))
+            if both[: len(first)] == first and self._decode(both[len(first) :]) == text:
+                return list(both[len(first) :])
+        return ids
 
     def _decode(self, ids: Sequence[int]) -> str:
-        if not ids:
-            return ""
-        text = str(
-            self.tokenizer.decode(
-                list(ids),
-                skip_special_tokens=False,
-                clean_up_tokenization_spaces=False,
-                spaces_between_special_tokens=False,
-            )
-        )
-        # SentencePiece tokenizers drop the space in front of the first word, since a text begins with one.
-        is_spaced = str(self.tokenizer.convert_ids_to_tokens(ids[0])).startswith("▁")
-        return f" {text}" if is_spaced and not text.startswith(" ") else text
+        """The text of ids in the middle of a text. SentencePiece tokenizers drop a space at the very beginning."""
+        if ids and str(self.tokenizer.convert_ids_to_tokens(ids[0])).startswith("▁"):
+            return written_text(self.tokenizer, [ids[0], *ids])[len(written_text(self.tokenizer, ids[:1])) :]
+        return written_text(self.tokenizer, ids)
 
     def _answer(self, prompt: str, whole: str, answer: Message) -> str:
         """The text of an answer between its prompt and its end token.
@@ -231,7 +237,9 @@ class Chat:
 def holds(written: str, text: str) -> bool:
     """Whether all of `text` was written: its words, its thoughts and the tags behind them."""
     tag = "</think>"
-    return all(part.strip() in written for part in re.split(r"</?think>", text)) and written.count(tag) >= text.count(tag)
+    return all(part.strip() in written for part in re.split(r"</?think>", text)) and written.count(tag) >= text.count(
+        tag
+    )
 
 
 def closing_tag(opening: str) -> str:
@@ -270,7 +278,7 @@ def make_chat(
     end_ids: Sequence[int],
     context: int,
     where: str,
-    template: Template = Template(),
+    template: Template = AS_IT_IS,
     needs_template: bool = True,
 ) -> Chat:
     """Check that the tokenizer supports training, and try its chat template. `where` names it in errors.
@@ -281,7 +289,7 @@ def make_chat(
     check_round_trips(tokenizer, where)
     if isinstance(tokenizer.chat_template, dict):
         set_template(tokenizer, None, where)
-    frame = Frame()
+    frame = NO_FRAME
     if source_of(tokenizer):
         check_values(source_of(tokenizer), template.values)
         template, frame = tried(tokenizer, template, where)
@@ -294,8 +302,8 @@ def make_chat(
         raise ModelError(f"the tokenizer of {where} has no end token (eos_token), so completions would never end")
     if written is None and frame.trailing.strip():
         say(
-            f"the chat template of {where} writes {frame.trailing!r} behind an answer, which holds no token of its own; "
-            f"answers are taught to end with {tokenizer.decode([known[0]])!r} instead"
+            f"the chat template of {where} writes {frame.trailing!r} behind an answer, which holds no token of its "
+            f"own; answers are taught to end with {tokenizer.decode([known[0]])!r} instead"
         )
     if written is not None and written not in known:
         say(
@@ -323,10 +331,19 @@ def check_round_trips(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
         if back.split() != text.split() and "".join(back.split()) == "".join(text.split()):
             raise ModelError(
                 f"the tokenizer of {where} loses spaces: {text!r} comes back as {back!r}, so neither the model nor a "
-                "verifier would read what was written. Load its tokenizer.json with PreTrainedTokenizerFast, and save it"
+                "verifier would read what was written. Load its tokenizer.json with "
+                "PreTrainedTokenizerFast, and save it"
             )
         say(f"the tokenizer of {where} changes texts: {text!r} comes back as {back!r}")
         return
+
+
+def written_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of tokens, special ones too, as they stand."""
+    text = tokenizer.decode(
+        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False, spaces_between_special_tokens=False
+    )
+    return str(text)
 
 
 def round_trip(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -28,7 +28,7 @@ from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
-from rlvr.models.templates import Template, set_template
+from rlvr.models.templates import AS_IT_IS, Template, set_template
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -84,7 +84,7 @@ def one_line(error: Exception) -> str:
 
 
 def load_chat(
-    path: str, chat_template: str | None = None, template: Template = Template(), needs_template: bool = True
+    path: str, chat_template: str | None = None, template: Template = AS_IT_IS, needs_template: bool = True
 ) -> Chat:
     """The tokenizer of a model; its weights are not loaded.
 
@@ -152,7 +152,7 @@ def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:
 
 
 def scratch_chat(
-    config: ScratchConfig, texts: Sequence[str], chat_template: str | None = None, template: Template = Template()
+    config: ScratchConfig, texts: Sequence[str], chat_template: str | None = None, template: Template = AS_IT_IS
 ) -> Chat:
     """A new tokenizer trained on `texts`."""
     tokenizer = build_tokenizer(texts, config.vocab_size)

@@ -105,8 +105,8 @@ class Template:
         for number, message in enumerate(shaped, start=1):
             if message["role"] not in ("user", "assistant") and not is_written(message["content"], text):
                 raise DataError(
-                    f"the chat template leaves out message {number}, of the role {message['role']!r}; expected its words "
-                    f"in the prompt. {way_out(message['role'])}"
+                    f"the chat template leaves out message {number}, of the role {message['role']!r}; expected its "
+                    f"words in the prompt. {way_out(message['role'])}"
                 )
         return text + (self.header if opens else "")
 
@@ -117,6 +117,9 @@ class Template:
         if messages[0]["role"] == "system" and not self.merge_system:
             hint = way_out("system")
         return f"the chat template refuses these messages ({roles}): {reason}. {hint}"
+
+
+AS_IT_IS, NO_FRAME = Template(), Frame()
 
 
 def way_out(role: str) -> str:
@@ -181,7 +184,9 @@ def bare(message: Message) -> Message:
 
 def has_field(source: str, name: str) -> bool:
     """Whether a template asks messages for this field. (Some have a variable of the same name, which is a switch.)"""
-    return re.search(rf"""(?:\.|\[\s*['"]|get\(\s*['"]|['"](?=\w+['"]\s+in\b)){re.escape(name)}\b""", source) is not None
+    return (
+        re.search(rf"""(?:\.|\[\s*['"]|get\(\s*['"]|['"](?=\w+['"]\s+in\b)){re.escape(name)}\b""", source) is not None
+    )
 
 
 def reads(source: str, name: str) -> bool:
@@ -204,8 +209,8 @@ def set_template(tokenizer: PreTrainedTokenizerBase, named: str | None, where: s
     if named is None:
         if several and "default" not in several:
             raise ModelError(
-                f"the tokenizer of {where} has the chat templates {', '.join(several)} and none is the default; name one "
-                "in model.chat_template"
+                f"the tokenizer of {where} has the chat templates {', '.join(several)} and none is the default; name "
+                "one in model.chat_template"
             )
         tokenizer.chat_template = several["default"] if several else own
         return
