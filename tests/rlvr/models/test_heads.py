@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.testing import assert_close
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from torch.testing import assert_close
 from transformers import PreTrainedTokenizerFast
 
 from rlvr.batching import token_batch
