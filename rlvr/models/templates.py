@@ -112,7 +112,7 @@ class Template:
 
     def _refused(self, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], error: Exception) -> str:
         roles = ", ".join(message["role"] for message in messages)
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".")
         hint = "Leave the row out, or name another template in model.chat_template"
         if messages[0]["role"] == "system" and not self.merge_system:
             hint = way_out("system")
@@ -240,6 +240,15 @@ def template_text(named: str, own: Mapping[str, str] | None = None) -> str:
         f"model.chat_template: got {named!r}, expected the path of a .jinja file that exists, the text of a template "
         f"(with {{{{ ... }}}}), or a name; {nearest(named, known)}"
     )
+
+
+def check_template(named: str) -> None:
+    """Refuse the path of a template that is not there. Names can only be checked with the tokenizer: it may have some.
+
+    Raises `ModelError`.
+    """
+    if "{{" not in named and "{%" not in named and (named.endswith(".jinja") or "/" in named):
+        template_text(named)
 
 
 def check_values(source: str, values: Mapping[str, Any]) -> None:

@@ -180,6 +180,8 @@ class Player:
         try:
             reply = checked_reply(conversation.environment.step(conversation.messages))
             ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
+        except DataError as error:
+            raise DataError(f"problem {play.problem.id!r} of {play.problem.source!r}: {error}") from error
         except RlvrError:
             raise
         except Exception as error:  # whatever an environment of the user's does
