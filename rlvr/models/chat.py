@@ -21,6 +21,8 @@ from rlvr.models.templates import (
     check_values,
     first_added,
     leading_ids,
+    opening_of,
+    reads,
     set_template,
     source_of,
     spelled_out,
@@ -29,6 +31,8 @@ from rlvr.models.templates import (
 from tasks import Message, Problem
 from tasks.table import Text
 
+# A tag that opens a thought is at most so many tokens, with the space behind it.
+TAG_TOKENS = 16
 # What a tokenizer must give back as it was: words apart, digits, indentation, LaTeX.
 ROUND_TRIPS = ("a b 2 + 3", "def f(x):\n    return x\n\n\ty = 12345", r"so \frac{1}{2} = \boxed{7}, ok . Yes")
 
@@ -86,14 +90,14 @@ class Chat:
         prompt = self._prompt([{"role": "user", "content": QUESTION}]) if source_of(self.tokenizer) else ""
         text = without_opening(text, self.frame.opening)
         text = text if text.endswith(self.frame.closing) else text + self.frame.closing
-        return [*self._after(prompt, self.text_ids(prompt), text), self.end_ids[0]]
+        return [*self._said_after(prompt, self.text_ids(prompt), text), self.end_ids[0]]
 
     def turn_ids(self, before: Sequence[Message], answer: Message) -> tuple[list[int], list[int]]:
         """The prompt that an answer is sampled after, and the answer with its end token."""
         prompt = self._prompt(before)
         ids = self.text_ids(prompt)
         text = self._answer(prompt, self.template.render(self.tokenizer, [*before, answer]), answer)
-        return ids, [*self._after(prompt, ids, text), self.end_ids[0]]
+        return ids, [*self._said_after(prompt, ids, text), self.end_ids[0]]
 
     def examples(self, prompt: Text, completion: Text) -> list[tuple[list[int], list[bool]]]:
         """Rows of ids in which each turn of the assistant is learned once, after what it would be sampled after.
@@ -104,7 +108,7 @@ class Chat:
         """
         if isinstance(prompt, str) or isinstance(completion, str):
             ids = self.text_ids(str(prompt))
-            answer = [*self._after(str(prompt), ids, str(completion)), plain_end(self)]
+            answer = [*self._said_after(str(prompt), ids, str(completion)), plain_end(self)]
             return [([*ids, *answer], [False] * len(ids) + [True] * len(answer))]
         messages, rows = [*prompt, *completion], list[tuple[list[int], list[bool]]]()
         for turn in range(len(prompt), len(messages)):
@@ -158,13 +162,17 @@ class Chat:
             )
         return end + text.split(end, turns)[-1]
 
-    def text(self, completion_ids: Sequence[int]) -> str:
-        """The text of a completion as the template would write it, with the beginning that the prompt already holds.
+    def text(self, completion_ids: Sequence[int], prompt_ids: Sequence[int] | None = None) -> str:
+        """The text of a completion as the template would write it, with a thought's tag that the prompt already opens.
 
-        Tags that are tokens of their own (`<think>`, `<answer>`, a tool's) stay. End tokens, padding and the token that
-        begins a text do not.
+        Without `prompt_ids` it is the tag that the template itself writes at the end of every prompt. Other tags that
+        are tokens of their own (`<think>`, `<answer>`, a tool's) stay. End tokens, padding and the token that begins a
+        text do not.
         """
-        return self.frame.opening + self._decode([token for token in completion_ids if token not in self._silent])
+        opening = self.frame.opening
+        if prompt_ids is not None:
+            opening = opening_of(written_text(self.tokenizer, prompt_ids[-TAG_TOKENS:]))
+        return opening + self._decode([token for token in completion_ids if token not in self._silent])
 
     def prompt_text(self, prompt_ids: Sequence[int]) -> str:
         """The text of a prompt without special tokens."""
@@ -192,9 +200,12 @@ class Chat:
     def _after(self, before: str, before_ids: list[int], text: str) -> list[int]:
         """The ids of `text` behind `before`, whose own ids stay as they are."""
         ids = self.text_ids(before + text)
-        if ids[: len(before_ids)] == before_ids:
-            return ids[len(before_ids) :]
-        return self._inner(text)
+        return ids[len(before_ids) :] if ids[: len(before_ids)] == before_ids else self._inner(text)
+
+    def _said_after(self, before: str, before_ids: list[int], text: str) -> list[int]:
+        """As `_after`, but all of `text` is there even where the token before it would swallow a space (Phi-3's)."""
+        ids = self._after(before, before_ids, text)
+        return ids if self._decode(ids) in (text, f" {text}") else self._inner(text)
 
     def _inner(self, text: str) -> list[int]:
         """The ids of a text in the middle of another: without the space that SentencePiece tokenizers put first."""
@@ -219,18 +230,18 @@ class Chat:
         It is what the template writes behind the prompt. Where the template rewrites the last turn too (it takes the
         thought out, or does not repeat a tag that the prompt opens), it is the answer's own text.
         """
-        frame, text = self.frame, str(spelled_out(answer)["content"])
+        frame, opening, text = self.frame, opening_of(prompt), spelled_out(answer)["content"]
         written = whole[len(prompt) :] if whole.startswith(prompt) else ""
         end, behind = frame.end or self._decode(self.end_ids[:1]), frame.closing + frame.end + frame.trailing
         if behind and written.endswith(behind):
             written = written[: -len(behind)] + frame.closing
         elif end in written:
             written = written[: written.rindex(end)]
-        if holds(written, text) and (not frame.opening or closing_tag(frame.opening) in written):
+        if holds(written, text) and (not opening or closing_tag(opening) in written) and not opens(written, opening):
             return written
-        text = without_opening(text, frame.opening)
-        if frame.opening and closing_tag(frame.opening) not in text:  # an answer without a thought
-            text = f"\n{closing_tag(frame.opening)}\n\n{text}"
+        text = without_opening(text, opening)
+        if opening and closing_tag(opening) not in text:  # an answer without a thought
+            text = f"\n{closing_tag(opening)}\n\n{text}"
         return text + frame.closing
 
 
@@ -242,6 +253,11 @@ def holds(written: str, text: str) -> bool:
     )
 
 
+def opens(written: str, opening: str) -> bool:
+    """Whether a text begins with the tag that its prompt already holds."""
+    return bool(opening) and written.lstrip().startswith(opening.strip())
+
+
 def closing_tag(opening: str) -> str:
     """The tag that closes a thought."""
     return opening.strip().replace("<", "</").replace("[", "[/")
@@ -250,7 +266,7 @@ def closing_tag(opening: str) -> str:
 def without_opening(text: str, opening: str) -> str:
     """What is left to write of a text behind a prompt that ends with `opening`."""
     tag = opening.strip()
-    if not tag or not text.lstrip().startswith(tag):
+    if not opens(text, opening):
         return text
     rest = text.lstrip()[len(tag) :]
     space = opening[opening.index(tag) + len(tag) :]
@@ -309,6 +325,11 @@ def make_chat(
         say(
             f"the chat template of {where} ends an answer with {frame.end!r}, which neither the tokenizer nor the "
             "model's files name as an end; completions end with it too"
+        )
+    if reads(source_of(tokenizer), "strftime_now") and "date_string" not in template.values:
+        say(
+            f"the chat template of {where} writes today's date into prompts, so tomorrow's are others; if it reads "
+            "date_string, set it in model.chat_template_kwargs"
         )
     if frame.opening:
         say(

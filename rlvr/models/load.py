@@ -99,6 +99,8 @@ def load_chat(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
     context = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    if not tokenizer.chat_template and (file := optional_file(path, "chat_template.json")) is not None:
+        tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
     set_template(tokenizer, chat_template, repr(path))
     return make_chat(tokenizer, model_end_ids(path, config), context, repr(path), template, needs_template)
 

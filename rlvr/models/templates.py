@@ -279,13 +279,18 @@ def tried(tokenizer: PreTrainedTokenizerBase, template: Template, where: str) ->
         if not found:
             continue
         header = before[len(opened) :] if before.startswith(opened) else ""
-        if "think" in header or not first_added(tokenizer, header)[1]:  # an empty thought, or a space: the answer's own
-            header = ""
-        opening = OPENED.search(opened + header)
+        if opened != shaped.render(tokenizer, question) or not first_added(tokenizer, header)[1]:
+            header = ""  # the template knows where an answer begins: what it writes there is the answer's own
         closing, end, trailing = first_added(tokenizer, behind)
         frame = Frame(closing=closing, end=end, trailing=trailing) if end else Frame(trailing=behind)
-        return replace(shaped, header=header), replace(frame, opening=opening[0] if opening else "")
+        return replace(shaped, header=header), replace(frame, opening=opening_of(opened + header))
     raise ModelError(f"the chat template of {where} cannot write a question and its answer: {problem}")
+
+
+def opening_of(prompt: str) -> str:
+    """The tag at the end of a prompt that opens a thought, with the space behind it, or nothing."""
+    opened = OPENED.search(prompt)
+    return opened[0] if opened else ""
 
 
 def first_added(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[str, str, str]:

@@ -172,7 +172,8 @@ class Player:
         """Add a turn of the policy; then the environment ends the conversation or replies."""
         play = self.plays[ticket]
         conversation = play.conversations[index]
-        conversation.add_turn(completion, self.chat.text(completion.ids))
+        prompt_ids = [*play.prompt_ids, *conversation.ids]
+        conversation.add_turn(completion, self.chat.text(completion.ids, prompt_ids))
         room = play.sampling.max_tokens - len(conversation.ids)
         if completion.finish == "length":
             conversation.is_over = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 TEXTS = (
@@ -25,7 +25,8 @@ ALTERNATE = (
 class Family:
     """A template and the tokens of its tokenizer. `end` is what it writes behind an answer, `eos` what the tokenizer
     names, `adds_bos` whether the tokenizer begins every text with `bos`, `is_spaced` whether it is of SentencePiece's
-    kind (a space belongs to the word behind it, and one is put before the first)."""
+    kind (a space belongs to the word behind it, and one is put before the first), `takes_breaks` whether its tokens
+    swallow the space behind them."""
 
     template: str
     specials: tuple[str, ...]
@@ -35,6 +36,7 @@ class Family:
     pad: str | None = None
     adds_bos: bool = False
     is_spaced: bool = False
+    takes_breaks: bool = False
 
 
 CHATML_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -124,6 +126,7 @@ FAMILIES = {
         eos="<|endoftext|>",
         pad="<|endoftext|>",
         is_spaced=True,
+        takes_breaks=True,
     ),
     # The prompt opens the thought, and no thought is ever written again.
     "r1_distill": Family(
@@ -199,7 +202,8 @@ def spaced(family: Family) -> Tokenizer:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    pieces = [*family.specials, *(f"<0x{byte:02X}>" for byte in range(256))]
+    specials = (AddedToken(token, rstrip=family.takes_breaks, normalized=False) for token in family.specials)
+    pieces = [*specials, *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=pieces, show_progress=False)
     tokenizer.train_from_iterator(TEXTS, trainer)
     return tokenizer

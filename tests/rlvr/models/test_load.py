@@ -214,3 +214,11 @@ def test_the_saved_model_has_the_template_that_it_was_trained_with(saved: Path, 
     again = load_chat(str(tmp_path / "trained"))
     assert again.tokenizer.chat_template == TEMPLATES["plain"]
     assert again.end_ids == chat.end_ids
+
+
+def test_the_template_of_a_processor_is_read_where_the_tokenizer_has_none(saved: Path) -> None:
+    (saved / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="has no chat template"):
+        load_chat(str(saved))
+    (saved / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATES["plain"]}))
+    assert load_chat(str(saved)).tokenizer.chat_template == TEMPLATES["plain"]

@@ -126,6 +126,47 @@ def test_a_thought_that_the_prompt_opens_is_whole_for_verifiers_and_not_opened_t
     assert chat.text(chat.completion_ids("<think>\nso\n</think>\n\n5")) == "<think>\nso\n</think>\n\n5"
 
 
+def test_a_thought_that_the_data_opens_is_whole_too() -> None:
+    chat = chat_of("qwen2_5", TEMPLATES["plain"])
+    prompt = (user("User: 2 + 3? Assistant: Let me think.\n<think>"),)
+    ids = chat.tokenizer.encode("so it is 5", add_special_tokens=False)
+    assert chat.text(ids, chat.prompt_ids(prompt)) == "<think>so it is 5"
+    assert chat.text(ids, chat.prompt_ids(QUESTION)) == "so it is 5"
+    ((_, text),) = learned_turns(chat, prompt, (assistant("<think>so\n</think>5"),))
+    assert text == "so\n</think>5<|endoftext|>"
+
+
+def test_what_a_template_writes_before_an_answer_is_the_answers_own_where_it_opens_answers_itself() -> None:
+    """gpt-oss writes a channel there, which the policy chooses."""
+    template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] }}{% if m['role'] == 'assistant' %}<|channel|>{% endif %}"
+        "{{ m['content'] }}{% if loop.last and m['role'] == 'assistant' %}<|endoftext|>{% else %}<|im_end|>{% endif %}"
+        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant' }}{% endif %}"
+    )
+    tokenizer = stand_in("qwen2_5", template)
+    tokenizer.add_tokens(["<|channel|>"])
+    chat = make_chat(tokenizer, [2], 4096, "x")
+    assert written(chat, chat.prompt_ids(QUESTION)).endswith("<|im_start|>assistant")
+    assert [text for _, text in learned_turns(chat, QUESTION, TURNS)] == [
+        "<|channel|>It is 5.<|endoftext|>",
+        "<|channel|>The answer is 5.<|endoftext|>",
+    ]
+    reply = chat.reply_ids((*QUESTION, TURNS[0]), TURNS[1:2])
+    assert written(chat, reply) == "<|im_start|>userSay it again<|im_end|><|im_start|>assistant"
+
+
+def test_a_template_that_writes_todays_date_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    template = (
+        "{% if date_string is not defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+        "{{ date_string }}" + FAMILIES["qwen2_5"].template
+    )
+    chat_of("qwen2_5", template, ends=[2])
+    assert "writes today's date into prompts" in capsys.readouterr().out
+    chat = chat_of("qwen2_5", template, Template({"date_string": "26 Jul 2024"}), ends=[2])
+    assert capsys.readouterr().out == ""
+    assert written(chat, chat.prompt_ids(QUESTION)).startswith("26 Jul 2024<|im_start|>")
+
+
 def test_thoughts_are_learned_in_their_own_turn_and_read_as_the_template_leaves_them_later() -> None:
     for name in ("qwen3", "r1_distill"):
         chat = chat_of(name)
