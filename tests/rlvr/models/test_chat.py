@@ -4,12 +4,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from rlvr.config import ScratchConfig
 from rlvr.errors import DataError, ModelError
 from rlvr.models.chat import Chat, make_chat, solution_of
-from rlvr.models.load import scratch_chat
+from rlvr.models.load import load_tokenizer, scratch_chat
 from tasks import Message, Problem
 from tests.rlvr.trainers.rows import assistant, user
 
@@ -152,25 +152,50 @@ REAL = {
         "#### 6<end_of_turn>",
         "\n<start_of_turn>user\nagain<end_of_turn>\n<start_of_turn>model\n",
     ),
+    "deepseek_v3": (
+        "<｜begin▁of▁sentence｜><｜User｜>2 + 3?<｜Assistant｜>",
+        "#### 6<｜end▁of▁sentence｜>",
+        "<｜User｜>again<｜Assistant｜>",
+    ),
 }
+BIG = ("gemma3", "deepseek_v3")  # whose files take long to read
 
 
-@pytest.mark.parametrize("name", ["qwen3", "llama3_1", pytest.param("gemma3", marks=pytest.mark.nightly)])
-def test_the_templates_of_real_models_write_what_is_sampled(
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly) if n in BIG else n for n in REAL])
+def test_the_templates_of_real_models_write_what_is_sampled_and_what_is_taught(
     data: Path, has_all_data: bool, tmp_path: Path, name: str
 ) -> None:
     if not has_all_data:
         pytest.skip("needs the tokenizers among the data files: set RLVR_DATA")
     with tarfile.open(data / "tokenizers" / f"{name}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    real = make_chat(AutoTokenizer.from_pretrained(tmp_path), [], 4096, name)
+    real = make_chat(load_tokenizer(str(tmp_path)), [], 4096, name)
     prompt, completion, reply = REAL[name]
     said = [*real.prompt_ids(QUESTION), *real.completion_ids("#### 6")]
     assert written(real, said) == prompt + completion
-    assert real.text(real.completion_ids("#### 6")) == "#### 6"
     ids = real.reply_ids(SAID, AGAIN)
     assert written(real, ids) == reply
     assert [*said, *ids] == real.prompt_ids((*SAID, *AGAIN))
+    for text in (
+        "#### 6",
+        "  if x == 1 :\n\n    return 'it' , \\frac{1}{2}",
+        "\n\n12 345",
+        "<think>\nso\n</think>\n\n5",
+    ):
+        assert real.text(real.completion_ids(text)) == text
+    messages = (*SAID, *AGAIN, assistant("#### 5"))
+    rows = real.examples(QUESTION, messages[1:])
+    if name == "qwen3":  # it writes an empty thought before the last answer, and none before earlier ones
+        empty = "<think>\n\n</think>\n\n"
+        assert [written(real, taught(row)) for row in rows] == [f"{empty}#### {n}<|im_end|>" for n in (6, 5)]
+        assert [row[0][: row[1].index(True)] for row in rows] == [real.prompt_ids(messages[:n]) for n in (1, 3)]
+    else:
+        assert [written(real, taught(row)) for row in rows] == [completion + completion.replace("6", "5")]
+        assert rows[0][0][: len(said)] == said
+
+
+def taught(row: tuple[list[int], list[bool]]) -> list[int]:
+    return [token for token, learned in zip(*row, strict=True) if learned]
 
 
 def test_a_new_tokenizer_reads_any_text_and_each_digit_apart() -> None:
