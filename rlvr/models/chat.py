@@ -1,10 +1,8 @@
 """From messages to token ids and back: the tokenizer, its chat template, and the tokens that end a completion."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -17,24 +15,19 @@ from rlvr.models.templates import (
     QUESTION,
     Frame,
     Template,
-    bare,
     check_values,
-    first_added,
-    leading_ids,
-    opening_of,
     reads,
     set_template,
     source_of,
-    spelled_out,
     tried,
 )
+from rlvr.models.thoughts import bare, closing_tag, holds, opening_of, opens, spelled_out, without_opening
+from rlvr.models.tokenizer import check_round_trips, first_added, leading_ids, say, written_text
 from tasks import Message, Problem
 from tasks.table import Text
 
 # A tag that opens a thought is at most so many tokens, with the space behind it.
 TAG_TOKENS = 16
-# What a tokenizer must give back as it was: words apart, digits, indentation, LaTeX.
-ROUND_TRIPS = ("a b 2 + 3", "def f(x):\n    return x\n\n\ty = 12345", r"so \frac{1}{2} = \boxed{7}, ok . Yes")
 
 
 @dataclass(frozen=True)
@@ -245,34 +238,6 @@ class Chat:
         return text + frame.closing
 
 
-def holds(written: str, text: str) -> bool:
-    """Whether all of `text` was written: its words, its thoughts and the tags behind them."""
-    tag = "</think>"
-    return all(part.strip() in written for part in re.split(r"</?think>", text)) and written.count(tag) >= text.count(
-        tag
-    )
-
-
-def opens(written: str, opening: str) -> bool:
-    """Whether a text begins with the tag that its prompt already holds."""
-    return bool(opening) and written.lstrip().startswith(opening.strip())
-
-
-def closing_tag(opening: str) -> str:
-    """The tag that closes a thought."""
-    return opening.strip().replace("<", "</").replace("[", "[/")
-
-
-def without_opening(text: str, opening: str) -> str:
-    """What is left to write of a text behind a prompt that ends with `opening`."""
-    tag = opening.strip()
-    if not opens(text, opening):
-        return text
-    rest = text.lstrip()[len(tag) :]
-    space = opening[opening.index(tag) + len(tag) :]
-    return rest.removeprefix(space)
-
-
 def plain_end(chat: Chat) -> int:
     """The token that ends a text without a template."""
     eos = chat.tokenizer.eos_token_id
@@ -338,41 +303,3 @@ def make_chat(
         )
     ends = known if written is None else tuple(dict.fromkeys([written, *known]))
     return Chat(tokenizer, ends, context, template, frame)
-
-
-def check_round_trips(tokenizer: PreTrainedTokenizerBase, where: str) -> None:
-    """Refuse a tokenizer that loses the spaces between words, and say if it changes texts otherwise.
-
-    Raises `ModelError`.
-    """
-    for text in ROUND_TRIPS:
-        back = round_trip(tokenizer, text)
-        if back == text:
-            continue
-        if back.split() != text.split() and "".join(back.split()) == "".join(text.split()):
-            raise ModelError(
-                f"the tokenizer of {where} loses spaces: {text!r} comes back as {back!r}, so neither the model nor a "
-                "verifier would read what was written. Load its tokenizer.json with "
-                "PreTrainedTokenizerFast, and save it"
-            )
-        say(f"the tokenizer of {where} changes texts: {text!r} comes back as {back!r}")
-        return
-
-
-def written_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    """The text of tokens, special ones too, as they stand."""
-    text = tokenizer.decode(
-        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False, spaces_between_special_tokens=False
-    )
-    return str(text)
-
-
-def round_trip(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """A text as tokens and back."""
-    ids: Any = tokenizer.encode(text, add_special_tokens=False)
-    back = str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-    return back.removeprefix(" ") if not text.startswith(" ") else back
-
-
-def say(warning: str) -> None:
-    print(f"warning: {warning}", flush=True)

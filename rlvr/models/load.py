@@ -7,28 +7,24 @@ from pathlib import Path
 import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
-from tokenizers import Tokenizer
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
     Qwen3Config,
 )
-from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
-from rlvr.models.chat import ROUND_TRIPS, Chat, make_chat, round_trip
+from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.templates import AS_IT_IS, Template, set_template
+from rlvr.models.tokenizer import load_tokenizer, optional_file
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -103,38 +99,6 @@ def load_chat(
         tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
     set_template(tokenizer, chat_template, repr(path))
     return make_chat(tokenizer, model_end_ids(path, config), context, repr(path), template, needs_template)
-
-
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model as its tokenizer.json describes it.
-
-    transformers 5 builds some tokenizers anew from the class that tokenizer_config.json names, and then they split
-    texts in another way (DeepSeek-V3's as a Llama's, which loses spaces). Where the two differ the file is right: it is
-    what the model was trained with.
-    """
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    file = optional_file(path, "tokenizer.json")
-    if file is None or type(tokenizer) is PreTrainedTokenizerFast:
-        return tokenizer
-    described = Tokenizer.from_file(file)
-    for text in ROUND_TRIPS:
-        ids = described.encode(text, add_special_tokens=False).ids
-        if ids != tokenizer.encode(text, add_special_tokens=False):
-            as_described = PreTrainedTokenizerFast.from_pretrained(path)
-            return as_described if round_trip(as_described, text) == text else tokenizer
-    return tokenizer
-
-
-def optional_file(path: str, name: str) -> str | None:
-    """The path of a file of a model on this machine, or `None` if the model has no such file."""
-    file: str | None = cached_file(
-        path,
-        name,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return file
 
 
 def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:

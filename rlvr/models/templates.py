@@ -15,6 +15,8 @@ from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from rlvr.errors import DataError, ModelError
+from rlvr.models.thoughts import opening_of, with_thought
+from rlvr.models.tokenizer import first_added, leading_ids
 from tasks import Message
 from verifiers.names import nearest
 
@@ -51,8 +53,6 @@ NO_TEMPLATE = (
 
 # Arguments of `apply_chat_template` that are set here.
 RESERVED = ("messages", "conversation", "chat_template", "add_generation_prompt", "tokenize", "continue_final_message")
-# A tag at the end of a prompt that opens a thought.
-OPENED = re.compile(r"(?:<(?:think|thinking|thought|reasoning)>|\[THINK\])\s*\Z")
 # What a template is tried on: words that no template changes.
 QUESTION, ANSWER = "Sayonething", "Answersoitis"
 
@@ -145,50 +145,6 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
-def thought_of(message: Message) -> str:
-    """The thought in a field of its own, or nothing."""
-    return message.get("reasoning_content") or message.get("thinking") or ""
-
-
-def with_thought(message: Message, source: str) -> Message:
-    """The message with its thought where the template looks for it: in a field, or in front of the words.
-
-    Raises `DataError` if the template has no place for a thought.
-    """
-    plain, thought = bare(message), thought_of(message)
-    if not thought:
-        return plain
-    if has_field(source, "reasoning_content"):
-        return {**plain, "reasoning_content": thought}
-    if has_field(source, "thinking"):
-        return {**plain, "thinking": thought}
-    if "</think>" in source:
-        return spelled_out(message)
-    raise DataError(
-        "a message has its thought in a field of its own (reasoning_content), and the chat template has no place for "
-        "thoughts; expected a template that reads the field or knows </think>. Write the thought into the content, "
-        "drop the field, or name another template in model.chat_template"
-    )
-
-
-def spelled_out(message: Message) -> Message:
-    """The message with its thought in front of the words, between `<think>` and `</think>`."""
-    plain, thought = bare(message), thought_of(message)
-    return {**plain, "content": f"<think>\n{thought.strip()}\n</think>\n\n{plain['content']}"} if thought else plain
-
-
-def bare(message: Message) -> Message:
-    """The message without further fields."""
-    return {"role": message["role"], "content": message["content"]}
-
-
-def has_field(source: str, name: str) -> bool:
-    """Whether a template asks messages for this field. (Some have a variable of the same name, which is a switch.)"""
-    return (
-        re.search(rf"""(?:\.|\[\s*['"]|get\(\s*['"]|['"](?=\w+['"]\s+in\b)){re.escape(name)}\b""", source) is not None
-    )
-
-
 def reads(source: str, name: str) -> bool:
     """Whether a template mentions this variable."""
     return re.search(rf"\b{re.escape(name)}\b", source) is not None
@@ -217,13 +173,6 @@ def set_template(tokenizer: PreTrainedTokenizerBase, named: str | None, where: s
     text = template_text(named, several)
     adds_first = named in TEMPLATES and tokenizer.bos_token_id in leading_ids(tokenizer)
     tokenizer.chat_template = "{{ bos_token }}" + text if adds_first else text
-
-
-def leading_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """What the tokenizer puts before any text: mostly the token that begins it (BOS), or nothing."""
-    bare_ids, ids = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    places = (place for place in range(len(ids)) if ids[place : place + len(bare_ids)] == bare_ids)
-    return tuple(ids[: next(places, 0)])
 
 
 def template_text(named: str, own: Mapping[str, str] | None = None) -> str:
@@ -285,25 +234,3 @@ def tried(tokenizer: PreTrainedTokenizerBase, template: Template, where: str) ->
         frame = Frame(closing=closing, end=end, trailing=trailing) if end else Frame(trailing=behind)
         return replace(shaped, header=header), replace(frame, opening=opening_of(opened + header))
     raise ModelError(f"the chat template of {where} cannot write a question and its answer: {problem}")
-
-
-def opening_of(prompt: str) -> str:
-    """The tag at the end of a prompt that opens a thought, with the space behind it, or nothing."""
-    opened = OPENED.search(prompt)
-    return opened[0] if opened else ""
-
-
-def first_added(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[str, str, str]:
-    """The text before the first token that was added to the vocabulary, that token, and what is behind it.
-
-    Without such a token the last two are empty.
-    """
-    found = [
-        (text.index(token), -len(token), token)
-        for token in {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
-        if token.strip(" \n\t▁") and token in text
-    ]
-    if not found:
-        return text, "", ""
-    place, _, token = min(found)
-    return text[:place], token, text[place + len(token) :]

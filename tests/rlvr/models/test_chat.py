@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 from rlvr.config import ScratchConfig
 from rlvr.errors import DataError, ModelError
 from rlvr.models.chat import Chat, make_chat, solution_of
-from rlvr.models.load import load_tokenizer, scratch_chat
+from rlvr.models.load import scratch_chat
+from rlvr.models.tokenizer import load_tokenizer
 from tasks import Message, Problem
 from tests.rlvr.trainers.rows import assistant, user
 

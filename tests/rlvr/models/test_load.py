@@ -12,10 +12,11 @@ from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.engines.base import Request
 from rlvr.engines.transformers_engine import TransformersEngine
 from rlvr.errors import ModelError
-from rlvr.models.chat import Chat, make_chat, round_trip
-from rlvr.models.load import check_attention, check_path, load_chat, load_policy, load_tokenizer, scratch_chat
+from rlvr.models.chat import Chat, make_chat
+from rlvr.models.load import check_attention, check_path, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Policy
 from rlvr.models.templates import TEMPLATES
+from rlvr.models.tokenizer import load_tokenizer, round_trip
 from rlvr.types import Sampling
 from tests.conftest import TINY
 from tests.rlvr.models.templates import stand_in

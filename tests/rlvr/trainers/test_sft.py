@@ -8,9 +8,9 @@ from rlvr.config.file import load_config
 from rlvr.data.examples import answer_batch, encode, encode_all
 from rlvr.errors import DataError, ModelError
 from rlvr.models.chat import Chat
-from rlvr.models.load import load_tokenizer
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.models.templates import TEMPLATES
+from rlvr.models.tokenizer import load_tokenizer
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import sft
 from tasks import Problem
