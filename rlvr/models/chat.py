@@ -21,7 +21,17 @@ from rlvr.models.templates import (
     source_of,
     tried,
 )
-from rlvr.models.thoughts import bare, closing_tag, holds, opening_of, opens, spelled_out, without_opening
+from rlvr.models.thoughts import (
+    bare,
+    closing_tag,
+    holds,
+    opening_of,
+    opens,
+    says,
+    spelled_out,
+    thought_of,
+    without_opening,
+)
 from rlvr.models.tokenizer import check_round_trips, first_added, leading_ids, say, written_text
 from tasks import Message, Problem
 from tasks.table import Text
@@ -83,14 +93,14 @@ class Chat:
         prompt = self._prompt([{"role": "user", "content": QUESTION}]) if source_of(self.tokenizer) else ""
         text = without_opening(text, self.frame.opening)
         text = text if text.endswith(self.frame.closing) else text + self.frame.closing
-        return [*self._said_after(prompt, self.text_ids(prompt), text), self.end_ids[0]]
+        return self._ended(self._said_after(prompt, self.text_ids(prompt), text), self.end_ids[0])
 
     def turn_ids(self, before: Sequence[Message], answer: Message) -> tuple[list[int], list[int]]:
         """The prompt that an answer is sampled after, and the answer with its end token."""
         prompt = self._prompt(before)
         ids = self.text_ids(prompt)
         text = self._answer(prompt, self.template.render(self.tokenizer, [*before, answer]), answer)
-        return ids, [*self._said_after(prompt, ids, text), self.end_ids[0]]
+        return ids, self._ended(self._said_after(prompt, ids, text), self.end_ids[0])
 
     def examples(self, prompt: Text, completion: Text) -> list[tuple[list[int], list[bool]]]:
         """Rows of ids in which each turn of the assistant is learned once, after what it would be sampled after.
@@ -101,7 +111,7 @@ class Chat:
         """
         if isinstance(prompt, str) or isinstance(completion, str):
             ids = self.text_ids(str(prompt))
-            answer = [*self._said_after(str(prompt), ids, str(completion)), plain_end(self)]
+            answer = self._ended(self._said_after(str(prompt), ids, str(completion)), plain_end(self))
             return [([*ids, *answer], [False] * len(ids) + [True] * len(answer))]
         messages, rows = [*prompt, *completion], list[tuple[list[int], list[bool]]]()
         for turn in range(len(prompt), len(messages)):
@@ -139,7 +149,7 @@ class Chat:
         if not found:
             behind = self._behind_last_end(messages, text)
         closing, token, rest = first_added(self.tokenizer, behind)
-        is_end = not closing.strip() and self.tokenizer.convert_tokens_to_ids(token) in self.end_ids if token else False
+        is_end = bool(token) and not closing.strip() and self.tokenizer.convert_tokens_to_ids(token) in self.end_ids
         end = self._decode(self.end_ids[:1])
         return self._after(end, self.text_ids(end), rest if is_end else behind)
 
@@ -200,6 +210,12 @@ class Chat:
         ids = self._after(before, before_ids, text)
         return ids if self._decode(ids) in (text, f" {text}") else self._inner(text)
 
+    def _ended(self, ids: list[int], end: int) -> list[int]:
+        """An answer with one end token, also where the data has written one."""
+        while ids and ids[-1] in self.end_ids:
+            ids = ids[:-1]
+        return [*ids, end]
+
     def _inner(self, text: str) -> list[int]:
         """The ids of a text in the middle of another: without the space that SentencePiece tokenizers put first."""
         ids = list(self.tokenizer.encode(text, add_special_tokens=False))
@@ -230,8 +246,15 @@ class Chat:
             written = written[: -len(behind)] + frame.closing
         elif end in written:
             written = written[: written.rindex(end)]
-        if holds(written, text) and (not opening or closing_tag(opening) in written) and not opens(written, opening):
+        knows_tags = "</think>" in source_of(self.tokenizer)
+        is_whole = holds(written, text) if knows_tags or not thought_of(answer) else says(written, text)
+        if is_whole and (not opening or closing_tag(opening) in written) and not opens(written, opening):
             return written
+        if thought_of(answer) and not knows_tags:
+            raise DataError(
+                "the chat template leaves out the thought of an answer (reasoning_content); expected it before the "
+                "words. Drop the field, or name another template in model.chat_template"
+            )
         text = without_opening(text, opening)
         if opening and closing_tag(opening) not in text:  # an answer without a thought
             text = f"\n{closing_tag(opening)}\n\n{text}"

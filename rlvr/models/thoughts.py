@@ -59,10 +59,14 @@ def opening_of(prompt: str) -> str:
     return opened[0] if opened else ""
 
 
+def says(written: str, text: str) -> bool:
+    """Whether all words and thoughts of `text` were written, in whatever tags."""
+    return all(part.strip() in written for part in re.split(r"</?think>", text))
+
+
 def holds(written: str, text: str) -> bool:
     """Whether all of `text` was written: its words, its thoughts and the tags behind them."""
-    parts = re.split(r"</?think>", text)
-    return all(part.strip() in written for part in parts) and written.count("</think>") >= text.count("</think>")
+    return says(written, text) and written.count("</think>") >= text.count("</think>")
 
 
 def opens(written: str, opening: str) -> bool:

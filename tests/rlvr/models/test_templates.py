@@ -189,6 +189,27 @@ def test_a_thought_that_the_template_has_no_place_for_is_refused(name: str) -> N
         chat_of(name).examples(QUESTION, (THOUGHT,))
 
 
+def test_a_thought_is_written_in_the_templates_own_tags_or_refused_where_it_leaves_it_out() -> None:
+    channels = (
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] }}"
+        "{% if m.thinking %}{{ '<|channel|>' + m.thinking }}{% endif %}{{ '<|say|>' + m['content'] + '<|im_end|>' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant' }}{% endif %}"
+    )
+    ((_, text),) = learned_turns(chat_of("qwen2_5", channels), QUESTION, (THOUGHT,))
+    assert text == "<|channel|>2 and 3 are 5<|say|>It is 5.<|im_end|>"
+    forgets = channels.replace("'<|channel|>' + m.thinking", "''")
+    with pytest.raises(DataError, match="the chat template leaves out the thought of an answer"):
+        chat_of("qwen2_5", forgets).examples(QUESTION, (THOUGHT,))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_end_that_the_data_has_written_is_not_taught_twice(name: str) -> None:
+    chat, family = chat_of(name), FAMILIES[name]
+    ended = assistant("It is 5." + family.end)
+    assert chat.examples(QUESTION, (ended,)) == chat.examples(QUESTION, (assistant("It is 5."),))
+    assert chat.encode("What is", " it" + family.eos) == chat.encode("What is", " it")
+
+
 def test_a_switch_called_thinking_is_no_field_for_thoughts() -> None:
     template = "{% if thinking is defined and thinking %}T{% endif %}" + FAMILIES["llama3"].template
     with pytest.raises(DataError, match="no place for thoughts"):
