@@ -31,6 +31,7 @@ from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
+from rlvr.models.templates import check_template
 from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
@@ -80,6 +81,8 @@ def check_parts(config: RunConfig) -> None:
 def check_model(config: ModelConfig, key: str) -> None:
     if config.path is not None:
         check_path(config.path, f"{key}.path")
+    if config.chat_template is not None:
+        check_template(config.chat_template)
     if config.attention:
         check_attention(config.attention, f"{key}.attention")
 
