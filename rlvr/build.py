@@ -29,6 +29,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
+from rlvr.models.templates import Template
 from rlvr.preflight import (
     check,
     check_parts,
@@ -137,7 +138,8 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
     check_sets(config)
-    device, chat = set_up(config), load_chat(config.model.path)
+    model = config.model
+    device, chat = set_up(config), load_chat(str(model.path), model.chat_template, template_of(model))
     fitting, held_out = None, []
     if config.problems is not None:
         check_sampling(config, config.problems, trains=not evaluates)
@@ -291,31 +293,38 @@ def task_of(config: PolicyRunConfig) -> Task:
 
 def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
-        return load_chat(str(model.path))
+        return load_chat(str(model.path), model.chat_template, template_of(model))
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
     texts = [
         text
         for problem in problems
         for text in (*(message["content"] for message in problem.prompt), problem.solution or as_text(problem.answer))
     ]
-    return scratch_chat(model.scratch, texts)
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+
+
+def template_of(model: ModelConfig) -> Template:
+    return Template(model.chat_template_kwargs, model.merge_system)
 
 
 def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Chat, Examples | None]:
     """The tokenizer of a run on data and its rows in tokens; what was read and what was left out is printed.
 
-    For `model.scratch` the tokenizer is trained on the first rows, or else on the task.
+    For `model.scratch` the tokenizer is trained on the first rows, or else on the task. Rows of plain text need no chat
+    template.
     """
+    model = config.model
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(config.model, task_of(config)), None
+        return chat_for_problems(model, task_of(config)), None
     parts = split_rows(config.data, reader_of(config))
-    if config.model.scratch is None:
-        chat = load_chat(str(config.model.path))
+    first = (row for row, _ in readable(parts[0], config.data.skip_broken))
+    if model.scratch is None:
+        are_chats = any(not isinstance(row.prompt, str) for row in islice(first, 1))
+        chat = load_chat(str(model.path), model.chat_template, template_of(model), are_chats)
     else:
-        first = islice(readable(parts[0], config.data.skip_broken), TOKENIZER_PROBLEMS)
-        texts = [text for row, _ in first for text in texts_of(row)]
-        chat = scratch_chat(config.model.scratch, texts)
+        texts = [text for row in islice(first, TOKENIZER_PROBLEMS) for text in texts_of(row)]
+        chat = scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
     examples = tokenized(config.data, parts, chat)
     for line in (str(examples), examples.read_as):
         print(f"{config.trainer}: {line}", flush=True)

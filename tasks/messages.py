@@ -32,7 +32,7 @@ SPEAKERS = {
     "function_response": "tool",
 }
 CALLS = ("tool_calls", "function_call")
-THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 READ_KEYS = {"role", "content", "from", "value", *CALLS, *THOUGHTS}
 # Anthropic's HH: "\n\nHuman: ...\n\nAssistant: ...".
 TRANSCRIPT = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
@@ -96,9 +96,10 @@ def message_of(value: Any, field: str) -> Message:
     content = joined(given.get(name), f"{field}.{name}")
     if not content.strip() and role != "system":
         raise FieldError(f"{field}.{name}", "is empty; expected text")
-    thought = next((given[key] for key in THOUGHTS if given.get(key)), "")
-    if not isinstance(thought, str):
-        raise FieldError(f"{field}.reasoning_content", f"expected text, got {shown(thought)}")
+    named = next((key for key in THOUGHTS if given.get(key)), "")
+    thought = given.get(named, "")
+    if named and (not isinstance(thought, str) or role != "assistant"):
+        raise FieldError(f"{field}.{named}", f"expected a text, of the assistant; got {shown(thought)}")
     message: Message = {"role": role, "content": content}
     if thought.strip():
         message["reasoning_content"] = thought

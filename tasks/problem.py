@@ -10,11 +10,12 @@ from verifiers.verdict import Spec
 
 
 class Message(TypedDict):
-    """One chat message, in the form that chat templates read. `reasoning_content` is the thought before an answer."""
+    """One chat message, in the form that chat templates read. The assistant's may have a thought of its own."""
 
     role: str
     content: str
     reasoning_content: NotRequired[str]
+    thinking: NotRequired[str]
 
 
 # A conversation or a part of one, oldest message first.

@@ -3,9 +3,11 @@
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,6 +25,7 @@ from tasks.table import Rows, Text
 
 # Number of columns that are named where several are not read.
 MOST_NAMES = 8
+REWRITES = "the chat template rewrites earlier turns"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Answers:
     """A prompt and its answers in tokens: one to imitate or to judge, two or more to compare, best first.
 
     `learned[i]` marks the assistant's tokens of answer `i`. `ranks` are 0 for the best and equal for ties; `ratings`
-    are the ratings in the data, if any. `row` is the number of the row in its source, from 1.
+    are the ratings in the data, if any. `row` is the number of the row in its source, from 1. `only_read` counts the
+    turns of the assistant that are not learned, because the chat template rewrites them once the conversation goes on.
     """
 
     row: int
@@ -39,6 +43,7 @@ class Answers:
     learned: tuple[Sequence[int], ...]
     ranks: tuple[int, ...] = (0,)
     ratings: tuple[float, ...] | None = None
+    only_read: int = 0
 
     @property
     def longest(self) -> int:
@@ -50,13 +55,15 @@ class Answers:
 class Examples:
     """The rows to train on, the held-out rows, and what was left out.
 
-    `left_out` counts rows that were too long, `repeated` those whose prompt is held out; `broken` says why rows could
-    not be read. `layouts` counts the rows of each layout, `unread` the rows that have a column that is not read.
+    `left_out` counts rows that were too long, `split` those that became several (a row for each turn that the chat
+    template rewrites later on), `repeated` those whose prompt is held out; `broken` says why rows could not be read.
+    `layouts` counts the rows of each layout, `unread` the rows that have a column that is not read.
     """
 
     train: Sequence[Answers]
     held_out: Sequence[Answers]
     left_out: int
+    split: int = 0
     repeated: int = 0
     broken: Sequence[str] = ()
     layouts: Mapping[str, int] = field(default_factory=dict)
@@ -68,7 +75,11 @@ class Examples:
         broken = (
             f"; {len(self.broken)} cannot be read and were left out (first: {self.broken[0]})" if self.broken else ""
         )
-        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}{repeated}{broken}"
+        split = f"; {self.split} conversations became several rows, since {REWRITES}" if self.split else ""
+        only_read = sum(example.only_read for example in (*self.train, *self.held_out))
+        read = f"; {only_read} of the assistant's turns are read and not learned, since {REWRITES}" if only_read else ""
+        counts = f"{len(self.train)} rows to train on, {len(self.held_out)} held out"
+        return f"{counts}{too_long}{repeated}{broken}{split}{read}"
 
     @property
     def read_as(self) -> str:
@@ -108,30 +119,33 @@ def tokenized(config: DataConfig, parts: tuple["Part", "Part"], chat: Chat) -> E
         layouts[row.layout] += 1
         unread.update(row.unread)
 
-    def keep(row: Any, number: int, source: str, among: list[Answers]) -> None:
+    def keep(row: Any, number: int, source: str, among: list[Answers]) -> int:
         try:
-            among.append(encode(row, number, chat, source))
+            examples = encode_all(row, number, chat, source)
         except DataError as error:  # a row that the chat template refuses
             if not config.skip_broken:
                 raise
             broken.append(str(error))
+            return 0
+        among += examples
+        return int(len(examples) > 1)
 
     is_held_out: set[bytes] = set()
     kept: tuple[list[Answers], list[Answers]] = ([], [])
-    repeated = 0
+    repeated = split = 0
     for row, number in readable(held_out, config.skip_broken, broken):
         seen(row)
         is_held_out.add(content_of(row, config.held_out_by))
-        keep(row, number, held_out.source, kept[1])
+        split += keep(row, number, held_out.source, kept[1])
     for row, number in readable(train, config.skip_broken, broken):
         seen(row)
         if is_held_out and content_of(row, config.held_out_by) in is_held_out:
             repeated += 1
         else:
-            keep(row, number, train.source, kept[0])
+            split += keep(row, number, train.source, kept[0])
     fitting, held = ([example for example in part if example.longest <= most] for part in kept)
     too_long = sum(map(len, kept)) - len(fitting) - len(held)
-    examples = Examples(fitting, held, too_long, repeated, broken, layouts, unread)
+    examples = Examples(fitting, held, too_long, split, repeated, broken, layouts, unread)
     if not examples.train:
         raise DataError(f"dataset {config.train!r}: {nothing_left(examples, most)}")
     return examples
@@ -265,27 +279,46 @@ class Part(Sequence[Any]):
         return self.rows.number(self.places[index])
 
 
+def encode_all(row: Any, number: int, chat: Chat, source: str) -> list[Answers]:
+    """A row in tokens. A conversation whose turns the chat template rewrites later on becomes several examples, in
+    which each turn of the assistant is learned once, after the very tokens that it is sampled after.
+    """
+    if not isinstance(row, Conversation):
+        return [encode(row, number, chat, source)]
+    with naming(source, number):
+        is_whole = not row.prompt
+        examples = [encode_text(str(row.completion), chat)] if is_whole else chat.examples(row.prompt, row.completion)
+    starts = [learned.index(True) for _, learned in examples]
+    return [
+        Answers(number, array("i", ids[:start]), (array("i", ids[start:]),), (array("b", learned[start:]),))
+        for start, (ids, learned) in zip(starts, examples, strict=True)
+    ]
+
+
 def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
-    """A conversation, a preference or a judged answer in tokens."""
-    try:
-        if row.prompt:
-            encoded = [chat.encode(row.prompt, answer) for answer in answers_of(row)]
-        else:
-            encoded = [encode_text(row.completion, chat)]
-    except DataError as error:
-        raise DataError(f"{source!r}, row {number}: {error}") from error
+    """A conversation, a preference or a judged answer in tokens, one row for each answer.
+
+    What the answers begin with alike is their prompt. Of an answer whose turns the chat template rewrites later on,
+    only those are learned that stand as they would be sampled.
+    """
+    with naming(source, number):
+        examples = [chat.examples(row.prompt, answer) for answer in answers_of(row)]
+    rows = [example[-1] for example in examples]
+    start = min(learned.index(True) for _, learned in rows)
+    start = next((place for place in range(start) if len({ids[place] for ids, _ in rows}) > 1), start)
     return Answers(
         number,
-        array("i", encoded[0][0]),
-        tuple(array("i", ids) for _, ids, _ in encoded),
-        tuple(array("b", learned) for _, _, learned in encoded),
+        array("i", rows[0][0][:start]),
+        tuple(array("i", ids[start:]) for ids, _ in rows),
+        tuple(array("b", learned[start:]) for _, learned in rows),
         row.ranks if isinstance(row, Preference) else (int(isinstance(row, UnpairedPreference) and not row.wanted),),
         row.ratings if isinstance(row, Preference) else None,
+        sum(turns_of(learned) for example in examples for _, learned in example[:-1]),
     )
 
 
-def encode_text(text: str, chat: Chat) -> tuple[list[int], list[int], list[bool]]:
-    """A text that has its template already: its first token, the others, which are all learned, and the latter's mask.
+def encode_text(text: str, chat: Chat) -> tuple[list[int], list[bool]]:
+    """A text that has its template already, and which of its tokens are learned: all but the first.
 
     It begins with one beginning-of-text token if the tokenizer writes one, and ends with an end token, its own if it
     has one; a line break after that is not learned.
@@ -297,7 +330,21 @@ def encode_text(text: str, chat: Chat) -> tuple[list[int], list[int], list[bool]
     if ids[:2] == [tokenizer.bos_token_id] * 2:
         del ids[0]
     ids += [] if is_ended or ids[-1] in chat.end_ids else [chat.end_ids[0]]
-    return ids[:1], ids[1:], [True] * (len(ids) - 1)
+    return ids, [False] + [True] * (len(ids) - 1)
+
+
+@contextmanager
+def naming(source: str, number: int) -> Iterator[None]:
+    """Name the row in a `DataError`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{source!r}, row {number}: {error}") from error
+
+
+def turns_of(learned: Sequence[bool]) -> int:
+    """The number of runs of learned tokens."""
+    return sum(now and not before for before, now in pairwise([False, *learned]))
 
 
 def answers_of(row: Conversation | Preference | UnpairedPreference) -> tuple[Text, ...]:
