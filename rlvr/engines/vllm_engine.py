@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from rlvr.engines.base import Request, WeightUpdate
 from rlvr.errors import ConfigError, WeightSyncError
+from rlvr.models.weights import saved_names
 from rlvr.types import Completion, Finish
 
 
 class VLLMEngine:
-    """Serves the model in `folder` (Hugging Face format, one safetensors file).
+    """Serves the model in `folder` (Hugging Face format, safetensors).
 
     `end_ids` end a completion. `max_model_len` bounds prompt and completion together, `gpu_memory_utilization` is the
     share of the GPU that weights and cache may take; on a CPU the cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
@@ -54,8 +54,7 @@ class VLLMEngine:
                 "use engine=transformers"
             ) from error
         self.end_ids = list(end_ids)
-        with safe_open(folder / "model.safetensors", "pt") as weights:
-            self.weight_names = frozenset(weights.keys())
+        self.weight_names = saved_names(folder)
         self.llm = LLM(
             model=str(folder),
             dtype=dtype,

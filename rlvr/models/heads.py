@@ -4,12 +4,12 @@ A reward model is transformers' own sequence-classification model with one label
 `AutoModelForSequenceClassification.from_pretrained` and gives the same scores.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
@@ -19,7 +19,7 @@ from rlvr.errors import ModelError
 from rlvr.models.chat import Chat
 from rlvr.models.load import add_adapters, new_model
 from rlvr.models.packing import check_packing, token_states
-from rlvr.models.policy import adapter_weights, merged_weights
+from rlvr.models.weights import adapter_weights, merged_weights, save_model
 from rlvr.seeds import derive
 from rlvr.types import Batch
 
@@ -73,7 +73,7 @@ class RewardModel:
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight by its Hugging Face name, adapters merged in."""
-        return merged_weights(self.model, self.adapters)
+        return merged_weights(self.model)
 
     def adapter(self) -> Mapping[str, Tensor] | None:
         """Only the adapters, without the head, or `None`."""
@@ -82,12 +82,10 @@ class RewardModel:
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write the model and its tokenizer in Hugging Face format for sequence classification, with adapters
         merged."""
-        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names its own class
-        self.model.config.save_pretrained(folder)
-        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        tokenizer.pad_token_id = self.model.config.get_text_config().pad_token_id
-        tokenizer.save_pretrained(folder)
+        save_model(self.model, folder)
+        padded = copy.deepcopy(tokenizer)
+        padded.pad_token_id = self.model.config.get_text_config().pad_token_id
+        padded.save_pretrained(folder)
 
 
 class ValueHead:
