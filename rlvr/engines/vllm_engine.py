@@ -55,20 +55,26 @@ class VLLMEngine:
             ) from error
         self.end_ids = list(end_ids)
         self.weight_names = saved_names(folder)
-        self.llm = LLM(
-            model=str(folder),
-            dtype=dtype,
-            seed=seed % 2**31,
-            max_model_len=max_model_len,
-            gpu_memory_utilization=gpu_memory_utilization,
-            enforce_eager=enforce_eager,
-            logprobs_mode="processed_logprobs",
-            enable_prefix_caching=True,
-            # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
-            enable_chunked_prefill=torch.cuda.is_available(),
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-        )
+        try:
+            self.llm = LLM(
+                model=str(folder),
+                dtype=dtype,
+                seed=seed % 2**31,
+                max_model_len=max_model_len,
+                gpu_memory_utilization=gpu_memory_utilization,
+                enforce_eager=enforce_eager,
+                logprobs_mode="processed_logprobs",
+                enable_prefix_caching=True,
+                # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
+                enable_chunked_prefill=torch.cuda.is_available(),
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+            )
+        except Exception as error:  # vLLM raises whatever its many parts raise
+            raise ConfigError(
+                f"engine: vllm cannot serve this model: {' '.join(str(error).split())}; use engine=transformers, or a "
+                "version of vLLM that supports it"
+            ) from error
         self.version = 0
         self.requests = 0
         self.number_of: dict[str, int] = {}  # numbers of the open requests, by vLLM's request ids
@@ -164,10 +170,17 @@ def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None
     """In vLLM's worker: replace the old weights with `weights` as they arrive.
 
     The model's own `load_weights` fails on CPUs, where weights are packed for the processor's instructions when the
-    engine starts; `reload_weights` packs them again. It misses one layer: an LM head that is tied to the embedding has
-    its own packed copy, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
+    engine starts; `reload_weights` packs them again. It misses two kinds of layers (vLLM 0.32; both were found by
+    `weight_sync.prove_sync`): an LM head that is tied to the embedding has its own packed copy, which stays the old
+    one, and experts are loaded, but not packed.
     """
     worker.model_runner.reload_weights(weights_iterator=weights)
-    head: Any = getattr(worker.model_runner.get_model(), "lm_head", None)
+    model = worker.model_runner.get_model()
+    head: Any = getattr(model, "lm_head", None)
     if hasattr(head, "cpu_linear"):
         head.quant_method.process_weights_after_loading(head)
+    for layer in model.modules():
+        kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
+        experts = getattr(kernel, "fused_experts", None)
+        if hasattr(experts, "isa"):  # experts on a CPU: the instructions that they are packed for
+            experts.process_weights_after_loading(layer)

@@ -275,7 +275,11 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | No
             "embed_tokens"
         )
     if config.targets == "all-linear":
-        experts = [name for name, weight in plain_weights(model).items() if "experts" in name and not weight.is_adapted]
+        experts = [
+            name
+            for name, weight in plain_weights(model).items()
+            if weight.tensor.dim() == 3 and "conv" not in name and not weight.is_adapted
+        ]
         if experts:
             print(
                 f"warning: model.lora.targets=all-linear leaves {len(experts)} tensors of experts as they are, such as "

@@ -51,7 +51,7 @@ class Layout:
     """A row of the matrix: the class of its configuration and of its model in transformers, and what it configures.
 
     `text` are the keys of the language model: of a composite configuration those of its text part, and `whole` are the
-    others. `padding` is the number of entries that the embedding has beyond the tokenizer.
+    others.
     """
 
     name: str
@@ -60,16 +60,15 @@ class Layout:
     text: Mapping[str, Any] = field(default_factory=dict)
     whole: Mapping[str, Any] = field(default_factory=dict)
     composite: bool = False
-    padding: int = 0
 
     def __str__(self) -> str:
         return self.name
 
 
 LAYOUTS = (
-    Layout("Qwen2.5 base", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": True}, padding=24),
-    Layout("Qwen2.5 chat", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": False}, padding=24),
-    Layout("Qwen3", "Qwen3Config", "Qwen3ForCausalLM", SIZE | HEAD | {"tie_word_embeddings": True}, padding=8),
+    Layout("Qwen2.5 base", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": True}),
+    Layout("Qwen2.5 chat", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": False}),
+    Layout("Qwen3", "Qwen3Config", "Qwen3ForCausalLM", SIZE | HEAD | {"tie_word_embeddings": True}),
     Layout(
         "Llama 3.1",
         "LlamaConfig",
@@ -139,7 +138,6 @@ LAYOUTS = (
         },
         {"vision_config": QWEN_VISION, "tie_word_embeddings": False},
         composite=True,
-        padding=8,
     ),
     Layout(
         "Mistral",
@@ -164,9 +162,8 @@ LAYOUTS = (
                 "original_max_position_embeddings": 128,
             },
         },
-        padding=24,
     ),
-    Layout("R1-Distill-Qwen", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": False}, padding=24),
+    Layout("R1-Distill-Qwen", "Qwen2Config", "Qwen2ForCausalLM", SIZE | {"tie_word_embeddings": False}),
     Layout("R1-Distill-Llama", "LlamaConfig", "LlamaForCausalLM", SIZE | {"tie_word_embeddings": False}),
     Layout(
         "Qwen3-MoE",
@@ -223,7 +220,11 @@ COLUMNS = (
     "vLLM sync",
 )
 # Where a cell is not "yes": what is said instead.
-EXCEPTIONS: dict[tuple[str, str], str] = {}
+VISION = "with torchvision"
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("Gemma 3 with vision", "vLLM sync"): VISION,
+    ("Qwen2.5-VL", "vLLM sync"): VISION,
+}
 
 
 def page_table() -> str:
@@ -248,7 +249,7 @@ def build(row: Layout, tokenizer: PreTrainedTokenizerBase, seed: int = 0, **more
         "eos_token_id": tokenizer.eos_token_id,
         "bos_token_id": tokenizer.bos_token_id,
     }
-    text = {**row.text, **ends, "vocab_size": len(tokenizer) + row.padding, **more}
+    text = {**row.text, **ends, "vocab_size": len(tokenizer), **more}
     make = getattr(transformers, row.config)
     config = make(text_config=text, **row.whole, **ends) if row.composite else make(**text)
     with torch.random.fork_rng():
