@@ -106,7 +106,7 @@ class TransformersEngine:
             self.model, input_ids=ids, attention_mask=mask[:, :width], position_ids=positions, past_key_values=cache
         )
         logits = scores(self.model, hidden[:, -1]).repeat_interleave(n, 0)
-        cache.batch_repeat_interleave(n)
+        cache.reorder_cache(torch.arange(len(prompts), device=device).repeat_interleave(n))
         mask = mask.repeat_interleave(n, 0)
         next_position = (positions[:, -1] + 1).repeat_interleave(n, 0)
 
@@ -129,7 +129,7 @@ class TransformersEngine:
                 break
             if running < COMPACT_BELOW * len(alive):
                 keep = (~ended).nonzero().squeeze(-1)
-                cache.batch_select_indices(keep)
+                cache.reorder_cache(keep)
                 alive, tokens, mask, next_position = alive[keep], tokens[keep], mask[keep], next_position[keep]
                 ended = ended[keep]
             hidden = hidden_states(
@@ -230,15 +230,10 @@ class InPlaceLayer(DynamicLayer):
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        self._take(torch.arange(self.keys.shape[0], device=self.keys.device).repeat_interleave(repeats))
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        self._take(indices)
-
-    def _take(self, rows: Tensor) -> None:
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Keep the rows in `beam_idx`, in its order: for more or fewer rows too, as in transformers' other layers."""
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = old.new_empty(len(rows), *old.shape[1:])
-            new[:, :, : self.length] = old[rows, :, : self.length]
+            new = old.new_empty(len(beam_idx), *old.shape[1:])
+            new[:, :, : self.length] = old[beam_idx, :, : self.length]
             setattr(self, name, new)

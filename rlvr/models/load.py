@@ -212,14 +212,17 @@ def other_formats(path: str) -> str:
 
 def processor_files(path: str) -> dict[str, bytes]:
     """The files of a composite model's processors, which are saved with it again; none where there are none."""
-    found = {name: cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in PROCESSOR_FILES}
+    quietly = {
+        f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")
+    }
+    found = {name: cached_file(path, name, **quietly) for name in PROCESSOR_FILES}
     return {name: Path(file).read_bytes() for name, file in found.items() if file is not None}
 
 
 def check_vocabulary(model: PreTrainedModel, chat: Chat) -> None:
     """Refuse a tokenizer that ends turns or writes its template with tokens that the model has no embedding of, and
     warn of others. An embedding that is larger than the tokenizer is usual. Raises `ModelError`."""
-    rows = model.get_input_embeddings().num_embeddings
+    rows = len(model.get_input_embeddings().weight)
     beyond = {text: token for text, token in chat.tokenizer.get_vocab().items() if token >= rows}
     if not beyond:
         return
@@ -263,6 +266,8 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | No
         # peft warns of tied embeddings, which `weights.save_model` writes apart where adapters made them differ.
         warnings.filterwarnings("ignore", message="Model with `tie_word_embeddings=True`")
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+        # The ranks that it sets for experts, where there are adapters on other layers alone.
+        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
         try:
             adapters = get_peft_model(model, peft_config)
         except (ValueError, TypeError) as error:

@@ -167,8 +167,15 @@ def check_packing(model: PreTrainedModel) -> None:
     everywhere = torch.ones_like(batch.completion_mask)
     was_training = model.training
     model.eval()
-    separate, packed = (token_states(model.get_decoder(), batch, everywhere, packed) for packed in (False, True))
-    model.train(was_training)
+    try:
+        separate, packed = (token_states(model.get_decoder(), batch, everywhere, packed) for packed in (False, True))
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # of a model that builds its masks otherwise
+        raise ModelError(
+            f"model.packing: {type(model).__name__} takes no attention mask for each pair of tokens ({error}). Set "
+            "model.packing=false"
+        ) from error
+    finally:
+        model.train(was_training)
     if not torch.allclose(separate, packed, rtol=1e-2, atol=1e-2 * float(separate.abs().max())):
         raise ModelError(
             f"model.packing: rows that share a line affect each other in {type(model).__name__} (largest difference "

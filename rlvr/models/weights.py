@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
+from transformers.dynamic_module_utils import custom_object_save
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Size of a file of weights, unless a single tensor is larger.
@@ -149,10 +150,13 @@ def _converts_one_by_one(model: PreTrainedModel, weights: Mapping[str, Weight]) 
 
 
 def save_model(model: PreTrainedModel, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
-    """Write weights and configurations as `save_pretrained` does, with adapters merged in, and without its refusal of
-    generation settings that contradict each other: what came with the model leaves with it."""
+    """Write weights, configurations and a model's own code as `save_pretrained` does, with adapters merged in, and
+    without its refusal of generation settings that contradict each other: what came with the model leaves with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    saved_config(model).save_pretrained(folder)
+    config = saved_config(model)
+    if model.is_remote_code():
+        custom_object_save(model, folder, config=config)
+    config.save_pretrained(folder)
     if model.can_generate() and model.generation_config is not None:
         model.generation_config.to_json_file(folder / "generation_config.json", keys_to_pop=["compile_config"])
     save_weights(merged_weights(model), merged_shapes(model), folder, shard_bytes)

@@ -192,6 +192,25 @@ LAYOUTS = (
         SIZE | {"num_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False},
     ),
     Layout(
+        "Qwen3-Next",
+        "Qwen3NextConfig",
+        "Qwen3NextForCausalLM",
+        SIZE
+        | HEAD
+        | {
+            "layer_types": ["linear_attention", "full_attention"],
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 2,
+            "linear_key_head_dim": 16,
+            "linear_value_head_dim": 16,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 32,
+            "tie_word_embeddings": False,
+        },
+    ),
+    Layout(
         "Granite",
         "GraniteConfig",
         "GraniteForCausalLM",
@@ -220,10 +239,12 @@ COLUMNS = (
     "vLLM sync",
 )
 # Where a cell is not "yes": what is said instead.
+REFUSED = "refused"
 VISION = "with torchvision"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("Gemma 3 with vision", "vLLM sync"): VISION,
     ("Qwen2.5-VL", "vLLM sync"): VISION,
+    ("Qwen3-Next", "packing"): REFUSED,
 }
 
 

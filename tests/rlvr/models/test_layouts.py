@@ -18,17 +18,18 @@ from rlvr.batching import token_batch
 from rlvr.config import LoraConfig, ModelConfig
 from rlvr.engines.base import Request, complete
 from rlvr.engines.transformers_engine import TransformersEngine
+from rlvr.errors import ModelError
 from rlvr.models import logprobs
 from rlvr.models.chat import Chat
 from rlvr.models.load import auto_class, load_chat, load_policy
 from rlvr.models.policy import Policy
 from rlvr.types import Batch, Completion, Sampling
-from tests.rlvr.models.layouts import LAYOUTS, Layout, page_table, write
+from tests.rlvr.models.layouts import EXCEPTIONS, LAYOUTS, REFUSED, Layout, page_table, write
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 # At every change the rows that differ most; the others repeat them each night.
-QUICK = ("Qwen2.5 base", "Llama 3.1", "Gemma 2", "Gemma 3 with vision", "Phi-3", "Qwen3-MoE", "Cohere")
+QUICK = ("Qwen2.5 base", "Llama 3.1", "Gemma 2", "Gemma 3 with vision", "Phi-3", "Qwen3-MoE", "Qwen3-Next", "Cohere")
 
 
 def rows(quick: Collection[str]) -> list[Any]:
@@ -54,6 +55,7 @@ LORA = {
 EXPERTS = {
     "Qwen3-MoE": ["gate_proj", "up_proj", "down_proj"],
     "Mixtral": ["w1", "w2", "w3"],
+    "Qwen3-Next": ["gate_proj", "up_proj", "down_proj"],
     "OLMoE": ["gate_proj", "up_proj", "down_proj"],
 }
 
@@ -172,6 +174,10 @@ def test_packed_rows_have_the_scores_and_gradients_of_rows_apart(
         (scores.logprobs.sum() + scores.entropy.sum()).backward()
         return scores.logprobs.detach(), torch.cat([p.grad.flatten() for p in policy.trainable().values()])
 
+    if EXCEPTIONS.get((row.name, "packing")) == REFUSED:
+        with pytest.raises(ModelError, match=r"model\.packing: rows that share a line affect each other"):
+            computed(True)
+        return
     for packed, apart in zip(computed(True), computed(False), strict=True):
         assert_close(packed, apart, atol=1e-4 * float(apart.abs().max()), rtol=1e-4)
 
@@ -229,7 +235,7 @@ def test_what_is_saved_is_what_was_trained_under_the_names_of_the_hub(
     assert (again(input_ids=batch.input_ids).logits - untrained(input_ids=batch.input_ids).logits).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("row", rows(["Gemma 2", "Gemma 3 with vision", "Qwen3-MoE"]))
+@pytest.mark.parametrize("row", rows(["Gemma 2", "Qwen3-MoE"]))
 def test_adapters_of_every_kind_are_in_what_is_saved(
     row: Layout,
     load: Callable[..., Policy],

@@ -89,11 +89,15 @@ def test_first_fit_takes_the_longest_first() -> None:
 
 
 def test_a_model_that_cannot_be_packed_is_refused(policy: Policy, chat: Chat) -> None:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import BloomConfig, BloomForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     check_packing(policy.model)
     size = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    alibi = BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=32, n_layer=1, n_head=2))
+    alibi.config._attn_implementation = "eager"
+    with pytest.raises(ModelError, match="BloomForCausalLM takes no attention mask for each pair of tokens"):
+        check_packing(alibi)
     flash = Qwen2ForCausalLM(Qwen2Config(**size, **heads))
     flash.config._attn_implementation = "flash_attention_2"
     with pytest.raises(ModelError, match="got 'flash_attention_2', expected sdpa or eager"):

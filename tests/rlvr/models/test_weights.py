@@ -135,3 +135,32 @@ def test_a_folder_says_its_class_and_dtype_and_no_quantization_that_is_gone(poli
     assert saved["dtype"] == "bfloat16"
     assert "quantization_config" not in saved
     assert model.config.architectures == ["SomethingElse"]
+
+
+CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OwnConfig(LlamaConfig):
+    model_type = "own"
+
+class OwnForCausalLM(LlamaForCausalLM):
+    config_class = OwnConfig
+"""
+
+
+def test_a_model_that_brings_its_own_code_leaves_with_it(chat: Chat, tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    build(layout("SmolLM2"), chat.tokenizer).save_pretrained(hub)
+    (hub / "own_model.py").write_text(CODE)
+    classes = {"AutoConfig": "own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnForCausalLM"}
+    config = json.loads((hub / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": classes, "architectures": ["OwnForCausalLM"]}
+    (hub / "config.json").write_text(json.dumps(config))
+    model = AutoModelForCausalLM.from_pretrained(hub, trust_remote_code=True)
+    save_model(model, tmp_path / "saved")
+    assert (tmp_path / "saved" / "own_model.py").read_text() == CODE
+    saved = json.loads((tmp_path / "saved" / "config.json").read_text())
+    assert saved["auto_map"] == classes
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", trust_remote_code=True)
+    assert type(again).__name__ == "OwnForCausalLM"
+    assert_close(again(input_ids=IDS).logits, model(input_ids=IDS).logits)
