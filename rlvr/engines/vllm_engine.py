@@ -6,9 +6,11 @@ while others are still being sampled. Log-probabilities belong to the sampled di
 Left out: tensor parallelism and engines in other processes (they would implement the same protocol), sleep mode.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,11 @@ class VLLMEngine:
                 "use engine=transformers"
             ) from error
         self.end_ids = list(end_ids)
+        if "vision_config" in json.loads((folder / "config.json").read_text()) and find_spec("torchvision") is None:
+            raise ConfigError(
+                "engine: vllm cannot serve this model: it has a vision tower, for which vLLM needs torchvision; install "
+                "that, or use engine=transformers"
+            )
         self.weight_names = saved_names(folder)
         try:
             self.llm = LLM(

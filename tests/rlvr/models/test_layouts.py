@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors import safe_open
 from torch.testing import assert_close
 from transformers import PreTrainedModel
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig, ModelConfig
 from rlvr.engines.base import Request, complete
-from rlvr.engines.transformers_engine import TransformersEngine
+from rlvr.engines.transformers_engine import TransformersEngine, check_decoding
 from rlvr.errors import ModelError
 from rlvr.models import logprobs
 from rlvr.models.chat import Chat
@@ -140,6 +141,7 @@ def own_logprobs(model: PreTrainedModel, prompt: list[int], ids: list[int], temp
 @every_layout
 def test_greedy_completions_are_those_of_generate(row: Layout, load: Callable[..., Policy], chat: Chat) -> None:
     policy = load(row)
+    check_decoding(policy.model)
     found = [completion.ids for completion in greedy(policy, chat.end_ids)]
     assert found == [generated(policy.model, prompt) for prompt in PROMPTS]
     assert len({tuple(ids) for ids in found}) > 1
@@ -259,6 +261,21 @@ def test_adapters_of_every_kind_are_in_what_is_saved(
             assert_close(again(input_ids=batch.input_ids).logits, ours, atol=1e-4, rtol=1e-4, msg=kind)
         assert (ours - start).abs().max() > 1e-3, kind
         assert names_in(tmp_path / kind) - {"lm_head.weight"} == names_in(folder_of(row)) - {"lm_head.weight"}
+
+
+@pytest.mark.parametrize("name", ["Mamba2", "RecurrentGemma"])
+def test_a_model_whose_states_depend_on_padding_or_cache_is_refused_by_the_embedded_engine(name: str) -> None:
+    size = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 3, "initializer_range": 0.1}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    own = {
+        "Mamba2": {"num_heads": 4, "head_dim": 16, "state_size": 8, "n_groups": 1},
+        "RecurrentGemma": {"num_attention_heads": 2, "intermediate_size": 32, "lru_width": 32},
+    }
+    config = getattr(transformers, f"{name}Config")(**size, **ends, **own[name])
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    with pytest.raises(ModelError, match=f"^{name}ForCausalLM computes something else in the embedded engine"):
+        check_decoding(model)
 
 
 def test_the_page_holds_the_table_of_these_tests() -> None:
