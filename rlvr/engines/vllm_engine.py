@@ -58,8 +58,8 @@ class VLLMEngine:
         self.end_ids = list(end_ids)
         if "vision_config" in json.loads((folder / "config.json").read_text()) and find_spec("torchvision") is None:
             raise ConfigError(
-                "engine: vllm cannot serve this model: it has a vision tower, for which vLLM needs torchvision; install "
-                "that, or use engine=transformers"
+                "engine: vllm cannot serve this model: it has a vision tower, for which vLLM needs torchvision; "
+                "install that, or use engine=transformers"
             )
         self.weight_names = saved_names(folder)
         try:
@@ -188,6 +188,6 @@ def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None
         head.quant_method.process_weights_after_loading(head)
     for layer in model.modules():
         kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
-        experts = getattr(kernel, "fused_experts", None)
+        experts: Any = getattr(kernel, "fused_experts", None)
         if hasattr(experts, "isa"):  # experts on a CPU: the instructions that they are packed for
             experts.process_weights_after_loading(layer)

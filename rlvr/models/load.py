@@ -223,9 +223,9 @@ def check_vocabulary(model: PreTrainedModel, chat: Chat) -> None:
     """Refuse a tokenizer that ends turns or writes its template with tokens that the model has no embedding of, and
     warn of others. An embedding that is larger than the tokenizer is usual. Raises `ModelError`."""
     rows = len(model.get_input_embeddings().weight)
-    beyond = {text: token for text, token in chat.tokenizer.get_vocab().items() if token >= rows}
-    if not beyond:
+    if max([len(chat.tokenizer) - 1, *chat.tokenizer.added_tokens_decoder]) < rows:
         return
+    beyond = {text: token for text, token in chat.tokenizer.get_vocab().items() if token >= rows}
     names = ", ".join(repr(text) for text in sorted(beyond, key=lambda text: beyond[text])[:3])
     sizes = f"the tokenizer has {len(chat.tokenizer)} tokens and the model's embedding {rows} rows"
     template = str(chat.tokenizer.chat_template)

@@ -110,17 +110,14 @@ def merged_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     Each merged tensor is made on demand, so only one is in memory at a time, unless the folder's layout needs several
     at once.
     """
-    weights = plain_weights(model)
-    if _converts_one_by_one(model, weights):
-        for name, weight in weights.items():
-            yield from revert_weight_conversion(model, {name: weight.merged()}).items()
-    else:
-        yield from revert_weight_conversion(model, {name: weight.merged() for name, weight in weights.items()}).items()
+    for together in _pieces(model, plain_weights(model)):
+        yield from revert_weight_conversion(model, {name: w.merged() for name, w in together.items()}).items()
 
 
 def merged_shapes(model: PreTrainedModel) -> dict[str, Tensor]:
-    """The names in `merged_weights`, each with a tensor of its shape and dtype that takes no memory."""
-    return _converted(model, plain_weights(model))
+    """The names in `merged_weights`, in their order, each with a tensor of its shape and dtype that takes no memory."""
+    pieces = _pieces(model, plain_weights(model))
+    return {name: shape for together in pieces for name, shape in _shapes(model, together).items()}
 
 
 def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tensor] | None:
@@ -134,16 +131,16 @@ def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tenso
     }
 
 
-def _converted(model: PreTrainedModel, weights: Mapping[str, Weight]) -> dict[str, Tensor]:
+def _shapes(model: PreTrainedModel, weights: Mapping[str, Weight]) -> dict[str, Tensor]:
     return dict(revert_weight_conversion(model, {name: w.tensor.detach().to("meta") for name, w in weights.items()}))
 
 
-def _converts_one_by_one(model: PreTrainedModel, weights: Mapping[str, Weight]) -> bool:
-    together = {name: tensor.shape for name, tensor in _converted(model, weights).items()}
-    alone: dict[str, torch.Size] = {}
-    for name, weight in weights.items():
-        alone |= {name: tensor.shape for name, tensor in _converted(model, {name: weight}).items()}
-    return alone == together
+def _pieces(model: PreTrainedModel, weights: Mapping[str, Weight]) -> list[Mapping[str, Weight]]:
+    """The weights in pieces that can be converted on their own: each alone, or all together."""
+    pieces: list[Mapping[str, Weight]] = [{name: weight} for name, weight in weights.items()]
+    alone = {name: shape.shape for piece in pieces for name, shape in _shapes(model, piece).items()}
+    whole = {name: shape.shape for name, shape in _shapes(model, weights).items()}
+    return pieces if alone == whole else [weights]
 
 
 # -- folders -------------------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ def test_vllm_computes_what_the_policy_computes_before_and_after_new_weights(
         ("Qwen2.5 base", LoraConfig(rank=2, targets=["lm_head", "embed_tokens"])),
         ("Qwen3-MoE", LoraConfig(rank=2)),
         ("SmolLM2", LoraConfig(rank=2, modules_to_save=["lm_head"])),
+        ("Gemma 2", LoraConfig(rank=2, targets=["lm_head"])),
     ],
 )
 def test_adapters_that_untie_the_head_or_change_experts_arrive(
