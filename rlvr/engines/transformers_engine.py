@@ -165,11 +165,14 @@ def check_decoding(model: PreTrainedModel) -> None:
     engine = TransformersEngine(model, [-1])
     requests = [Request(length, range(1, 1 + length), 2, Sampling(CHECKED_TOKENS, 1.0), seed=0) for length in (2, 5)]
     gaps = []
+    was_training = model.training
     for request, group in zip(requests, complete(engine, requests), strict=True):
         ids = torch.tensor([[*request.prompt_ids, *completion.ids] for completion in group], device=model.device)
+        model.eval()
         logprobs = scores(model, hidden_states(model, input_ids=ids, use_cache=False)).log_softmax(-1)
         expected = logprobs[:, :-1].gather(-1, ids[:, 1:, None])[:, -CHECKED_TOKENS:, 0].cpu()
         gaps.append((torch.tensor([completion.logprobs for completion in group]) - expected).abs().mean())
+    model.train(was_training)
     gap, expected_gap = float(torch.stack(gaps).mean()), 1e-3 if model.dtype == torch.float32 else 0.1
     if not gap <= expected_gap:  # nan is no agreement
         raise ModelError(

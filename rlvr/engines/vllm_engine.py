@@ -22,6 +22,9 @@ from rlvr.errors import ConfigError, WeightSyncError
 from rlvr.models.weights import saved_names
 from rlvr.types import Completion, Finish
 
+# The beginning of what vLLM says; it may go on with the names of all weights.
+REASON_CHARACTERS = 300
+
 
 class VLLMEngine:
     """Serves the model in `folder` (Hugging Face format, safetensors).
@@ -78,9 +81,10 @@ class VLLMEngine:
                 use_tqdm_on_load=False,
             )
         except Exception as error:  # vLLM raises whatever its many parts raise
+            reason = " ".join(str(error).split())[:REASON_CHARACTERS]
             raise ConfigError(
-                f"engine: vllm cannot serve this model: {' '.join(str(error).split())}; use engine=transformers, or a "
-                "version of vLLM that supports it"
+                f"engine: vllm cannot serve this model: {reason}; use engine=transformers, or a version of vLLM that "
+                "supports it"
             ) from error
         self.version = 0
         self.requests = 0

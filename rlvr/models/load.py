@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,32 @@ def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
     try:
         model_config = AutoConfig.from_pretrained(path)
         attention = attention_of(model_config, config.attention)
-        return auto_class(model_config).from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
+        model, loading_info = auto_class(model_config).from_pretrained(
+            path, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
+        )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
             f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}{other_formats(path)}"
         ) from error
+    check_loaded(path, loading_info)
+    return model
+
+
+def check_loaded(path: str, loading_info: Mapping[str, Any]) -> None:
+    """Refuse a folder that lacks weights of the model, which transformers would draw at random, and name what the model
+    has no place for. Raises `ModelError`."""
+    missing, unknown = sorted(loading_info["missing_keys"]), sorted(loading_info["unexpected_keys"])
+    if missing:
+        raise ModelError(
+            f"model.path {path!r} lacks {len(missing)} weights of a causal language model, such as {missing[0]}, and "
+            "they would be random; expected all of them. A reward model or an encoder has no LM head"
+        )
+    if unknown:
+        print(
+            f"warning: model.path {path!r} holds {len(unknown)} tensors that transformers has no place for, such as "
+            f"{unknown[0]}; they are not trained, and what is saved will lack them",
+            flush=True,
+        )
 
 
 def auto_class(config: Any) -> Any:

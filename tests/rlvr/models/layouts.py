@@ -245,6 +245,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("Gemma 3 with vision", "vLLM sync"): VISION,
     ("Qwen2.5-VL", "vLLM sync"): VISION,
     ("Qwen3-Next", "packing"): REFUSED,
+    ("Qwen3-Next", "vLLM sync"): "refused on a CPU",
 }
 
 

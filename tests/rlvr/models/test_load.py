@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import GraniteMoeConfig, GraniteMoeForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
@@ -145,6 +146,24 @@ def test_weights_in_an_older_format_are_loaded_and_saved_in_todays(chat: Chat, p
     again.save(saved / "again", chat.tokenizer)
     assert (saved / "again" / "model.safetensors").exists()
     assert torch.equal(again.model.model.norm.weight, policy.model.model.norm.weight)
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(chat: Chat, tmp_path: Path) -> None:
+    model = build(layout("Llama 3.1"), chat.tokenizer)
+    model.model.save_pretrained(tmp_path)  # without its head
+    chat.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"lacks 1 weights of a causal language model, such as lm_head\.weight, and"):
+        load_policy(ModelConfig(path=str(tmp_path)), chat, CPU, 1.0, 0)
+
+
+def test_tensors_that_the_model_has_no_place_for_are_named(
+    chat: Chat, saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = load_file(saved / "model.safetensors")
+    save_file(weights | {"model.layers.2.eh_proj.weight": torch.ones(2)}, saved / "model.safetensors", {"format": "pt"})
+    load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    printed = capsys.readouterr().out
+    assert "holds 1 tensors that transformers has no place for, such as model.layers.2.eh_proj.weight" in printed
 
 
 def test_a_folder_of_gguf_files_says_how_to_convert_them(chat: Chat, saved: Path) -> None:
