@@ -372,6 +372,7 @@ def generator_of(config: PolicyRunConfig, policy: Policy, chat: Chat) -> Generat
         )
     if engine.name == "scripted":
         return ScriptedEngine(load_script(engine.script), chat)
-    from rlvr.engines.transformers_engine import TransformersEngine
+    from rlvr.engines.transformers_engine import TransformersEngine, check_decoding
 
+    check_decoding(policy.model)
     return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens)

@@ -60,6 +60,8 @@ class LoraConfig(Section):
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: str | list[str] = "all-linear"
     """Names of the modules that get adapters."""
+    modules_to_save: list[str] = []
+    """Names of modules that are trained whole beside the adapters, such as lm_head and embed_tokens."""
 
 
 class ModelConfig(Section):
@@ -84,7 +86,7 @@ class ModelConfig(Section):
     compile: bool = False
     """torch.compile the learner's model."""
     packing: bool = False
-    """Compute rows without padding, and a prompt that several rows share only once. Needs sdpa attention."""
+    """Compute rows without padding, and a prompt that several rows share only once. Needs sdpa or eager attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty: its default."""
 

@@ -15,13 +15,16 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
-from rlvr.engines.base import Request, WeightUpdate
+from rlvr.engines.base import Request, WeightUpdate, complete
+from rlvr.errors import ModelError
 from rlvr.models.decoder import hidden_states, scores
 from rlvr.types import Completion, Finish, Sampling
 
 # Ended rows are removed once less than this share of the batch is still running: moving the keys and values of the
 # others costs about as much as a few decoding steps.
 COMPACT_BELOW = 0.75
+# Tokens of each completion in the check of a model.
+CHECKED_TOKENS = 4
 
 
 class TransformersEngine:
@@ -106,7 +109,7 @@ class TransformersEngine:
             self.model, input_ids=ids, attention_mask=mask[:, :width], position_ids=positions, past_key_values=cache
         )
         logits = scores(self.model, hidden[:, -1]).repeat_interleave(n, 0)
-        cache.batch_repeat_interleave(n)
+        cache.reorder_cache(torch.arange(len(prompts), device=device).repeat_interleave(n))
         mask = mask.repeat_interleave(n, 0)
         next_position = (positions[:, -1] + 1).repeat_interleave(n, 0)
 
@@ -129,7 +132,7 @@ class TransformersEngine:
                 break
             if running < COMPACT_BELOW * len(alive):
                 keep = (~ended).nonzero().squeeze(-1)
-                cache.batch_select_indices(keep)
+                cache.reorder_cache(keep)
                 alive, tokens, mask, next_position = alive[keep], tokens[keep], mask[keep], next_position[keep]
                 ended = ended[keep]
             hidden = hidden_states(
@@ -153,6 +156,30 @@ class TransformersEngine:
             finish: Finish = "stop" if has_stopped else "length"
             completions.append(Completion(ids[:length], values[:length], finish, (self.version,)))
         return [completions[start : start + n] for start in range(0, len(completions), n)]
+
+
+@torch.no_grad()
+def check_decoding(model: PreTrainedModel) -> None:
+    """Refuse a model that computes something else with a cache and with padding than without: its log-probabilities
+    would not be those of the learner. Raises `ModelError`."""
+    engine = TransformersEngine(model, [-1])
+    requests = [Request(length, range(1, 1 + length), 2, Sampling(CHECKED_TOKENS, 1.0), seed=0) for length in (2, 5)]
+    gaps = []
+    was_training = model.training
+    for request, group in zip(requests, complete(engine, requests), strict=True):
+        ids = torch.tensor([[*request.prompt_ids, *completion.ids] for completion in group], device=model.device)
+        model.eval()
+        logprobs = scores(model, hidden_states(model, input_ids=ids, use_cache=False)).log_softmax(-1)
+        expected = logprobs[:, :-1].gather(-1, ids[:, 1:, None])[:, -CHECKED_TOKENS:, 0].cpu()
+        gaps.append((torch.tensor([completion.logprobs for completion in group]) - expected).abs().mean())
+    model.train(was_training)
+    gap, expected_gap = float(torch.stack(gaps).mean()), 1e-3 if model.dtype == torch.float32 else 0.1
+    if not gap <= expected_gap:  # nan is no agreement
+        raise ModelError(
+            f"{type(model).__name__} computes something else in the embedded engine, with a cache and with prompts "
+            f"padded on the left, than in the learner: log-probabilities differ by {gap:.2g} on average, expected at "
+            f"most {expected_gap:g}. Use engine=vllm"
+        )
 
 
 def draw_uniforms(seed: int, n: int, max_tokens: int) -> Tensor:
@@ -230,15 +257,10 @@ class InPlaceLayer(DynamicLayer):
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        self._take(torch.arange(self.keys.shape[0], device=self.keys.device).repeat_interleave(repeats))
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        self._take(indices)
-
-    def _take(self, rows: Tensor) -> None:
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Keep the rows in `beam_idx`, in its order: for more or fewer rows too, as in transformers' other layers."""
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = old.new_empty(len(rows), *old.shape[1:])
-            new[:, :, : self.length] = old[rows, :, : self.length]
+            new = old.new_empty(len(beam_idx), *old.shape[1:])
+            new[:, :, : self.length] = old[beam_idx, :, : self.length]
             setattr(self, name, new)

@@ -6,23 +6,28 @@ while others are still being sampled. Log-probabilities belong to the sampled di
 Left out: tensor parallelism and engines in other processes (they would implement the same protocol), sleep mode.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from rlvr.engines.base import Request, WeightUpdate
 from rlvr.errors import ConfigError, WeightSyncError
+from rlvr.models.weights import saved_names
 from rlvr.types import Completion, Finish
+
+# The beginning of what vLLM says; it may go on with the names of all weights.
+REASON_CHARACTERS = 300
 
 
 class VLLMEngine:
-    """Serves the model in `folder` (Hugging Face format, one safetensors file).
+    """Serves the model in `folder` (Hugging Face format, safetensors).
 
     `end_ids` end a completion. `max_model_len` bounds prompt and completion together, `gpu_memory_utilization` is the
     share of the GPU that weights and cache may take; on a CPU the cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
@@ -54,22 +59,33 @@ class VLLMEngine:
                 "use engine=transformers"
             ) from error
         self.end_ids = list(end_ids)
-        with safe_open(folder / "model.safetensors", "pt") as weights:
-            self.weight_names = frozenset(weights.keys())
-        self.llm = LLM(
-            model=str(folder),
-            dtype=dtype,
-            seed=seed % 2**31,
-            max_model_len=max_model_len,
-            gpu_memory_utilization=gpu_memory_utilization,
-            enforce_eager=enforce_eager,
-            logprobs_mode="processed_logprobs",
-            enable_prefix_caching=True,
-            # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
-            enable_chunked_prefill=torch.cuda.is_available(),
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-        )
+        if "vision_config" in json.loads((folder / "config.json").read_text()) and find_spec("torchvision") is None:
+            raise ConfigError(
+                "engine: vllm cannot serve this model: it has a vision tower, for which vLLM needs torchvision; "
+                "install that, or use engine=transformers"
+            )
+        self.weight_names = saved_names(folder)
+        try:
+            self.llm = LLM(
+                model=str(folder),
+                dtype=dtype,
+                seed=seed % 2**31,
+                max_model_len=max_model_len,
+                gpu_memory_utilization=gpu_memory_utilization,
+                enforce_eager=enforce_eager,
+                logprobs_mode="processed_logprobs",
+                enable_prefix_caching=True,
+                # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
+                enable_chunked_prefill=torch.cuda.is_available(),
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+            )
+        except Exception as error:  # vLLM raises whatever its many parts raise
+            reason = " ".join(str(error).split())[:REASON_CHARACTERS]
+            raise ConfigError(
+                f"engine: vllm cannot serve this model: {reason}; use engine=transformers, or a version of vLLM that "
+                "supports it"
+            ) from error
         self.version = 0
         self.requests = 0
         self.number_of: dict[str, int] = {}  # numbers of the open requests, by vLLM's request ids
@@ -165,10 +181,17 @@ def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None
     """In vLLM's worker: replace the old weights with `weights` as they arrive.
 
     The model's own `load_weights` fails on CPUs, where weights are packed for the processor's instructions when the
-    engine starts; `reload_weights` packs them again. It misses one layer: an LM head that is tied to the embedding has
-    its own packed copy, which stays the old one (vLLM 0.32; found by `weight_sync.prove_sync`).
+    engine starts; `reload_weights` packs them again. It misses two kinds of layers (vLLM 0.32; both were found by
+    `weight_sync.prove_sync`): an LM head that is tied to the embedding has its own packed copy, which stays the old
+    one, and experts are loaded, but not packed.
     """
     worker.model_runner.reload_weights(weights_iterator=weights)
-    head: Any = getattr(worker.model_runner.get_model(), "lm_head", None)
+    model = worker.model_runner.get_model()
+    head: Any = getattr(model, "lm_head", None)
     if hasattr(head, "cpu_linear"):
         head.quant_method.process_weights_after_loading(head)
+    for layer in model.modules():
+        kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
+        experts: Any = getattr(kernel, "fused_experts", None)
+        if hasattr(experts, "isa"):  # experts on a CPU: the instructions that they are packed for
+            experts.process_weights_after_loading(layer)

@@ -24,7 +24,8 @@ from rlvr.config import OptimizerConfig
 from rlvr.errors import ConfigError, DivergenceError
 from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
 from rlvr.models.heads import RewardModel
-from rlvr.models.policy import Policy, TokenScores, merged_names
+from rlvr.models.policy import Policy, TokenScores
+from rlvr.models.weights import merged_shapes
 from rlvr.runfolder.checkpoint import writing
 from rlvr.types import Batch
 
@@ -193,7 +194,7 @@ class LocalLearner(Generic[Model]):
     # -- weights ---------------------------------------------------------------------------------------------------
 
     def weight_names(self) -> frozenset[str]:
-        return frozenset(merged_names(self.policy.model))
+        return frozenset(merged_shapes(self.policy.model))
 
     def buckets(self, max_bytes: int) -> Iterator[Mapping[str, Tensor]]:
         bucket: dict[str, Tensor] = {}

@@ -4,22 +4,22 @@ A reward model is transformers' own sequence-classification model with one label
 `AutoModelForSequenceClassification.from_pretrained` and gives the same scores.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
 from rlvr.config import ModelConfig
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat
-from rlvr.models.load import add_adapters, new_model
+from rlvr.models.load import add_adapters, attention_of, new_model
 from rlvr.models.packing import check_packing, token_states
-from rlvr.models.policy import adapter_weights, merged_weights
+from rlvr.models.weights import adapter_weights, merged_weights, save_model
 from rlvr.seeds import derive
 from rlvr.types import Batch
 
@@ -64,16 +64,21 @@ class RewardModel:
         last[torch.arange(len(batch), device=last.device), batch.lengths_B - 1] = True
         with torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             states = token_states(self.model.base_model, batch, last, self.packing)
-        return nn.functional.linear(states.float(), self.head.weight.float()).squeeze(-1)
+        return self._judged(states)
 
     def values(self, batch: Batch, where: Tensor, states: Tensor) -> Tensor:
         """As a critic: the score `(N,)` of the state at each token in `where`, from its own backbone."""
-        own = token_states(self.model.base_model, batch, where, self.packing)
-        return nn.functional.linear(own.float(), self.head.weight.float()).squeeze(-1)
+        return self._judged(token_states(self.model.base_model, batch, where, self.packing))
+
+    def _judged(self, states: Tensor) -> Tensor:
+        bias = self.head.bias
+        return nn.functional.linear(
+            states.float(), self.head.weight.float(), None if bias is None else bias.float()
+        ).squeeze(-1)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight by its Hugging Face name, adapters merged in."""
-        return merged_weights(self.model, self.adapters)
+        return merged_weights(self.model)
 
     def adapter(self) -> Mapping[str, Tensor] | None:
         """Only the adapters, without the head, or `None`."""
@@ -82,12 +87,10 @@ class RewardModel:
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write the model and its tokenizer in Hugging Face format for sequence classification, with adapters
         merged."""
-        self.model.config.architectures = [type(self.model).__name__]  # a language model's folder names its own class
-        self.model.config.save_pretrained(folder)
-        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        tokenizer.pad_token_id = self.model.config.get_text_config().pad_token_id
-        tokenizer.save_pretrained(folder)
+        save_model(self.model, folder)
+        padded = copy.deepcopy(tokenizer)
+        padded.pad_token_id = self.model.config.get_text_config().pad_token_id
+        padded.save_pretrained(folder)
 
 
 class ValueHead:
@@ -143,11 +146,11 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
         model.base_model.load_state_dict(language_model.base_model.state_dict())
         _draw_head(model, seed)
         return model
-    attention = {"attn_implementation": config.attention} if config.attention else {}
     disable_progress_bar()
     verbosity = get_verbosity()
     set_verbosity_error()  # a missing head is reported below, if it matters
     try:
+        attention = attention_of(AutoConfig.from_pretrained(config.path), config.attention)
         model, loading_info = AutoModelForSequenceClassification.from_pretrained(
             config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
         )

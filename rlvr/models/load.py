@@ -1,15 +1,21 @@
 """From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny new model."""
 
 import json
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     PreTrainedConfig,
     PreTrainedModel,
     Qwen3Config,
@@ -25,10 +31,15 @@ from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.templates import AS_IT_IS, Template, set_template
 from rlvr.models.tokenizer import load_tokenizer, optional_file
+from rlvr.models.weights import plain_weights
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
 HUB_SECONDS = 5.0
+# The key of a cap on attention scores (Gemma 2).
+ATTENTION_CAP = "attn_logit_softcapping"
+# What the processors of a composite model are saved in, beside the tokenizer.
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 
 
 def check_path(path: str, key: str = "model.path") -> None:
@@ -94,11 +105,24 @@ def load_chat(
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
-    context = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    context = context_of(config.get_text_config()) or tokenizer.model_max_length
     if not tokenizer.chat_template and (file := optional_file(path, "chat_template.json")) is not None:
         tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
     set_template(tokenizer, chat_template, repr(path))
     return make_chat(tokenizer, model_end_ids(path, config), context, repr(path), template, needs_template)
+
+
+def context_of(config: Any) -> int | None:
+    """The tokens that a model of this configuration reads, or `None` if it does not say.
+
+    With longrope (Phi-3) they are those before its frequencies change: transformers changes them for a whole batch, and
+    under keys that are cached already, so that a row's log-probabilities would depend on its neighbours.
+    """
+    keys = vars(config)
+    rope = keys.get("rope_parameters") or {}
+    if rope.get("rope_type") == "longrope":
+        return rope.get("original_max_position_embeddings") or keys.get("original_max_position_embeddings")
+    return keys.get("max_position_embeddings")
 
 
 def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:
@@ -133,15 +157,19 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
     )
     model.to(device)
     check_decomposition(model)
+    check_vocabulary(model, chat)
     if config.packing:
         check_packing(model)
+    freeze_other_parts(model)
     adapters = add_adapters(model, config.lora) if config.lora else None
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
     autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+    is_composite = model.config.get_text_config() is not model.config
+    files = processor_files(str(config.path)) if is_composite else {}
+    return Policy(model, adapters, temperature, autocast, config.compile, config.packing, files)
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
@@ -160,18 +188,113 @@ def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
 
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
+    """The language model in a folder or on the hub. A composite model (text and images) is loaded whole, so that what
+    is saved is whole; only its language model is used. Raises `ModelError`."""
     disable_progress_bar()
-    attention = {"attn_implementation": config.attention} if config.attention else {}
     try:
-        return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
+        model_config = AutoConfig.from_pretrained(path)
+        attention = attention_of(model_config, config.attention)
+        model, loading_info = auto_class(model_config).from_pretrained(
+            path, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
+        )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(
-            f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}"
+            f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}{other_formats(path)}"
         ) from error
+    check_loaded(path, loading_info)
+    return model
+
+
+def check_loaded(path: str, loading_info: Mapping[str, Any]) -> None:
+    """Refuse a folder that lacks weights of the model, which transformers would draw at random, and name what the model
+    has no place for. Raises `ModelError`."""
+    missing, unknown = sorted(loading_info["missing_keys"]), sorted(loading_info["unexpected_keys"])
+    if missing:
+        raise ModelError(
+            f"model.path {path!r} lacks {len(missing)} weights of a causal language model, such as {missing[0]}, and "
+            "they would be random; expected all of them. A reward model or an encoder has no LM head"
+        )
+    if unknown:
+        print(
+            f"warning: model.path {path!r} holds {len(unknown)} tensors that transformers has no place for, such as "
+            f"{unknown[0]}; they are not trained, and what is saved will lack them",
+            flush=True,
+        )
+
+
+def auto_class(config: Any) -> Any:
+    """transformers' class that loads a configuration's model: that of composite models where the folder names such a
+    one, or where there is no other."""
+    composite = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(config), None)
+    named = composite is not None and composite.__name__ in (config.architectures or [])
+    if composite is None or (not named and type(config) in MODEL_FOR_CAUSAL_LM_MAPPING):
+        return AutoModelForCausalLM
+    return AutoModelForImageTextToText
+
+
+def attention_of(config: Any, chosen: str | None) -> dict[str, str]:
+    """The `attn_implementation` to load a model with. Raises `ModelError` where the chosen one computes another model.
+
+    transformers' sdpa leaves out the cap on attention scores that Gemma 2 has.
+    """
+    caps_attention = vars(config.get_text_config()).get(ATTENTION_CAP) is not None
+    if caps_attention and chosen == "sdpa":
+        raise ModelError(
+            f"model.attention: sdpa leaves out the {ATTENTION_CAP} of this model; expected eager, flash_attention_2 or "
+            "flex_attention. Leave model.attention empty for eager"
+        )
+    name = chosen or ("eager" if caps_attention else None)
+    return {"attn_implementation": name} if name else {}
+
+
+def other_formats(path: str) -> str:
+    """A hint for a folder that holds weights only in a format that transformers does not look for."""
+    gguf = sorted(file.name for file in Path(path).glob("*.gguf"))
+    if not gguf:
+        return ""
+    return (
+        f". The folder holds {gguf[0]}, which is for other programs: write it as safetensors first, with "
+        f"AutoModelForCausalLM.from_pretrained(folder, gguf_file={gguf[0]!r}).save_pretrained(other_folder)"
+    )
+
+
+def processor_files(path: str) -> dict[str, bytes]:
+    """The files of a composite model's processors, which are saved with it again; none where there are none."""
+    found = {name: optional_file(path, name) for name in PROCESSOR_FILES}
+    return {name: Path(file).read_bytes() for name, file in found.items() if file is not None}
+
+
+def check_vocabulary(model: PreTrainedModel, chat: Chat) -> None:
+    """Refuse a tokenizer that ends turns or writes its template with tokens that the model has no embedding of, and
+    warn of others. An embedding that is larger than the tokenizer is usual. Raises `ModelError`."""
+    rows = len(model.get_input_embeddings().weight)
+    if max([len(chat.tokenizer) - 1, *chat.tokenizer.added_tokens_decoder]) < rows:
+        return
+    beyond = {text: token for text, token in chat.tokenizer.get_vocab().items() if token >= rows}
+    names = ", ".join(repr(text) for text in sorted(beyond, key=lambda text: beyond[text])[:3])
+    sizes = f"the tokenizer has {len(chat.tokenizer)} tokens and the model's embedding {rows} rows"
+    template = str(chat.tokenizer.chat_template)
+    if any(token in chat.end_ids or text in template for text, token in beyond.items()):
+        raise ModelError(
+            f"{sizes}: {names} would have no embedding, and the chat template or the end of a turn needs it; expected "
+            "a row for each token. Call model.resize_token_embeddings(len(tokenizer)) and save the model"
+        )
+    print(f"warning: {sizes}: a row with {names} cannot be computed", flush=True)
+
+
+def freeze_other_parts(model: PreTrainedModel) -> None:
+    """Freeze what text does not pass through, such as a vision tower: it is saved as it was."""
+    used = {id(p) for part in (model.get_decoder(), model.get_output_embeddings()) for p in part.parameters()}
+    for parameter in model.parameters():
+        if id(parameter) not in used:
+            parameter.requires_grad_(False)
 
 
 def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
-    """Put LoRA adapters into `model`, in float32, and freeze the rest."""
+    """Put LoRA adapters into the language model in `model`, in float32, and freeze the rest.
+
+    Says so where `all-linear` leaves out experts that are not linear layers. Raises `ModelError`.
+    """
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
 
@@ -180,9 +303,51 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | No
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=config.targets,
+        exclude_modules=outside_decoder(model),
+        modules_to_save=config.modules_to_save or None,
         task_type=task_type,
     )
-    try:
-        return get_peft_model(model, peft_config)
-    except ValueError as error:
-        raise ModelError(f"model.lora.targets {config.targets!r}: {error}") from error
+    with warnings.catch_warnings():
+        # peft warns of tied embeddings, which `weights.save_model` writes apart where adapters made them differ.
+        warnings.filterwarnings("ignore", message="Model with `tie_word_embeddings=True`")
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+        # The ranks that it sets for experts, where there are adapters on other layers alone.
+        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
+        try:
+            adapters = get_peft_model(model, peft_config)
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"model.lora.targets {config.targets!r}: {one_line(error)}") from error
+    modules = {name for name, _ in model.named_modules()}
+    unknown = [name for name in config.modules_to_save if not any(is_trained_whole(name, path) for path in modules)]
+    if unknown:
+        raise ModelError(
+            f"model.lora.modules_to_save: the model has no module {unknown[0]!r}; expected names such as lm_head or "
+            "embed_tokens"
+        )
+    if config.targets == "all-linear":
+        experts = [
+            name
+            for name, weight in plain_weights(model).items()
+            if weight.tensor.dim() == 3 and "conv" not in name and not weight.is_adapted
+        ]
+        if experts:
+            print(
+                f"warning: model.lora.targets=all-linear leaves {len(experts)} tensors of experts as they are, such as "
+                f"{experts[0]}",
+                flush=True,
+            )
+    return adapters
+
+
+def is_trained_whole(name: str, path: str) -> bool:
+    """Whether a module's path is that of the trained copy of a module called `name`."""
+    return f".{path}".endswith(f".{name}.modules_to_save")
+
+
+def outside_decoder(model: PreTrainedModel) -> str | None:
+    """A pattern of the modules that text does not pass through, such as a vision tower; `None` if there are none."""
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    used = [name for name, module in model.named_modules() if module is decoder or module is head]
+    if "" in used or all(name.startswith(tuple(f"{part}." for part in used)) for name, _ in model.named_parameters()):
+        return None
+    return rf"(?!(?:{'|'.join(map(re.escape, used))})(?:\.|$)).*"

@@ -4,10 +4,13 @@ When packed, several rows share a line. A token attends only to its own row, and
 the row, so every state is the same as without packing. A prompt that several rows of a group share is computed once:
 each completion attends to the prompt and to itself, not to the other completions.
 
+Layers with a sliding window see a packed row whole, so rows that are longer than the window are computed apart.
+
 Left out: the variable-length kernels of flash attention, which do not support shared prompts.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +24,8 @@ from rlvr.types import Batch
 # A line is at most this many times as long as the longest row: the cost of attention is quadratic in its length.
 MAX_LINE = 2
 PADDING, SHARED = -1, -1
+# Keys of a configuration that bound how far layers see: Mistral, Qwen2, Gemma, Phi-3; Llama 4.
+WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Layout:
     place: Tensor
 
 
-def token_states(decoder: Callable[..., Any], batch: Batch, where: Tensor, packed: bool) -> Tensor:
+def token_states(decoder: Any, batch: Batch, where: Tensor, packed: bool) -> Tensor:
     """The decoder's states `(N, H)` at the tokens in `where` `(B, T)`, row by row."""
-    if not packed:
+    if not packed or int(batch.lengths_B.max()) > window_of(decoder.config):
         hidden = decoder(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
         ).last_hidden_state
@@ -47,10 +52,17 @@ def token_states(decoder: Callable[..., Any], batch: Batch, where: Tensor, packe
     hidden = decoder(
         input_ids=layout.input_ids,
         position_ids=layout.position_ids,
-        attention_mask=layout.visible,
+        attention_mask=mask_for(decoder.config._attn_implementation, layout.visible),
         use_cache=False,
     ).last_hidden_state
     return hidden.flatten(0, 1)[layout.place[where]]
+
+
+def mask_for(attention: str, visible: Tensor) -> Tensor:
+    """The mask `(L, 1, W, W)` as an attention takes it: sdpa which tokens are seen, eager what is added to scores."""
+    if attention == "sdpa":
+        return visible
+    return torch.zeros(visible.shape, device=visible.device).masked_fill(~visible, torch.finfo(torch.float32).min)
 
 
 def pack(batch: Batch) -> Layout:
@@ -126,17 +138,23 @@ def first_fit(sizes: Sequence[int], width: int) -> list[list[int]]:
     return lines
 
 
+def window_of(config: Any) -> float:
+    """The number of tokens that every layer sees at least; infinite without a sliding window or chunks."""
+    keys = vars(config.get_text_config())
+    if not keys.get("use_sliding_window", True):
+        return math.inf
+    return min((keys[key] for key in WINDOWS if keys.get(key)), default=math.inf)
+
+
 @torch.no_grad()
 def check_packing(model: PreTrainedModel) -> None:
     """Refuse a model in which rows that share a line affect each other. Raises `ModelError`."""
     attention = model.config._attn_implementation
-    if attention != "sdpa":
+    if attention not in ("sdpa", "eager"):
         raise ModelError(
-            f"model.packing needs attention with a mask for each pair of tokens: got {attention!r}, expected sdpa. "
-            "Set model.attention=sdpa, or model.packing=false"
+            f"model.packing needs attention with a mask for each pair of tokens: got {attention!r}, expected sdpa or "
+            "eager. Set model.attention=sdpa, or model.packing=false"
         )
-    if "sliding_attention" in (getattr(model.config.get_text_config(), "layer_types", None) or ()):
-        raise ModelError("model.packing: this model has layers with a sliding window; set model.packing=false")
     device = model.device
     ids = torch.arange(1, 13, device=device).reshape(3, 4)
     ids[1, :2] = ids[0, :2]
@@ -149,8 +167,15 @@ def check_packing(model: PreTrainedModel) -> None:
     everywhere = torch.ones_like(batch.completion_mask)
     was_training = model.training
     model.eval()
-    separate, packed = (token_states(model.base_model, batch, everywhere, packed) for packed in (False, True))
-    model.train(was_training)
+    try:
+        separate, packed = (token_states(model.get_decoder(), batch, everywhere, packed) for packed in (False, True))
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # of a model that builds its masks otherwise
+        raise ModelError(
+            f"model.packing: {type(model).__name__} takes no attention mask for each pair of tokens ({error}). Set "
+            "model.packing=false"
+        ) from error
+    finally:
+        model.train(was_training)
     if not torch.allclose(separate, packed, rtol=1e-2, atol=1e-2 * float(separate.abs().max())):
         raise ModelError(
             f"model.packing: rows that share a line affect each other in {type(model).__name__} (largest difference "

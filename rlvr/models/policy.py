@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.models.logprobs import token_logprobs
 from rlvr.models.packing import token_states
+from rlvr.models.weights import adapter_weights, merged_weights, save_model
 from rlvr.types import Batch
 
 
@@ -46,7 +47,8 @@ class Policy:
     `model` is the transformers model itself (with injected adapters if `adapters` is a peft model around it).
     `temperature` divides the logits: the sampling temperature in RL, else 1. `autocast` is the dtype of matrix
     products, or `None` for that of the weights; `compile` runs torch.compile on scoring; `packing` computes rows
-    without padding, and a prompt that several rows of a group share only once.
+    without padding, and a prompt that several rows of a group share only once. `files` are the contents, by name, of
+    other files that belong to the model and are saved with it, such as an image processor's.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Policy:
         autocast: torch.dtype | None = None,
         compile: bool = False,
         packing: bool = False,
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         self.model = model
+        self.files = files
         # Compiled only for the learner: in the embedded engine, shapes change with every token.
         self.decoder = torch.compile(model.get_decoder(), dynamic=True) if compile else model.get_decoder()
         self.adapters = adapters
@@ -102,8 +106,8 @@ class Policy:
         return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight of the plain model by its Hugging Face name, adapters merged in, tensor by tensor."""
-        return merged_weights(self.model, self.adapters)
+        """Every weight of the plain model by its name on the hub, adapters merged in, tensor by tensor."""
+        return merged_weights(self.model)
 
     def adapter(self) -> Mapping[str, Tensor] | None:
         """Only the adapters, or `None`."""
@@ -111,49 +115,10 @@ class Policy:
 
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write the model in Hugging Face format with adapters merged; `from_pretrained(folder)` loads it."""
-        weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
-        self.model.config.save_pretrained(folder)
-        if self.model.generation_config is not None:
-            self.model.generation_config.save_pretrained(folder)
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        save_model(self.model, folder)
         tokenizer.save_pretrained(folder)
-
-
-@torch.no_grad()
-def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str, Tensor]]:
-    """The weights of `model` with its adapters merged in, tensor by tensor.
-
-    Each merged tensor is made on demand, so only one is in memory at a time. The base weights are never written:
-    merging in place and unmerging would accumulate rounding errors.
-    """
-    adapted: dict[str, Any] = {}
-    if adapters is not None:
-        from peft.tuners.lora import LoraLayer
-
-        adapted = {
-            f"{name}.base_layer.weight": layer for name, layer in model.named_modules() if isinstance(layer, LoraLayer)
-        }
-    for name, parameter in model.named_parameters():
-        if ".lora_" in name:
-            continue
-        weight = parameter.detach()
-        if name in adapted:
-            layer = adapted[name]
-            delta: Any = sum(layer.get_delta_weight(a) for a in layer.active_adapters)
-            weight = (weight.float() + delta.float()).to(weight.dtype)
-        yield name.replace(".base_layer", ""), weight
-
-
-def merged_names(model: PreTrainedModel) -> Iterator[str]:
-    """The names in `merged_weights`, without making a tensor."""
-    yield from (name.replace(".base_layer", "") for name, _ in model.named_parameters() if ".lora_" not in name)
-
-
-def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tensor] | None:
-    """The tensors of the adapters by name, or `None`."""
-    if adapters is None:
-        return None
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if ".lora_" in name}
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
 
 
 def _scatter(values: Tensor, scored: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Heads that turn a state into a number: of a reward model, and of critics."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.testing import assert_close
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig, ModelConfig
@@ -18,6 +19,7 @@ from rlvr.models.heads import RewardModel, ValueHead, load_reward_model, padding
 from rlvr.models.policy import Policy
 from rlvr.types import Batch
 from tests.conftest import TINY
+from tests.rlvr.models.layouts import layout, write
 from tests.rlvr.models.templates import stand_in
 
 CPU = torch.device("cpu")
@@ -127,6 +129,42 @@ def test_what_was_saved_keeps_its_head(chat: Chat, batch: Batch, tmp_path: Path)
     assert torch.equal(again.head.weight, model.head.weight)
     assert_close(again.scores(batch), model.scores(batch), atol=1e-6, rtol=1e-5)
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["Qwen3ForSequenceClassification"]
+
+
+def test_saving_leaves_the_callers_tokenizer_as_it_was(chat: Chat, tmp_path: Path) -> None:
+    tokenizer = copy.deepcopy(chat.tokenizer)
+    tokenizer.pad_token = tokenizer.eos_token
+    model = reward_model(chat)
+    model.save(tmp_path, tokenizer)
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+    assert AutoTokenizer.from_pretrained(tmp_path).pad_token_id == model.model.config.pad_token_id == 0
+
+
+@pytest.mark.parametrize("name", ["Gemma 2", "Llama 3.1", "Qwen3-MoE"])
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2), LoraConfig(rank=2, targets=["embed_tokens", "q_proj"])])
+def test_a_saved_reward_model_gives_the_scores_of_the_trained_one_in_transformers(
+    name: str, lora: LoraConfig | None, chat: Chat, batch: Batch, tmp_path: Path
+) -> None:
+    write(layout(name), tmp_path / "hub", chat.tokenizer)
+    model = load_reward_model(ModelConfig(path=str(tmp_path / "hub"), lora=lora), chat, CPU, seed=0)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.train(False)
+    scores_B = model.scores(batch).detach()
+    model.save(tmp_path / "saved", chat.tokenizer)
+    again = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "saved", attn_implementation=model.model.config._attn_implementation
+    ).eval()
+    logits = again(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    assert_close(logits.detach().squeeze(-1), scores_B, atol=1e-5, rtol=1e-4)
+
+
+def test_a_head_with_a_bias_counts_with_it(chat: Chat, batch: Batch) -> None:
+    model = reward_model(chat)
+    before = model.scores(batch).detach()
+    model.model.score.bias = torch.nn.Parameter(torch.tensor([0.75]))
+    assert_close(model.scores(batch).detach(), before + 0.75)
 
 
 def test_a_folder_without_a_model_is_no_reward_model(chat: Chat, tmp_path: Path) -> None:

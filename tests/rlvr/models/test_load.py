@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import decoders, pre_tokenizers
-from transformers import AutoTokenizer, Gemma3Config, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoTokenizer,
+    Gemma3Config,
+    GraniteMoeConfig,
+    GraniteMoeForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.engines.base import Request
@@ -19,6 +27,7 @@ from rlvr.models.templates import TEMPLATES
 from rlvr.models.tokenizer import load_tokenizer, round_trip
 from rlvr.types import Sampling
 from tests.conftest import TINY
+from tests.rlvr.models.layouts import build, layout, write
 from tests.rlvr.models.templates import stand_in
 
 CPU = torch.device("cpu")
@@ -142,6 +151,120 @@ def test_a_model_of_another_family_is_loaded_as_well(chat: Chat, tmp_path: Path)
     chat.tokenizer.save_pretrained(tmp_path)
     policy = load_policy(ModelConfig(path=str(tmp_path)), load_chat(str(tmp_path)), CPU, 1.0, 0)
     assert type(policy.model).__name__ == "LlamaForCausalLM"
+
+
+def test_weights_in_an_older_format_are_loaded_and_saved_in_todays(chat: Chat, policy: Policy, saved: Path) -> None:
+    torch.save(policy.model.state_dict(), saved / "pytorch_model.bin")
+    (saved / "model.safetensors").unlink()
+    again = load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    again.save(saved / "again", chat.tokenizer)
+    assert (saved / "again" / "model.safetensors").exists()
+    assert torch.equal(again.model.model.norm.weight, policy.model.model.norm.weight)
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(chat: Chat, tmp_path: Path) -> None:
+    model = build(layout("Llama 3.1"), chat.tokenizer)
+    model.model.save_pretrained(tmp_path)  # without its head
+    chat.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"lacks 1 weights of a causal language model, such as lm_head\.weight, and"):
+        load_policy(ModelConfig(path=str(tmp_path)), chat, CPU, 1.0, 0)
+
+
+def test_tensors_that_the_model_has_no_place_for_are_named(
+    chat: Chat, saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = load_file(saved / "model.safetensors")
+    save_file(weights | {"model.layers.2.eh_proj.weight": torch.ones(2)}, saved / "model.safetensors", {"format": "pt"})
+    load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    printed = capsys.readouterr().out
+    assert "holds 1 tensors that transformers has no place for, such as model.layers.2.eh_proj.weight" in printed
+
+
+def test_a_folder_of_gguf_files_says_how_to_convert_them(chat: Chat, saved: Path) -> None:
+    (saved / "model.safetensors").rename(saved / "model-q8_0.gguf")
+    with pytest.raises(ModelError, match=r"holds model-q8_0\.gguf, .* gguf_file='model-q8_0\.gguf'\)\.save_pretrained"):
+        load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+
+
+def test_attention_that_leaves_out_a_cap_is_not_used(chat: Chat, tmp_path: Path) -> None:
+    write(layout("Gemma 2"), tmp_path, chat.tokenizer)
+    policy = load_policy(ModelConfig(path=str(tmp_path)), chat, CPU, 1.0, 0)
+    assert policy.model.config._attn_implementation == "eager"
+    with pytest.raises(ModelError, match=r"^model\.attention: sdpa leaves out the attn_logit_softcapping"):
+        load_policy(ModelConfig(path=str(tmp_path), attention="sdpa"), chat, CPU, 1.0, 0)
+    write(layout("Gemma 3"), tmp_path / "uncapped", chat.tokenizer)
+    policy = load_policy(ModelConfig(path=str(tmp_path / "uncapped")), chat, CPU, 1.0, 0)
+    assert policy.model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(("name", "context"), [("Phi-3", 128), ("Llama 3.1", 256)])
+def test_the_context_ends_where_longrope_would_change_its_frequencies(
+    name: str, context: int, chat: Chat, tmp_path: Path
+) -> None:
+    write(layout(name), tmp_path, chat.tokenizer)
+    assert load_chat(str(tmp_path)).context == context
+
+
+def test_a_composite_model_trains_its_language_model_and_keeps_the_rest(chat: Chat, tmp_path: Path) -> None:
+    write(layout("Gemma 3 with vision"), tmp_path / "hub", chat.tokenizer)
+    files = {"preprocessor_config.json": '{"image_size": 28}', "processor_config.json": "{}"}
+    for name, text in files.items():
+        (tmp_path / "hub" / name).write_text(text)
+    policy = load_policy(ModelConfig(path=str(tmp_path / "hub")), chat, CPU, 1.0, 0)
+    assert policy.trainable()
+    assert all(name.startswith("model.language_model.") for name in policy.trainable())
+    adapted = load_policy(ModelConfig(path=str(tmp_path / "hub"), lora=LoraConfig(rank=2)), chat, CPU, 1.0, 0)
+    assert len(adapted.trainable()) == 2 * 7 * 2  # layers x linear modules x (A, B)
+    assert all(name.startswith("model.language_model.") for name in adapted.trainable())
+    policy.save(tmp_path / "saved", chat.tokenizer)
+    assert {name: (tmp_path / "saved" / name).read_text() for name in files} == files
+
+
+def test_all_linear_leaves_no_expert_out_without_a_word(
+    chat: Chat, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(layout("Qwen3-MoE"), tmp_path / "adapted", chat.tokenizer)
+    policy = load_policy(ModelConfig(path=str(tmp_path / "adapted"), lora=LoraConfig(rank=2)), chat, CPU, 1.0, 0)
+    assert any(".experts." in name for name in policy.trainable())
+    assert "warning" not in capsys.readouterr().out
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = GraniteMoeConfig(vocab_size=len(chat.tokenizer), num_key_value_heads=1, num_local_experts=4, **size)
+    GraniteMoeForCausalLM(config).save_pretrained(tmp_path / "left")
+    policy = load_policy(ModelConfig(path=str(tmp_path / "left"), lora=LoraConfig(rank=2)), chat, CPU, 1.0, 0)
+    assert not any(".experts." in name for name in policy.trainable())
+    assert "warning: model.lora.targets=all-linear leaves 2 tensors of experts as they are" in capsys.readouterr().out
+
+
+def test_modules_that_are_trained_whole_must_be_there(chat: Chat, saved: Path) -> None:
+    config = ModelConfig(path=str(saved), lora=LoraConfig(rank=2, modules_to_save=["lm_head", "head"]))
+    with pytest.raises(ModelError, match=r"^model\.lora\.modules_to_save: the model has no module 'head'; expected"):
+        load_policy(config, chat, CPU, 1.0, 0)
+
+
+def test_tokens_without_an_embedding_are_refused_if_the_template_writes_them_and_said_otherwise(
+    chat: Chat, policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.save(tmp_path, chat.tokenizer)
+    own = load_chat(str(tmp_path))
+    own.tokenizer.add_tokens(["<|image|>"])
+    load_policy(ModelConfig(path=str(tmp_path)), own, CPU, 1.0, 0)
+    rows = len(chat.tokenizer)
+    sizes = f"the tokenizer has {rows + 1} tokens and the model's embedding {rows} rows"
+    assert f"warning: {sizes}: a row with '<|image|>' cannot be computed" in capsys.readouterr().out
+    own.tokenizer.chat_template = own.tokenizer.chat_template.replace("<|end|>", "<|image|>")
+    with pytest.raises(ModelError, match=r"'<\|image\|>' would have no embedding, and the chat template"):
+        load_policy(ModelConfig(path=str(tmp_path)), own, CPU, 1.0, 0)
+
+
+def test_an_embedding_larger_than_the_tokenizer_is_usual(chat: Chat, tmp_path: Path) -> None:
+    model = build(layout("Qwen2.5 base"), chat.tokenizer)
+    model.resize_token_embeddings(len(chat.tokenizer) + 20)
+    model.save_pretrained(tmp_path)
+    chat.tokenizer.save_pretrained(tmp_path)
+    policy = load_policy(ModelConfig(path=str(tmp_path)), load_chat(str(tmp_path)), CPU, 1.0, 0)
+    policy.save(tmp_path / "saved", chat.tokenizer)
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["vocab_size"] == len(chat.tokenizer) + 20
+    assert chat.text([len(chat.tokenizer) + 5, *chat.tokenizer.encode("5")]) == "5"
 
 
 @pytest.mark.parametrize(("ends", "expected"), [(7, (1, 7)), ([9, 7], (1, 9, 7)), (None, (1,))])

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from rlvr.batching import token_batch
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat
-from rlvr.models.packing import check_packing, first_fit, pack, shared_prompts
+from rlvr.models.packing import check_packing, first_fit, pack, shared_prompts, window_of
 from rlvr.models.policy import Policy
 from rlvr.types import Batch
 
@@ -89,16 +89,54 @@ def test_first_fit_takes_the_longest_first() -> None:
 
 
 def test_a_model_that_cannot_be_packed_is_refused(policy: Policy, chat: Chat) -> None:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import BloomConfig, BloomForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     check_packing(policy.model)
     size = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
-    eager = Qwen2ForCausalLM(Qwen2Config(**size, **heads, attn_implementation="eager"))
-    with pytest.raises(ModelError, match="got 'eager', expected sdpa"):
-        check_packing(eager)
-    window = Qwen2ForCausalLM(
-        Qwen2Config(**size, **heads, use_sliding_window=True, sliding_window=8, max_window_layers=0)
-    )
-    with pytest.raises(ModelError, match="sliding window"):
-        check_packing(window)
+    alibi = BloomForCausalLM(BloomConfig(vocab_size=64, hidden_size=32, n_layer=1, n_head=2))
+    alibi.config._attn_implementation = "eager"
+    with pytest.raises(ModelError, match="BloomForCausalLM takes no attention mask for each pair of tokens"):
+        check_packing(alibi)
+    flash = Qwen2ForCausalLM(Qwen2Config(**size, **heads))
+    flash.config._attn_implementation = "flash_attention_2"
+    with pytest.raises(ModelError, match="got 'flash_attention_2', expected sdpa or eager"):
+        check_packing(flash)
+
+
+def qwen2(chat: Chat, attention: str, **options: object) -> Policy:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=len(chat.tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, initializer_range=0.1, attn_implementation=attention, **options,
+    )  # fmt: skip
+    return Policy(Qwen2ForCausalLM(config).eval())
+
+
+def test_eager_attention_gets_the_mask_that_it_adds(chat: Chat, batch: Batch) -> None:
+    policy = qwen2(chat, "eager")
+    check_packing(policy.model)
+    apart = loss_and_gradient(policy, batch)
+    policy.packing = True
+    for got, expected in zip(loss_and_gradient(policy, batch), apart, strict=True):
+        assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("window", [4, 14])
+def test_rows_longer_than_a_sliding_window_are_computed_apart(chat: Chat, batch: Batch, window: int) -> None:
+    policy = qwen2(chat, "sdpa", use_sliding_window=True, sliding_window=window, max_window_layers=0)
+    assert window_of(policy.model.config) == window  # the longest row has 14 tokens
+    check_packing(policy.model)
+    apart = loss_and_gradient(policy, batch)
+    policy.packing = True
+    widths = []
+    policy.model.model.embed_tokens.register_forward_hook(lambda module, inputs, out: widths.append(out.shape[1]))
+    for got, expected in zip(loss_and_gradient(policy, batch), apart, strict=True):
+        assert_close(got, expected, atol=1e-5, rtol=1e-5)
+    assert (widths[0] > 14) is (window == 14)  # a packed line holds several rows
+
+
+def test_a_model_without_a_window_sees_everything(policy: Policy) -> None:
+    assert window_of(policy.model.config) == float("inf")

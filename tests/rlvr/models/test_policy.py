@@ -7,8 +7,6 @@ from torch.testing import assert_close
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig
 from rlvr.models import logprobs
-from rlvr.models.chat import Chat
-from rlvr.models.decoder import check_decomposition
 from rlvr.models.load import add_adapters
 from rlvr.models.policy import Policy
 from rlvr.types import Batch
@@ -96,20 +94,6 @@ def test_adapters_can_be_put_off_and_are_merged_into_the_weights_that_leave(poli
             for name, weight in merged.items():
                 base[name].copy_(weight)
         assert_close(adapted.scores(batch).logprobs.detach(), moved, atol=1e-5, rtol=1e-4)
-
-
-def test_a_model_that_changes_its_logits_after_the_head_is_refused(policy: Policy, chat: Chat) -> None:
-    from transformers import Gemma2Config, Gemma2ForCausalLM
-
-    from rlvr.errors import ModelError
-
-    check_decomposition(policy.model)
-    config = Gemma2Config(
-        vocab_size=64, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, final_logit_softcapping=0.5,
-    )  # fmt: skip
-    with pytest.raises(ModelError, match="soft-capping"):
-        check_decomposition(Gemma2ForCausalLM(config))
 
 
 def test_rows_and_fields_of_a_batch_move_together(batch: Batch) -> None:
