@@ -189,14 +189,17 @@ def prove(learner: LocalLearner[Policy], rollouts: Rollouts) -> None:
 def grader_of(config: PolicyRunConfig, device: torch.device) -> Grader:
     """The grader of rewards."""
     learned = config.verify.reward_model
-    return load_reward_model_grader(learned, device) if learned is not None else make_grader(config.verify)
+    return make_grader(config.verify, None if learned is None else load_reward_model_grader(learned, device))
 
 
 def judge_of(config: PolicyRunConfig) -> Grader:
     """The grader of evaluations: with a learned reward, the verifier that each problem names."""
     learned = config.verify.reward_model is not None
     name = config.eval.verifier or (None if learned else config.verify.verifier)
-    return make_grader(config.verify.model_copy(update={"verifier": name}))
+    solved_at = config.eval.solved_at
+    if solved_at is None and not config.eval.verifier and not learned:
+        solved_at = config.verify.solved_at
+    return make_grader(config.verify.model_copy(update={"verifier": name, "solved_at": solved_at}))
 
 
 def set_up(config: RunConfig) -> torch.device:

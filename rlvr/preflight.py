@@ -15,6 +15,7 @@ from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import (
+    LEARNED,
     DPOConfig,
     EngineConfig,
     EvalConfig,
@@ -30,12 +31,12 @@ from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
+from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
-from verifiers import Spec, get_verifier
+from verifiers import Spec, Verifier, get_verifier
+from verifiers.registry import NO_OTHERS
 
-# The verifier name that stands for a reward model.
-LEARNED = "reward_model"
 # Number of training problems whose verifiers are made before a run: a mixture has several.
 CHECKED_PROBLEMS = 32
 # The choices of an objective that name functions, each with its known functions.
@@ -93,7 +94,7 @@ def check_sampling(config: PolicyRunConfig, problems: TaskConfig, trains: bool) 
     read = first_problems(task, config.eval, trains)
     if config.eval.verifier:
         check_verifier(config.eval.verifier, "eval.verifier")
-    if config.verify.verifier in (None, LEARNED):
+    if config.verify.verifier is None or config.verify.reward_model is not None:
         read += [task.problem(number) for number in range(CHECKED_PROBLEMS)] if trains else []
         for spec in {str(problem.verifier): problem.verifier for problem in read}.values():
             check_verifier(spec, "the task's verifier")
@@ -166,15 +167,17 @@ def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -
 
 
 def check_rewards(config: VerifyConfig) -> None:
+    others: Mapping[str, Verifier] = {}
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
-    elif config.verifier:
-        check_verifier(config.verifier, "verify.verifier")
+        others = {LEARNED: LearnedPart()}
+    if config.verifier:
+        check_verifier(config.verifier, "verify.verifier", others)
 
 
-def check_verifier(spec: Spec, key: str) -> None:
+def check_verifier(spec: Spec, key: str, others: Mapping[str, Verifier] = NO_OTHERS) -> None:
     """Construct the verifier at `key` with all its parts. Raises `ConfigError`."""
     try:
-        get_verifier(spec, key)
+        get_verifier(spec, key, others)
     except ValueError as error:
         raise ConfigError(str(error)) from error

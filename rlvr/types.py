@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks import Problem
-from verifiers import Verdict
+from verifiers import Verdict, is_solved
 
 Finish = Literal["stop", "length", "abort"]
 
@@ -74,6 +74,11 @@ class Rollout:
     def sampled_tokens(self) -> int:
         """The number of tokens that the policy chose; every count of tokens means these."""
         return sum(self.completion_mask)
+
+    @property
+    def solved(self) -> bool | None:
+        """Whether the completion solves its problem (`verifiers.is_solved`); `None` if its verdict does not tell."""
+        return is_solved(Verdict(self.reward, "partial") if self.verdict is None else self.verdict)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class CodeVerifier:
         if code is None or not code.strip():
             languages = sorted({match.group(2) for match in _FENCE.finditer(completion)})
             detail = f"only blocks in {', '.join(languages)}" if languages else "no fenced block of Python"
-            return Verdict(0.0, "no_answer", None, detail, time.perf_counter() - started)
+            return Verdict(0.0, "no_answer", None, detail, time.perf_counter() - started, {"tests": 0.0})
         try:
             tests, preamble = read_tests(answer)
         except BadTests as error:

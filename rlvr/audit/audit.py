@@ -20,7 +20,7 @@ from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import DataError
 from tasks.columns import value_at
 from tasks.problem import question_problem
-from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Spec, Verdict, Verifier, get_verifier, is_solved, verify_batch, with_threshold
 from verifiers.accepted import accepted_texts
 from verifiers.math import why_unreadable
 from verifiers.values import Json
@@ -67,12 +67,20 @@ class Trial:
 
     @property
     def failed(self) -> bool:
-        """Whether the grader had no verdict, which is neither a pass nor a refusal."""
-        return self.verdict.score is None
+        """Whether the verdict tells neither that the completion solves its problem nor that it does not."""
+        return is_solved(self.verdict) is None
 
     @property
     def mistaken(self) -> bool:
-        return not self.failed and (self.verdict.score == 1.0) != self.should_pass
+        return not self.failed and is_solved(self.verdict) != self.should_pass
+
+    @property
+    def why_failed(self) -> str:
+        if self.verdict.score is None:
+            return self.verdict.detail
+        return (
+            f"a score of {self.verdict.score:.4g} does not tell what is solved: name the least that does, --solved-at"
+        )
 
 
 @dataclass(frozen=True)
@@ -233,8 +241,10 @@ def audit(
     seed: int = 0,
     workers: int = 2,
     timeout_seconds: float = 5.0,
+    solved_at: float | None = None,
 ) -> Audit:
-    """Audit `verifier`. `wrap` is the text in which a completion states its answer, in the place of ANSWER.
+    """Audit `verifier`. `wrap` is the text in which a completion states its answer, in the place of ANSWER. `solved_at`
+    is the score that solves a problem, where the verifier does not say.
 
     Raises `ValueError` if the verifier cannot be found.
     """
@@ -260,7 +270,7 @@ def audit(
         ("hedges and broken boxes", "false reward", False,
          [(item, hedge.kind, hedge.text) for item in items for hedge in hedges(item.answer)]),
     ]  # fmt: skip
-    check = checks(checker, workers, timeout_seconds)
+    check = checks(checker, workers, timeout_seconds, solved_at)
     sections = tuple(
         Section(title, mistake, check(rows, should_pass)) for title, mistake, should_pass, rows in plans if rows
     )
@@ -311,12 +321,12 @@ def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tupl
     return tuple(pair for pair, trial in zip(again, check(rows, True), strict=True) if trial.mistaken)
 
 
-def checks(checker: Verifier, workers: int, timeout_seconds: float) -> Check:
+def checks(checker: Verifier, workers: int, timeout_seconds: float, solved_at: float | None = None) -> Check:
     def check(rows: Sequence[tuple[Item, str, str]], should_pass: bool) -> tuple[Trial, ...]:
         pairs = [(completion, item.gold, item.context) for item, _, completion in rows]
         verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
         return tuple(
-            Trial(item, kind, completion, should_pass, verdict)
+            Trial(item, kind, completion, should_pass, with_threshold(verdict, solved_at))
             for (item, kind, completion), verdict in zip(rows, verdicts, strict=True)
         )
 

@@ -108,6 +108,12 @@ def audit(
     seed: Annotated[int, typer.Option(help="Seed of the order of the trials.")] = 0,
     workers: WorkersOption = 2,
     timeout_seconds: TimeoutOption = 5.0,
+    solved_at: Annotated[
+        float | None,
+        typer.Option(
+            help="Score from which a completion is right; empty: as the verifier says, or 1.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Find out whether a reward can be trusted before training on it. Exit code 1 if it makes mistakes.
 
@@ -130,6 +136,7 @@ def audit(
             seed=seed,
             workers=workers,
             timeout_seconds=timeout_seconds,
+            solved_at=solved_at,
         )
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem

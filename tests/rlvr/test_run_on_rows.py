@@ -1,4 +1,4 @@
-"""Runs on rows of one's own: columns reach the verifier, answers keep their type, held-out rows are never trained."""
+"""Runs on own rows: columns reach the verifier, answers keep their type, held-out rows are never trained on."""
 
 import json
 from pathlib import Path

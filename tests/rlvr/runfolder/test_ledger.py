@@ -51,6 +51,8 @@ def test_a_row_holds_the_problem_the_completion_its_verdict_and_what_it_was_wort
         "extracted": "5",
         "detail": "equal numbers",
         "reward": 1.0,
+        "solved": True,
+        "parts": None,
         "shaping": -0.25,
         "advantage": 0.5,
         "tokens": 2,  # those that the policy chose
@@ -64,7 +66,7 @@ def test_what_is_not_known_is_null_and_no_number(tmp_path: Path) -> None:
     rows = pyarrow.parquet.read_table(tmp_path / "step.parquet").to_pylist()
     assert [row["group"] for row in rows] == [0, 1, 1]
     unknown = {name for name, value in rows[1].items() if value is None}
-    assert unknown == {"status", "extracted", "detail", "reward", "advantage"}
+    assert unknown == {"status", "extracted", "detail", "reward", "advantage", "solved", "parts"}
     assert (rows[1]["completion"], rows[1]["finish"]) == ("…", "length")
 
 
