@@ -120,6 +120,11 @@ class DatasetTask:
             for number, row in enumerate(numbers[:count])
         ]
 
+    @property
+    def training_rows(self) -> int | None:
+        """The number of rows to train on: problems 0 to n - 1 are each of them once. `None`: they never start over."""
+        return len(self._split.train)
+
     def held_out_keys(self) -> frozenset[int]:
         """The keys of all held-out prompts, for tasks beside this one."""
         if self.test:
