@@ -18,6 +18,7 @@ from tasks.prompts import (
     filled,
     find_prompt,
     has_system,
+    messages_in,
     named_in,
     with_question,
     with_turns,
@@ -99,6 +100,10 @@ class DatasetTask:
         if self.examples and self.few_shot:
             raise ValueError("examples and few_shot exclude each other: leave one of them out")
         checked_examples(self.examples or [])
+        settable = {field.name for field in fields(self) if field.init}
+        for name in self.test_columns or {}:
+            if f"{name}_column" not in settable:
+                raise ValueError(f"test_columns: this task has no {name}_column that could be set")
 
     def problem(self, index: int) -> Problem:
         """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
@@ -186,7 +191,7 @@ class DatasetTask:
     @cached_property
     def _train(self) -> Table:
         if not self.train:
-            raise ValueError("this task has no rows to train on, only a test set; name some in task.train")
+            raise ValueError("this task names no rows to train on; name some in task.train")
         return read(self, self.train, self.train_split, self._reading, self._system)
 
     @cached_property
@@ -297,6 +302,8 @@ class DatasetTask:
             value = None
         if is_empty(value):
             raise self._empty(column, id, source)
+        if isinstance(value, str):
+            value = messages_in(value)
         if not isinstance(value, list | dict):
             return as_text(value)
         try:

@@ -85,7 +85,7 @@ def test_a_set_without_training_rows_is_for_evaluation_only(tmp_path: Path) -> N
     path.write_text('{"problem": "q?", "answer": "1"}')
     task = make_task("contest", {"test": str(path)}, seed=0)
     assert len(task.held_out(9)) == 1
-    with pytest.raises(ValueError, match=r"no rows to train on, only a test set; name some in task\.train"):
+    with pytest.raises(ValueError, match=r"this task names no rows to train on; name some in task\.train"):
         task.problem(0)
 
 
