@@ -222,7 +222,7 @@ class DatasetTask:
             raise ValueError(
                 f"dataset {self.train!r} has {len(self._train.rows)} rows with {split.different} different questions, "
                 f"and {len(split.held_out)} are held out; expected some to train on. "
-                "Lower task.held_out_rows, name a task.test file, or give more rows"
+                "Lower task.held_out_rows (0 holds nothing out), name a task.test file, or give more rows"
             )
         return split
 
