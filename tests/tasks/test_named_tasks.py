@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tasks import Problem, make_task
 from tasks.competition_math import last_boxed
@@ -157,3 +158,12 @@ def test_more_than_ten_choices_tell_the_verifier_their_letters(tmp_path: Path) -
     )
     assert (problem.answer, problem.verifier) == ("L", {"name": "choice", "letters": "ABCDEFGHIJKL"})
     assert verify_batch([("L", problem.answer)], problem.verifier)[0].score == 1.0
+
+
+def test_each_recipe_of_the_documentation_names_a_task_with_its_knobs() -> None:
+    page = (Path(__file__).parents[2] / "docs/rows.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    recipes = [recipe for block in blocks for recipe in yaml.safe_load_all(block)]
+    assert len(recipes) == 6
+    for recipe in recipes:
+        assert make_task(recipe["task"].pop("name"), recipe["task"], seed=0)
