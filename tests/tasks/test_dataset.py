@@ -10,6 +10,7 @@ import pytest
 
 from tasks import make_task
 from tasks.registry import sources_of
+from verifiers import verify_batch
 from verifiers.values import json_text
 
 
@@ -330,3 +331,13 @@ def test_a_subclass_with_another_format_is_held_out_by_content_too(tmp_path: Pat
     assert [p.answer for p in task.held_out(5)] == ["A0"]
     assert {task.problem(number).answer for number in range(16)} == {"A1", "A2", "A3", "A4"}
     assert task.problem(0).columns["answer"].startswith("a")
+
+
+def test_columns_that_cannot_be_arguments_are_in_columns_only(tmp_path: Path) -> None:
+    names = ("self", "completion", "answer", "columns", "class", "a b", "prompt", "level")
+    path = lines(tmp_path, [{"question": f"{n}?", **dict.fromkeys(names, 1)} for n in range(5)])
+    problem = make_task("dataset", {"train": path}, seed=0).problem(0)
+    assert problem.context.keys() == {"question", "level", "prompt", "problem_id", "columns"}
+    assert problem.columns.keys() == {"question", *names}
+    (verdict,) = verify_batch([("c", 1, problem.context)], "tests.verifiers.columns:gets_everything")
+    assert verdict.detail == "columns,level,problem_id,prompt,question"
