@@ -273,7 +273,7 @@ def test_what_the_cold_start_would_only_find_in_the_end_is_refused_before_it(tmp
 
 def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"question": "1+1?", "answer": "2"}\n' * 5)
+    rows.write_text("".join(f'{{"question": "1+{n}?", "answer": "{n + 1}"}}\n' for n in range(5)))
     task = f"task={{name: dataset, train: {rows}}}"
     config = load_config("configs/quickstart.yaml", [f"out={tmp_path / 'run'}", task, "cold_start.task={}"])
     with pytest.raises(DataError, match=r"problem 'train-\d' of '.*' has no worked solution.*task.solution_column"):
@@ -506,7 +506,7 @@ def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
     asked = [{row["problem_id"] for row in ledger(run) if row["step"] == step} for step in range(1, 6)]
     assert len(asked[0] | asked[1]) == 4  # all are solved, and rest for two steps
     assert run.rollouts.history.problems.keys() == asked[0] | asked[1]
-    assert run.rollouts.history.problems["train-0"].solved_in_a_row > 1
+    assert run.rollouts.history.problems["train-1"].solved_in_a_row > 1
 
 
 def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
