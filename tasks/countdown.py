@@ -95,10 +95,6 @@ class Countdown(DatasetTask):
             )
         return [self._with_examples(problem) for problem in problems.values()]
 
-    @property
-    def training_rows(self) -> int | None:
-        return super().training_rows if self.train else None
-
     def held_out_keys(self) -> frozenset[int]:
         return super().held_out_keys() if self.train or self.test else frozenset()
 

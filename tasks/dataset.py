@@ -126,11 +126,6 @@ class DatasetTask:
             for number, row in enumerate(numbers[:count])
         ]
 
-    @property
-    def training_rows(self) -> int | None:
-        """The number of rows to train on: problems 0 to n - 1 are each of them once. `None`: they never start over."""
-        return len(self._split.train)
-
     def held_out_keys(self) -> frozenset[int]:
         """The keys of all held-out prompts, for tasks beside this one."""
         if self.test:
@@ -171,7 +166,7 @@ class DatasetTask:
         return tuple(notes)
 
     def training_rows(self) -> int | None:
-        """Number of rows to train on; problems 0 to n - 1 are each of them once."""
+        """The number of rows to train on: problems 0 to n - 1 are each of them once. `None`: they never start over."""
         return len(self._split.train)
 
     @property

@@ -306,9 +306,9 @@ def test_a_verifier_of_a_task_may_have_settings(tmp_path: Path) -> None:
 def test_a_task_says_how_many_rows_it_trains_on(tmp_path: Path) -> None:
     path = lines(tmp_path, [{"question": f"{n}?", "answer": n} for n in range(20)])
     task = make_task("dataset", {"train": path}, seed=0)
-    assert task.training_rows == 16  # type: ignore[attr-defined]
+    assert task.training_rows() == 16  # type: ignore[attr-defined]
     assert len({task.problem(number).id for number in range(16)}) == 16
-    assert make_task("countdown", {}, seed=0).training_rows is None  # type: ignore[attr-defined]
+    assert make_task("countdown", {}, seed=0).training_rows() is None  # type: ignore[attr-defined]
 
 
 def test_columns_that_a_task_fixes_cannot_differ_in_the_test_set(tmp_path: Path) -> None:
