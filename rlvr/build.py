@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rlvr.config import (
     RunConfig,
     SFTConfig,
 )
-from rlvr.data.examples import reader_of, split_rows, texts_of
+from rlvr.data.examples import Examples, readable, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError, DataError
@@ -29,7 +30,17 @@ from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.models.templates import Template
-from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
+from rlvr.preflight import (
+    check,
+    check_parts,
+    check_sampling,
+    check_sets,
+    first_problems,
+    pick_device,
+    problems_of,
+)
+from rlvr.rollouts.evaluate import EvalSet
+from rlvr.rollouts.fitting import FittingTask, room_for_answers
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
 from rlvr.rollouts.reward_model_grader import load_reward_model_grader
@@ -37,6 +48,7 @@ from rlvr.rollouts.rollouts import Rollouts
 from rlvr.rollouts.source import AheadSource, Draws, FreshSource, GroupSource
 from rlvr.run import Run
 from rlvr.runfolder.claim import claim_folder
+from rlvr.runfolder.inputs import check_inputs, inputs_of, keep_inputs
 from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
@@ -53,7 +65,12 @@ PROBE_PROMPTS = 4
 def prepare(config: RunConfig) -> Path:
     """Run all checks that need no model, then claim the run folder. Raises what `preflight.check` raises."""
     check(config)
-    return claim_folder(config)
+    folder = Path(config.out)
+    inputs = inputs_of(config)
+    changed = check_inputs(folder, inputs, config.accept_changed_data, config.is_bound_to_its_data)
+    claim_folder(config)
+    keep_inputs(folder, inputs, changed)
+    return folder
 
 
 def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> tuple[Run, Rollouts]:
@@ -63,41 +80,47 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
     say_notes(task)
+    fitting = fitting_of(config, task, chat)
     held_out = evaluated_on(config, task, chat, trains=True) if config.eval.happens else []
+    sets = sets_of(config, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
-    rollouts = rollouts_of(config, policy, chat, task, held_out)
+    rollouts = rollouts_of(config, policy, chat, fitting, held_out, sets)
     grader = grader_of(config, device)
-    draws = Draws(task, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
+    draws = Draws(fitting, config.selection, rollouts.player, grader, config.group_size, rollouts.sampling, config.seed)
     rollouts.source = source_of(config, draws)
     prove(learner, rollouts)
     return Run(config, folder, learner, rollouts), rollouts
 
 
-def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Run, Chat]:
-    """A run that learns from rows of data or from worked solutions, evaluated on a task if it names one."""
+def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Run, Chat, Examples | None]:
+    """A run that learns from rows of data or from worked solutions, evaluated on a task if it names one.
+
+    The rows are read once, and tokenized before the weights are loaded; `None` for a run on worked solutions.
+    """
     folder, device = prepare(config), set_up(config)
-    chat = chat_for_rows(config)
+    chat, examples = chat_and_examples(config)
     set_global_generators(config.seed, "build")
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(config.model, chat, device, config.seed)
         scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
-        return Run(config, folder, scorer), chat
-    if config.problems is None:
+        return Run(config, folder, scorer), chat, examples
+    sets = sets_of(config, chat) if config.eval.happens else []
+    if config.problems is None and not sets:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
-        return Run(config, folder, learner_of(config, policy, chat)), chat
-    task, trains = task_of(config), config.rows is None
-    if trains:
+        return Run(config, folder, learner_of(config, policy, chat)), chat, examples
+    task, trains = task_of(config) if config.problems is not None else None, config.rows is None
+    if task is not None and trains:
         say_notes(task)
-    held_out = evaluated_on(config, task, chat, trains) if config.eval.happens else []
+    held_out = evaluated_on(config, task, chat, trains) if config.eval.happens and task is not None else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
-    rollouts = rollouts_of(config, policy, chat, task, held_out)
+    rollouts = rollouts_of(config, policy, chat, task, held_out, sets)
     prove(learner, rollouts)
-    return Run(config, folder, learner, rollouts), chat
+    return Run(config, folder, learner, rollouts), chat, examples
 
 
 def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]:
@@ -106,30 +129,76 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
     With `evaluates` the held-out problems are among them. Raises `ConfigError` if the recipe names no task or no
     trained model, or evaluates nothing.
     """
-    if not isinstance(config, PolicyRunConfig) or config.problems is None:
+    if not isinstance(config, PolicyRunConfig) or (config.problems is None and not (evaluates and config.eval.sets)):
         purpose = "evaluate on" if evaluates else "sample"
         raise ConfigError(f"this recipe has no problems to {purpose}; name a task under task:")
     if config.model.path is None:
         raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
-    if evaluates and not config.eval.problems:
+    if evaluates and not (config.eval.problems or config.eval.sets):
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
-    check_sampling(config, config.problems, trains=not evaluates)
-    device, task = set_up(config), task_of(config)
-    chat = chat_for_problems(config.model, task)
-    held_out = evaluated_on(config, task, chat, trains=False) if evaluates else []
-    if evaluates and not held_out:
+    check_sets(config)
+    model = config.model
+    device, chat = set_up(config), load_chat(str(model.path), model.chat_template, template_of(model))
+    fitting, held_out = None, []
+    if config.problems is not None:
+        check_sampling(config, config.problems, trains=not evaluates)
+        task = task_of(config)
+        fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
+        held_out = evaluated_on(config, task, chat, trains=False) if evaluates else []
+    if evaluates and config.problems is not None and config.eval.problems and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
+    sets = sets_of(config, chat) if evaluates else []
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
-    return rollouts_of(config, policy, chat, task, held_out, evaluates), grader_of(config, device)
+    return rollouts_of(config, policy, chat, fitting, held_out, sets, evaluates), grader_of(config, device)
+
+
+def fitting_of(config: PolicyRunConfig, task: Task, chat: Chat) -> FittingTask:
+    """The task without problems whose prompts leave no room for an answer; prints what is left out."""
+    fitting = FittingTask(task, room_for_answers(player_chat(config, chat), config.sampling.max_tokens))
+    if left_out := fitting.look_through():
+        print(f"{config.trainer}: {left_out}", flush=True)
+    return fitting
+
+
+def player_chat(config: PolicyRunConfig, chat: Chat) -> Chat:
+    """The chat with the context that the engine computes, which may be shorter than the model's."""
+    limit = config.engine.max_model_len if config.engine.name == "vllm" else None
+    return chat if limit is None else replace(chat, context=min(limit, chat.context))
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat, trains: bool) -> list[Problem]:
-    """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
+    """The held-out problems; prints how many leave no room for an answer. Raises `DataError` if all of them do."""
     held_out = first_problems(task, config.eval, trains)
-    for problem in held_out:
-        chat.problem_ids(problem, config.sampling.max_tokens)
+    say_unfit(config, chat, held_out, "held-out problems")
     return held_out
+
+
+def sets_of(config: PolicyRunConfig, chat: Chat) -> list[EvalSet]:
+    """The named evaluation sets; prints how many of their problems leave no room for an answer."""
+    sets = []
+    for name, one in config.eval.sets.items():
+        problems = problems_of(name, one, config.seed)
+        say_unfit(config, chat, problems, f"problems of {name}")
+        samples = config.eval.samples if one.samples is None else one.samples
+        verifier = one.verifier or config.eval.verifier
+        solved_at = one.solved_at if one.verifier or one.solved_at is not None else config.eval.solved_at
+        judging = config.verify.model_copy(update={"verifier": verifier, "solved_at": solved_at})
+        sets.append(EvalSet(name, problems, samples, make_grader(judging)))
+    return sets
+
+
+def say_unfit(config: PolicyRunConfig, chat: Chat, held_out: Sequence[Problem], what: str) -> None:
+    """Print how many problems leave no room for an answer. Raises `DataError` if all of them do."""
+    chat = player_chat(config, chat)
+    why_not = room_for_answers(chat, config.sampling.max_tokens)
+    unfit = [problem for problem in held_out if why_not(problem) is not None]
+    if unfit and len(unfit) == len(held_out):
+        chat.problem_ids(unfit[0], config.sampling.max_tokens)
+    if unfit:
+        first = f"problem {unfit[0].id!r} of {unfit[0].source!r}, {why_not(unfit[0])}"
+        count = f"{len(unfit)} of {len(held_out)} {what}"
+        print(f"{config.trainer}: {count} do not fit and count as unsolved; the first: {first}", flush=True)
 
 
 def say_notes(task: Task) -> None:
@@ -145,24 +214,30 @@ def rollouts_of(
     config: PolicyRunConfig,
     policy: Policy,
     chat: Chat,
-    task: Task,
+    task: Task | None,
     held_out: Sequence[Problem],
+    sets: Sequence[EvalSet] = (),
     evaluates: bool = False,
 ) -> Rollouts:
-    """The generator of `policy`, with the problems and the grader of its evaluations."""
+    """The generator of `policy`, with the problems and the graders of its evaluations."""
     generator = generator_of(config, policy, chat)
     probes: list[list[int]] = []
     if not generator.shares_weights:
-        trains = (config.rows is None and not evaluates) or not held_out
-        probed = [task.problem(number) for number in range(PROBE_PROMPTS)] if trains else held_out[:PROBE_PROMPTS]
+        evaluated = held_out or [problem for one in sets for problem in one.problems]
+        trains = (config.rows is None and not evaluates) or not evaluated
+        if task is not None and trains:
+            probed = [task.problem(number) for number in range(PROBE_PROMPTS)]
+        else:
+            probed = list(evaluated[:PROBE_PROMPTS])
         probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in probed]
     s = config.sampling
     return Rollouts(
-        player=Player(generator, chat),
+        player=Player(generator, player_chat(config, chat)),
         task=task,
         held_out=held_out,
         sampling=Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
         judge=judge_of(config),
+        sets=sets,
         evaluation=config.eval,
         max_failed_share=config.verify.max_failed_share,
         probe=Probe(probes, policy.temperature, config.logprob_tolerance),
@@ -232,20 +307,28 @@ def template_of(model: ModelConfig) -> Template:
     return Template(model.chat_template_kwargs, model.merge_system)
 
 
-def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
-    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task.
+def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Chat, Examples | None]:
+    """The tokenizer of a run on data and its rows in tokens; what was read and what was left out is printed.
 
-    Rows of plain text need no chat template.
+    For `model.scratch` the tokenizer is trained on the first rows, or else on the task. Rows of plain text need no chat
+    template.
     """
     model = config.model
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(model, task_of(config))
-    rows, _ = split_rows(config.data, reader_of(config))
+        return chat_for_problems(model, task_of(config)), None
+    parts = split_rows(config.data, reader_of(config))
+    first = (row for row, _ in readable(parts[0], config.data.skip_broken))
     if model.scratch is None:
-        return load_chat(str(model.path), model.chat_template, template_of(model), not isinstance(rows[0].prompt, str))
-    texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
-    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+        are_chats = any(not isinstance(row.prompt, str) for row in islice(first, 1))
+        chat = load_chat(str(model.path), model.chat_template, template_of(model), are_chats)
+    else:
+        texts = [text for row in islice(first, TOKENIZER_PROBLEMS) for text in texts_of(row)]
+        chat = scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+    examples = tokenized(config.data, parts, chat)
+    for line in (str(examples), examples.read_as):
+        print(f"{config.trainer}: {line}", flush=True)
+    return chat, examples
 
 
 def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:

@@ -16,17 +16,22 @@ from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import (
     LEARNED,
+    DataConfig,
     DPOConfig,
     EngineConfig,
     EvalConfig,
+    EvalSetConfig,
     ModelConfig,
     PolicyRunConfig,
     PPOConfig,
+    RewardModelConfig,
     RLConfig,
     RunConfig,
+    SFTConfig,
     TaskConfig,
     VerifyConfig,
 )
+from rlvr.data.examples import reader_of, split_rows
 from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.models.chat import solution_of
@@ -35,6 +40,7 @@ from rlvr.models.templates import check_template
 from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
+from tasks.table import Rows
 from verifiers import Spec, Verifier, get_verifier, verify_batch
 from verifiers.registry import NO_OTHERS
 
@@ -65,6 +71,10 @@ def check(config: RunConfig) -> None:
         check_model(config.critic, "critic")
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
+    if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and config.data is not None:
+        check_rows(config.data, reader_of(config))
+    if isinstance(config, PolicyRunConfig):
+        check_sets(config)
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
         check_sampling(config, config.problems, trains=config.rows is None)
         check_solutions(config, config.problems)
@@ -135,12 +145,41 @@ def check_rewards_apart(config: VerifyConfig, problem: Problem) -> None:
         )
 
 
+def check_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> None:
+    """Read the first row of each part of the data, so that a missing file or another format fails now. Raises
+    `DataError`."""
+    for part in split_rows(config, read):
+        if len(part) and not config.skip_broken:
+            part[0]
+
+
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
     """Look for a worked solution where training starts from some. Raises `DataError`."""
     start = config.cold_start_config(config.out) if isinstance(config, RLConfig) else config
     if start is not None and start.rows is None:
         learned = start.problems or problems
         solution_of(make_task(learned.name, learned.knobs, config.seed).problem(0))
+
+
+def check_sets(config: PolicyRunConfig) -> None:
+    """Read the problems of the named evaluation sets and construct their verifiers. Raises `DataError` or
+    `ConfigError`."""
+    for name, one in config.eval.sets.items():
+        specs = [problem.verifier for problem in problems_of(name, one, config.seed)[:CHECKED_PROBLEMS]]
+        chosen = one.verifier or config.eval.verifier
+        for spec in [chosen] if chosen else specs:
+            check_verifier(spec, f"eval.sets.{name}.verifier")
+
+
+def problems_of(name: str, one: EvalSetConfig, seed: int) -> list[Problem]:
+    """The problems of a named set. Raises `DataError` if there are none."""
+    try:
+        problems = make_task(one.name, one.knobs, seed).held_out(one.problems)
+    except ValueError as error:
+        raise DataError(f"eval.sets.{name}: {error}") from error
+    if not problems:
+        raise DataError(f"eval.sets.{name}: the task {one.name!r} holds out no problems; expected some to evaluate on")
+    return problems
 
 
 def first_problems(task: Task, config: EvalConfig, trains: bool = True) -> list[Problem]:

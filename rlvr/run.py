@@ -4,7 +4,7 @@ config.yaml        the resolved configuration; loads as it is
 metrics.jsonl      one line per step; step 0 is the evaluation before training
 tensorboard/       the same numbers
 rollouts/          the ledger: one parquet file per step
-evaluations/       the same for each evaluation
+evaluations/       the same for each evaluation; those of a named set in a folder of its name
 checkpoints/       step-N, complete or absent
 model/             the result, in Hugging Face format
 """
@@ -22,6 +22,7 @@ from torch import Tensor
 from rlvr.config import RunConfig
 from rlvr.errors import CheckpointError
 from rlvr.learners.base import Learner
+from rlvr.rollouts.evaluate import EvalSet
 from rlvr.rollouts.rollouts import Rollouts
 from rlvr.runfolder.checkpoint import checkpoints, is_readable, read_checkpoint, save_checkpoint, step_of
 from rlvr.runfolder.claim import model_of
@@ -134,21 +135,29 @@ class Run:
     def evaluate(self) -> dict[str, float]:
         """Evaluate on the held-out problems and rows; print and save the results."""
         measured = self.measure() if self.measure is not None else {}
-        if self.rollouts is None or not self.rollouts.held_out:
+        if self.rollouts is None or not self.rollouts.evaluated:
             return measured
         started = time.monotonic()
-        count, wanted = len(self.rollouts.held_out), self.rollouts.evaluation.problems
+        for one in self.rollouts.evaluated:
+            measured |= self._evaluate_on(one, self.rollouts)
+        return measured | {"time/evaluate": time.monotonic() - started}
+
+    def _evaluate_on(self, one: EvalSet, rollouts: Rollouts) -> dict[str, float]:
+        """Evaluate on one set of problems; print and save the results."""
+        count, wanted = len(one.problems), rollouts.evaluation.problems
         fewer = f" (eval.problems is {wanted}, and the task holds out no more)" if count < wanted else ""
-        with self.journal.display.doing(f"evaluating {count} held-out problems{fewer}"):
-            evaluation = self.rollouts.evaluate()
+        what = f"{count} problems of {one.name}" if one.name else f"{count} held-out problems{fewer}"
+        with self.journal.display.doing(f"evaluating {what}"):
+            evaluation = rollouts.evaluate(one)
         for kind, groups in zip(("greedy", "drawn"), evaluation.groups, strict=True):
-            self.journal.keep_evaluation(self.done, kind, groups)
+            self.journal.keep_evaluation(self.done, kind, groups, one.name)
         known = {name: estimate for name, estimate in evaluation.estimates.items() if estimate.is_known}
         figures = "  ".join(f"{name} {estimate}" for name, estimate in known.items())
-        self.say(f"{self.stage} evaluated after step {self.done}: {figures}  ({count} problems, 95 % intervals)")
+        where = f" on {one.name}" if one.name else ""
+        self.say(f"{self.stage} evaluated after step {self.done}{where}: {figures}  ({count} problems, 95 % intervals)")
         for warning in filter(None, (evaluation.failures, evaluation.doubt)):
             self.say(f"warning: in this evaluation {warning}")
-        return measured | evaluation.metrics() | {"time/evaluate": time.monotonic() - started}
+        return evaluation.metrics(one.name)
 
     def cached(self, name: str, digest: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The tensors that `compute` returned when the run began, kept in the run folder with a digest of their inputs.

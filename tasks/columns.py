@@ -17,11 +17,10 @@ def value_at(row: Row, path: str) -> Any:
 
     Raises `KeyError` with a sentence that says what is there instead.
     """
-    parts = path.split(".")
-    return _inside(row, parts, [])
+    return row[path] if path in row else _inside(row, path.split("."), ())
 
 
-def _inside(value: Any, parts: Sequence[str], walked: Sequence[str]) -> Any:
+def _inside(value: Any, parts: Sequence[str], walked: tuple[str, ...]) -> Any:
     if not parts:
         return value
     if isinstance(value, Mapping):
@@ -29,14 +28,14 @@ def _inside(value: Any, parts: Sequence[str], walked: Sequence[str]) -> Any:
             name = ".".join(parts[:length])
             if name in value:
                 try:
-                    return _inside(value[name], parts[length:], [*walked, name])
+                    return _inside(value[name], parts[length:], (*walked, name))
                 except KeyError:
                     if length == 1:
                         raise
         raise KeyError(_absent(".".join(walked), ", ".join(map(str, value)) or "nothing"))
     if isinstance(value, Sequence) and not isinstance(value, str):
         if parts[0].isdecimal() and int(parts[0]) < len(value):
-            return _inside(value[int(parts[0])], parts[1:], [*walked, parts[0]])
+            return _inside(value[int(parts[0])], parts[1:], (*walked, parts[0]))
         raise KeyError(_absent(".".join(walked), f"{len(value)} entries, numbered from 0"))
     raise KeyError(_absent(".".join(walked), f"no columns inside, but {shortened(value)}"))
 

@@ -98,6 +98,9 @@ class Countdown(DatasetTask):
     def held_out_keys(self) -> frozenset[int]:
         return super().held_out_keys() if self.train or self.test else frozenset()
 
+    def training_rows(self) -> int | None:
+        return super().training_rows() if self.train else None
+
     def notes(self) -> tuple[str, ...]:
         return super().notes() if self.train else ()
 

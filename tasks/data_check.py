@@ -1,4 +1,7 @@
-"""Checks a file of conversations or preferences before a model is trained on it: `rlvr data check FILE`."""
+"""Checks a file before a model is trained on it: `rlvr data check FILE`.
+
+It may hold conversations, preferences, or problems with their ground truths, the rows of a task.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -7,14 +10,58 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from tasks.columns import plain
 from tasks.conversations import Conversation, parse_conversation
+from tasks.layouts import ANSWERS, AS_RECOGNIZED, CONVERSATIONS, Reading, renamed, settled
+from tasks.messages import text_field
 from tasks.preferences import Preference, UnpairedPreference, parse_preference, parse_unpaired
 from tasks.table import FieldError, Row, Text, characters, open_rows
 
-PARSERS: dict[str, Callable[[Row], Any]] = {
+# The columns of problems: what asks, and the ground truth.
+QUESTIONS = ("question", "problem", "prompt")
+TRUTHS = ("answer", "ground_truth", "target", "final_answer", "solution")
+# Those that are read as demonstrations too.
+AS_TALK = (("question", "answer"), ("prompt", "answer"))
+
+
+@dataclass(frozen=True)
+class QuestionAndTruth:
+    """A row of a task: a prompt, and the ground truth for its verifier, of any type."""
+
+    prompt: Text
+    truth: Any
+    columns: tuple[str, str]
+    layout: str = field(default="", compare=False, repr=False)
+    unread: tuple[str, ...] = ()
+
+
+def parse_problem(row: Row, reading: Reading = AS_RECOGNIZED) -> QuestionAndTruth:
+    """A question and its ground truth. Raises `FieldError`."""
+    columns = columns_of_problem(row)
+    if columns is None:
+        raise FieldError("question", f"is missing; expected a question and its answer; the row has: {', '.join(row)}")
+    question, truth = columns
+    value = plain(row[truth])
+    if isinstance(value, str) and not value.strip():
+        raise FieldError(truth, "is empty; expected the ground truth")
+    return QuestionAndTruth(text_field(row, question), value, columns, f"{question} and {truth}")
+
+
+def columns_of_problem(row: Row) -> tuple[str, str] | None:
+    """The columns of the question and of its ground truth, if the row is a problem of a task and nothing else."""
+    others = (*CONVERSATIONS, *(name for name in ANSWERS if name not in TRUTHS), "chosen", "completions", "label")
+    question = next((name for name in QUESTIONS if row.get(name) is not None), None)
+    truth = next((name for name in TRUTHS if row.get(name) is not None), None)
+    if question is None or truth is None or any(row.get(name) is not None for name in others):
+        return None
+    return question, truth
+
+
+PARSERS: dict[str, Callable[..., Any]] = {
     "conversations": parse_conversation,
     "preferences": parse_preference,
     "unpaired preferences": parse_unpaired,
+    "problems": parse_problem,
 }
 
 
@@ -48,37 +95,79 @@ class DataReport:
         return lines
 
 
-def check_data(source: str, split: str = "train", subset: str | None = None) -> DataReport:
+def check_data(
+    source: str, split: str = "train", subset: str | None = None, reading: Reading = AS_RECOGNIZED
+) -> DataReport:
     """Check every row of a hub dataset or a local file. Raises `ValueError` if there is nothing to read."""
     rows = open_rows(source, split, subset)
-    kind = _kind(rows)
+    reading = settled(rows, reading)
+    kind = _kind(rows, reading)
     report = DataReport(source, kind, len(rows))
     parsed: list[tuple[int, Any]] = []
     fields: Counter[str] = Counter()
+    layouts: Counter[str] = Counter()
+    unread: dict[str, None] = {}
     for number in range(1, len(rows) + 1):
         try:
             row = rows[number - 1]
-            parsed.append((number, PARSERS[kind](row)))
+            item = PARSERS[kind](row, reading)
+            parsed.append((number, item))
             fields.update(name for name, value in row.items() if value is not None)
+            layouts[item.layout] += 1
+            unread |= dict.fromkeys(item.unread)
         except FieldError as error:
             report.broken.append((number, str(error)))
     if parsed:
         report.figures["fields"] = ", ".join(f"{name} ({count})" for name, count in sorted(fields.items()))
+        several = [f"{layout} ({count})" for layout, count in layouts.most_common()]
+        report.figures["read as"] = " | ".join(several) if len(several) > 1 else next(iter(layouts))
+        if unread:
+            report.figures["not read"] = ", ".join(unread)
         DESCRIBE[kind](parsed, report)
     return report
 
 
-def _kind(rows: Sequence[Row]) -> str:
+def _kind(rows: Sequence[Row], reading: Reading) -> str:
     """The kind of data, judging by the first row that is an object."""
     for index in range(len(rows)):
         try:
-            row = rows[index]
+            row = renamed(rows[index], reading.columns)
         except FieldError:
             continue
         if row.get("chosen") is not None or row.get("completions") is not None:
             return "preferences"
-        return "unpaired preferences" if row.get("label") is not None else "conversations"
+        if row.get("label") is not None:
+            return "unpaired preferences"
+        return "problems" if columns_of_problem(row) is not None else "conversations"
     return "conversations"
+
+
+def _problems(parsed: list[tuple[int, QuestionAndTruth]], report: DataReport) -> None:
+    kinds = Counter(type(row.truth).__name__ for _, row in parsed)
+    report.figures["ground truths"] = ", ".join(f"{name} ({count})" for name, count in kinds.most_common())
+    report.figures["characters of the question"] = _spread([characters(row.prompt) for _, row in parsed])
+    report.figures["characters of the ground truth"] = _spread([len(str(row.truth)) for _, row in parsed])
+    asked: dict[Hashable, set[Hashable]] = {}
+    for _, row in parsed:
+        asked.setdefault(_key(row.prompt), set()).add(_key(row.truth))
+    report.figures["different questions"] = str(len(asked))
+    _doubt(report, "the same question again", _repeated([(number, row.prompt) for number, row in parsed]))
+    two_truths = [number for number, row in parsed if len(asked[_key(row.prompt)]) > 1]
+    _doubt(report, "the same question has different answers", two_truths)
+    report.figures["use it as a task"] = _usage(report.source, parsed)
+    if all(row.columns in AS_TALK and isinstance(row.truth, str) for _, row in parsed):
+        report.figures["or as demonstrations"] = f"trainer: sft with data: {{train: {report.source}}}"
+
+
+def _usage(source: str, parsed: list[tuple[int, QuestionAndTruth]]) -> str:
+    """The section `task` of a recipe that trains on these rows."""
+    question, truth = parsed[0][1].columns
+    marked = sum("####" in str(row.truth) for _, row in parsed)
+    if (question, truth) == ("question", "answer") and marked == len(parsed):
+        return f"task: {{name: gsm8k, train: {source}}} (the ground truth is the number after ####)"
+    columns = {"question_column": question, "answer_column": truth}
+    named = "".join(f", {key}: {name}" for key, name in columns.items() if name != key.partition("_")[0])
+    return f"task: {{name: dataset, train: {source}{named}}}"
 
 
 def _conversations(parsed: list[tuple[int, Conversation]], report: DataReport) -> None:
@@ -188,4 +277,5 @@ DESCRIBE: dict[str, Callable[[list[tuple[int, Any]], DataReport], None]] = {
     "conversations": _conversations,
     "preferences": _preferences,
     "unpaired preferences": _unpaired,
+    "problems": _problems,
 }

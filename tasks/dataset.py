@@ -1,16 +1,16 @@
 """A task from any table with questions and, unless the verifier needs none, answers."""
 
 from array import array
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from tasks.columns import Row, shortened, value_at
+from tasks.messages import check_prompt, text_field
 from tasks.problem import Message, Messages, Problem
 from tasks.prompts import (
     Prompt,
@@ -19,17 +19,21 @@ from tasks.prompts import (
     filled,
     find_prompt,
     has_system,
+    messages_in,
     named_in,
     with_question,
     with_turns,
 )
+from tasks.reading import Table, named, read
 from tasks.rows import Source, files_of, load_rows, require_columns, shuffled
 from tasks.splits import Split, content_key, split_by_content, split_from_test
-from tasks.table import FieldError, check_prompt, text_field
+from tasks.table import FieldError
 from verifiers.values import Json, as_text, is_empty
 
 # The columns that a test set may have under other names.
 COLUMNS = Literal["question", "answer", "solution", "cohort"]
+# Knobs that say which rows are used, and nothing of how one is read.
+UNREAD = ("seed", "train", "test", "train_split", "test_split", "held_out_rows", "overlap", "examples", "few_shot")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,10 @@ class DatasetTask:
         if self.examples and self.few_shot:
             raise ValueError("examples and few_shot exclude each other: leave one of them out")
         checked_examples(self.examples or [])
+        settable = {field.name for field in fields(self) if field.init}
+        for name in self.test_columns or {}:
+            if f"{name}_column" not in settable:
+                raise ValueError(f"test_columns: this task has no {name}_column that could be set")
 
     def problem(self, index: int) -> Problem:
         """The training problem at `index` (0, 1, 2, ...), never a held-out one."""
@@ -157,6 +165,10 @@ class DatasetTask:
                 )
         return tuple(notes)
 
+    def training_rows(self) -> int | None:
+        """The number of rows to train on: problems 0 to n - 1 are each of them once. `None`: they never start over."""
+        return len(self._split.train)
+
     @property
     def _prompt(self) -> Prompt:
         """What stands around a question."""
@@ -177,14 +189,20 @@ class DatasetTask:
         return replace(self, **changes)
 
     @cached_property
-    def _train(self) -> "Table":
+    def _train(self) -> Table:
         if not self.train:
-            raise ValueError("this task has no rows to train on, only a test set; name some in task.train")
-        return read(self, self.train, self.train_split)
+            raise ValueError("this task names no rows to train on; name some in task.train")
+        return read(self, self.train, self.train_split, self._reading, self._system)
 
     @cached_property
-    def _test(self) -> "Table":
-        return read(self._tester, self.test, self.test_split)
+    def _test(self) -> Table:
+        tester = self._tester
+        return read(tester, self.test, self.test_split, tester._reading, tester._system)
+
+    @property
+    def _reading(self) -> tuple[tuple[str, str], ...]:
+        """The knobs that say how a row is read, and not which."""
+        return tuple((knob.name, repr(getattr(self, knob.name))) for knob in fields(self) if knob.name not in UNREAD)
 
     @cached_property
     def _split(self) -> Split:
@@ -204,7 +222,7 @@ class DatasetTask:
             raise ValueError(
                 f"dataset {self.train!r} has {len(self._train.rows)} rows with {split.different} different questions, "
                 f"and {len(split.held_out)} are held out; expected some to train on. "
-                "Lower task.held_out_rows, name a task.test file, or give more rows"
+                "Lower task.held_out_rows (0 holds nothing out), name a task.test file, or give more rows"
             )
         return split
 
@@ -284,6 +302,8 @@ class DatasetTask:
             value = None
         if is_empty(value):
             raise self._empty(column, id, source)
+        if isinstance(value, str):
+            value = messages_in(value)
         if not isinstance(value, list | dict):
             return as_text(value)
         try:
@@ -343,69 +363,3 @@ class DatasetTask:
             f"dataset {self.train!r} has {len(shots)} different questions to train on; expected more than "
             f"task.few_shot={self.few_shot}"
         )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows that were read and checked, the key of each one's content, and how many have a system message."""
-
-    rows: Sequence[Row]
-    keys: "array[int]"
-    with_system: int
-
-
-def read(task: DatasetTask, source: Source, split: str) -> Table:
-    """The rows of a source as a task reads them; the same object for equal tasks, as long as no file changes."""
-    own = tuple((knob.name, repr(getattr(task, knob.name))) for knob in fields(task) if knob.name not in UNREAD)
-    files = tuple((file, *_stamp(file)) for file in files_of(source, split))
-    return _read(Reading((type(task), own, repr(source), split, files), lambda: _checked(task, source, split)))
-
-
-# Knobs that say which rows are used, and nothing of how one is read.
-UNREAD = ("seed", "train", "test", "train_split", "test_split", "held_out_rows", "overlap", "examples", "few_shot")
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    stamp = file.stat()
-    return stamp.st_mtime_ns, stamp.st_size
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What is read, and how: two with one key give the same."""
-
-    key: Hashable
-    make: Callable[[], Table] = field(compare=False)
-
-
-@lru_cache(maxsize=16)
-def _read(reading: Reading) -> Table:
-    return reading.make()
-
-
-def _checked(task: DatasetTask, source: Source, split: str) -> Table:
-    rows = task.load(source, split)
-    keys, with_system = array("Q"), 0
-    system = {"role": "system", "content": task._system}
-    walk = enumerate(rows)
-    while True:
-        try:
-            number, row = next(walk)
-        except StopIteration:
-            break
-        except ValueError as error:  # a line that is no row
-            raise ValueError(f"dataset {source!r} cannot be read as json: {error}") from error
-        prompt = task.make_problem(row, f"{split}-{number}", named(source)).prompt
-        keys.append(content_key(prompt))
-        with_system += has_system(prompt) and prompt[0] != system
-    if task._system and with_system == len(keys):
-        raise ValueError(
-            f"dataset {source!r}: each row has a system message of its own, so task.system would never be used; leave "
-            "it out, or take those of the rows away"
-        )
-    return Table(rows, keys, with_system)
-
-
-def named(source: Source) -> str:
-    """A source in one word, for a problem."""
-    return source if isinstance(source, str) else ", ".join(source)

@@ -18,6 +18,7 @@ import lzma
 import mmap
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +36,10 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 }
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 csv.field_size_limit(2**31 - 1)
+
+
+class RowError(ValueError):
+    """A line of a file is no row."""
 
 
 class JsonLines(Sequence[Row]):
@@ -81,23 +86,36 @@ class Table(Sequence[Row]):
 
 @dataclass(frozen=True)
 class Joined(Sequence[Row]):
-    """The rows of several tables, one after the other."""
+    """The rows of several tables, one after the other; errors say in which of the `names` a line is no row."""
 
     tables: Sequence[Sequence[Row]]
+    names: Sequence[str]
 
     def __len__(self) -> int:
         return sum(map(len, self.tables))
 
     def __getitem__(self, index: Any) -> Any:
         place = range(len(self))[index]
-        for table in self.tables:
+        for table, name in zip(self.tables, self.names, strict=True):
             if place < len(table):
-                return table[place]
+                with naming(name):
+                    return table[place]
             place -= len(table)
         raise IndexError(index)
 
     def __iter__(self) -> Iterator[Row]:
-        return (row for table in self.tables for row in table)
+        for table, name in zip(self.tables, self.names, strict=True):
+            with naming(name):
+                yield from table
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say in which file a line is no row."""
+    try:
+        yield
+    except RowError as error:
+        raise RowError(f"{name}, {error}" if name else str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -195,13 +213,13 @@ def _object(text: bytes, where: str) -> Row:
     try:
         row = parse_json(text)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: is not UTF-8 text (byte {error.start})") from error
+        raise RowError(f"{where}: is not UTF-8 text (byte {error.start})") from error
     except ValueError as error:
         shown = text.decode(errors="replace").strip()[:80]
         reason = str(error).partition(": line ")[0]
-        raise ValueError(f"{where}: got {shown!r}, which is not JSON: {reason}") from error
+        raise RowError(f"{where}: got {shown!r}, which is not JSON: {reason}") from error
     if not isinstance(row, dict):
-        raise ValueError(f"{where}: got {text.decode().strip()[:80]!r}, expected a JSON object")
+        raise RowError(f"{where}: got {text.decode().strip()[:80]!r}, expected a JSON object")
     return row
 
 

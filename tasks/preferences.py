@@ -6,25 +6,23 @@
     {"prompt", "completions": [...], "ratings": [...]}    a ranking in any order; equal ratings are a tie
     {"prompt", "completion", "label": true}               unpaired: a wanted answer, or an unwanted one (false)
 
-A row may also say how much better an answer is: `margin`, `score_chosen` and `score_rejected`, or `ratings`.
+A pair may have its prompt in a column and hold whole conversations too: the prompt is read once. What else may ask
+(`question`, `instruction`, a system message) is in `tasks.layouts`. A row may also say how much better an answer is:
+`margin`, `score_chosen` and `score_rejected`, or `ratings`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from tasks.table import (
-    FieldError,
-    Row,
-    Rows,
-    Table,
-    Text,
-    check_answer,
-    check_prompt,
-    check_same_kind,
-    open_rows,
-    text_field,
-)
+from tasks.columns import plain
+from tasks.layouts import ANSWERS, AS_RECOGNIZED, Reading, find, renamed, settled, whole_conversation
+from tasks.table import FieldError, Row, Rows, Table, Text, open_rows, shown
+
+RATINGS = ("margin", "score_chosen", "score_rejected", "ratings")
+LABELS = {"true": True, "false": False, "1": True, "0": False}
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,15 @@ class Preference:
     """A prompt and its answers, best first.
 
     Ranks start at 0 for the best answer and are equal for a tie. `ratings` are the numbers of the data, or `None`; only
-    their differences are meaningful.
+    their differences are meaningful. `layout` says how the row was read, `unread` what was not.
     """
 
     prompt: Text
     answers: tuple[Text, ...]
     ranks: tuple[int, ...]
     ratings: tuple[float, ...] | None = None
+    layout: str = field(default="", compare=False, repr=False)
+    unread: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,57 +48,63 @@ class UnpairedPreference:
     prompt: Text
     answer: Text
     wanted: bool
+    layout: str = field(default="", compare=False, repr=False)
+    unread: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
-def read_preferences(source: str, split: str = "train", subset: str | None = None) -> Rows[Preference]:
+def read_preferences(
+    source: str, split: str = "train", subset: str | None = None, reading: Reading = AS_RECOGNIZED
+) -> Rows[Preference]:
     """The preferences of a hub dataset or a local file. Raises `ValueError`, for a broken row when it is read."""
-    return Table(source, open_rows(source, split, subset), parse_preference)
+    rows = open_rows(source, split, subset)
+    return Table(source, rows, partial(parse_preference, reading=settled(rows, reading)))
 
 
-def read_unpaired(source: str, split: str = "train", subset: str | None = None) -> Rows[UnpairedPreference]:
+def read_unpaired(
+    source: str, split: str = "train", subset: str | None = None, reading: Reading = AS_RECOGNIZED
+) -> Rows[UnpairedPreference]:
     """Like `read_preferences`, for unpaired answers. A pair counts as two; the first row decides the kind of all."""
     rows = open_rows(source, split, subset)
     first = Table(source, rows, lambda row: row)[0]
-    return Table(source, rows, parse_unpaired) if "label" in first else SplitPairs(Table(source, rows, parse_pair))
+    reading = settled(rows, reading)
+    if "label" in first or "label" in reading.columns:
+        return Table(source, rows, partial(parse_unpaired, reading=reading))
+    return SplitPairs(Table(source, rows, partial(parse_pair, reading=reading)))
 
 
-def parse_preference(row: Row) -> Preference:
+def parse_preference(row: Row, reading: Reading = AS_RECOGNIZED) -> Preference:
     """Parse a pair or a ranking. Raises `FieldError`."""
-    if row.get("completions") is not None:
-        return _ranking(row)
+    row = renamed(row, reading.columns)
+    if row.get("completions") is not None and not reading.columns.keys() & {"chosen", "rejected"}:
+        return _ranking(row, reading)
     if row.get("chosen") is None:
         expected = "'chosen' and 'rejected', or 'completions'"
         hint = "; this row is unpaired, which only loss: kto reads" if "label" in row else ""
+        hint = hint or ". Name the columns in data.columns"
         raise FieldError("chosen", f"is missing; expected {expected}; the row has: {', '.join(row)}{hint}")
-    chosen, rejected = text_field(row, "chosen"), text_field(row, "rejected")
-    check_same_kind(chosen, rejected, "rejected")
-    if row.get("prompt") is None:
-        prompt, chosen, rejected = _split_prompt(chosen, rejected)
-        where = "chosen"
-    else:
-        prompt = text_field(row, "prompt")
-        check_same_kind(prompt, chosen, "chosen")
-        where = "prompt"
-    check_prompt(prompt, where)
-    check_answer(chosen, "chosen")
-    check_answer(rejected, "rejected")
-    return Preference(prompt, (chosen, rejected), (0, 1), _pair_ratings(row))
+    found = find(row, ["chosen", "rejected"], reading)
+    return Preference(found.prompt, found.answers, (0, 1), _pair_ratings(row), found.layout, _without(found.unread))
 
 
-def parse_unpaired(row: Row) -> UnpairedPreference:
-    """Parse an unpaired row. Raises `FieldError`."""
-    prompt, answer = text_field(row, "prompt"), text_field(row, "completion")
-    check_same_kind(prompt, answer, "completion")
-    check_prompt(prompt, "prompt")
-    check_answer(answer, "completion")
-    if not isinstance(row.get("label"), bool):
-        raise FieldError("label", f"expected true or false, got {row.get('label')!r}")
-    return UnpairedPreference(prompt, answer, row["label"])
+def parse_unpaired(row: Row, reading: Reading = AS_RECOGNIZED) -> UnpairedPreference:
+    """Parse an unpaired row; of a whole conversation the last answer is judged. Raises `FieldError`."""
+    row = renamed(row, reading.columns)
+    name = next((name for name in ANSWERS if row.get(name) is not None), "completion")
+    whole = whole_conversation(row) if row.get(name) is None else None
+    if whole is not None:
+        row = {key: value for key, value in row.items() if key != whole[0]} | {name: whole[1]}
+    found = find(row, [name], reading)
+    label = plain(row.get("label"))
+    wanted = LABELS.get(str(int(label) if label in (0, 1) else label).strip().lower())
+    if wanted is None:
+        raise FieldError("label", f"expected true or false (or 1 and 0), got {label!r}")
+    unread = tuple(column for column in found.unread if column != "label")
+    return UnpairedPreference(found.prompt, found.answers[0], wanted, found.layout, unread)
 
 
-def parse_pair(row: Row) -> Preference:
+def parse_pair(row: Row, reading: Reading = AS_RECOGNIZED) -> Preference:
     """Parse a pair. Raises `FieldError`, also for a longer ranking."""
-    pair = parse_preference(row)
+    pair = parse_preference(row, reading)
     if len(pair.answers) != 2:
         raise FieldError("completions", f"expected a pair, got a ranking of {len(pair.answers)}")
     return pair
@@ -115,38 +121,35 @@ class SplitPairs(Sequence[UnpairedPreference]):
 
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index // 2]
-        return UnpairedPreference(pair.prompt, pair.answers[index % 2], wanted=index % 2 == 0)
+        return UnpairedPreference(pair.prompt, pair.answers[index % 2], index % 2 == 0, pair.layout, pair.unread)
 
     def number(self, index: int) -> int:
         return self.pairs.number(index // 2)
 
 
-def _ranking(row: Row) -> Preference:
-    prompt = text_field(row, "prompt")
-    check_prompt(prompt, "prompt")
-    completions = row["completions"]
+def _ranking(row: Row, reading: Reading) -> Preference:
+    completions = plain(row["completions"])
     if not isinstance(completions, list) or len(completions) < 2:
-        raise FieldError("completions", "expected a list of at least two answers")
+        raise FieldError("completions", f"expected a list of at least two answers, got {shown(completions)}")
     fields = {f"completions[{index}]": answer for index, answer in enumerate(completions)}
-    answers = []
-    for field in fields:
-        answer = text_field(fields, field)
-        check_same_kind(prompt, answer, field)
-        check_answer(answer, field)
-        answers.append(answer)
+    found = find({**row, **fields}, list(fields), reading, column="completions")
+    answers = found.answers
+    unread = tuple(name for name in _without(found.unread) if name not in fields)
     if row.get("ratings") is None:
-        return Preference(prompt, tuple(answers), tuple(range(len(answers))))
-    numbers = row["ratings"]
+        return Preference(found.prompt, answers, tuple(range(len(answers))), None, found.layout, unread)
+    numbers = plain(row["ratings"])
     if not isinstance(numbers, list) or len(numbers) != len(answers):
         raise FieldError("ratings", f"expected a list of {len(answers)} numbers, one for each completion")
     ratings = [_number(number, f"ratings[{index}]") for index, number in enumerate(numbers)]
     order = sorted(range(len(answers)), key=lambda index: -ratings[index])
     levels = sorted(set(ratings), reverse=True)
     return Preference(
-        prompt,
+        found.prompt,
         tuple(answers[index] for index in order),
         tuple(levels.index(ratings[index]) for index in order),
         tuple(ratings[index] for index in order),
+        found.layout,
+        unread,
     )
 
 
@@ -159,28 +162,14 @@ def _pair_ratings(row: Row) -> tuple[float, float] | None:
 
 
 def _number(value: Any, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    number = plain(value)
+    if isinstance(number, str):  # a column of texts, such as UltraFeedback's ratings
+        with suppress(ValueError):
+            number = float(number)
+    if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
         raise FieldError(field, f"expected a number, got {value!r}")
-    return float(value)
+    return float(number)
 
 
-def _split_prompt(chosen: Text, rejected: Text) -> tuple[Text, Text, Text]:
-    """The common beginning of both texts, and the rest of each. Raises `FieldError` if one of the three is empty."""
-    common = 0
-    while common < min(len(chosen), len(rejected)) and chosen[common] == rejected[common]:
-        common += 1
-    if isinstance(chosen, str) or isinstance(rejected, str):
-        assert isinstance(chosen, str)
-        while common and not chosen[common - 1 : common].isspace():  # never in the middle of a word
-            common -= 1
-        while common and chosen[common - 1].isspace():  # tokenizers attach a space to the word after it
-            common -= 1
-    else:
-        while common and chosen[common - 1]["role"] not in ("user", "tool"):
-            common -= 1  # answers that begin alike: the common words belong to the answers
-    if not common:
-        raise FieldError("prompt", "is missing, and chosen and rejected have no common beginning to use instead")
-    if common == len(chosen) or common == len(rejected):
-        field = "chosen" if common == len(chosen) else "rejected"
-        raise FieldError(field, "is empty after the beginning that it shares with the other")
-    return chosen[:common], chosen[common:], rejected[common:]
+def _without(unread: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in unread if name not in RATINGS)

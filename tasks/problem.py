@@ -21,7 +21,7 @@ class Message(TypedDict):
 # A conversation or a part of one, oldest message first.
 Messages = tuple[Message, ...]
 # What a verifier is called with in any case; a column of such a name is in `columns` only.
-RESERVED = ("completion", "answer", "prompt", "problem_id", "columns")
+RESERVED = ("self", "completion", "answer", "prompt", "problem_id", "columns")
 
 
 @dataclass(frozen=True)

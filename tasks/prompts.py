@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tasks.columns import Row, value_at
 from tasks.problem import Message, Messages
-from verifiers.values import as_text
+from verifiers.values import Json, as_text, parse_json
 
 FIELD = re.compile(r"\{\{([^{}]*)\}\}|\{([A-Za-z_][\w\-]*(?:\.[\w\-]+)*)\}")
 
@@ -73,6 +73,20 @@ def filled(text: str, row: Row, question: str) -> str:
             ) from None
 
     return FIELD.sub(value, text)
+
+
+def messages_in(text: str) -> Json:
+    """The messages of a text that holds nothing but a list of messages in JSON, as some tables do; else the text."""
+    if not text.lstrip().startswith("[{"):
+        return text
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return text
+    are_messages = isinstance(value, list) and all(
+        isinstance(entry, dict) and {"role", "content"} <= entry.keys() for entry in value
+    )
+    return value if are_messages else text
 
 
 def with_question(messages: Messages, wrap: Callable[[str], str]) -> Messages:

@@ -65,6 +65,15 @@ class HasNotes(Protocol):
 
 
 @runtime_checkable
+class HasTrainingRows(Protocol):
+    """A task whose problems to train on may be rows of a table."""
+
+    def training_rows(self) -> int | None:
+        """Their number n: problems 0 to n - 1 are each of them once. `None` if problems are generated."""
+        ...
+
+
+@runtime_checkable
 class HoldsOut(Protocol):
     """A task that can tell every question it holds out, by `splits.content_key`."""
 
@@ -76,6 +85,14 @@ class HoldsOut(Protocol):
 def sources_of(task: Task) -> tuple[str, ...]:
     """The local files that a task reads; none if it generates its problems or does not tell."""
     return task.sources() if isinstance(task, HasSources) else ()
+
+
+def training_rows_of(task: Task) -> int | None:
+    """The number of problems to train on; `None` if there is no end to them, or the task does not tell.
+
+    Raises `ValueError` for a bad row.
+    """
+    return task.training_rows() if isinstance(task, HasTrainingRows) else None
 
 
 def notes_of(task: Task) -> tuple[str, ...]:

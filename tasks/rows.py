@@ -28,17 +28,17 @@ def load_rows(source: Source, split: str, subset: str | None = None) -> Sequence
     if not isinstance(source, str):
         if not source:
             raise ValueError("got an empty list of files, expected at least one")
-        return Joined([load_rows(one, split, subset) for one in source])
+        tables = [load_rows(one, split, subset) for one in source]
+        return Joined(tables, [one if kind_of(Path(one)) in READERS else "" for one in source])
     if not source:
         raise ValueError("got an empty name of a file, expected a path or a hub id")
     path, name = Path(source).expanduser(), split.partition("[")[0]
     if path.is_file() or kind_of(path) in READERS or is_glob(source):
-        rows = [_rows_of(file, source) for file in _files(source)]
-        return _part_of(rows[0] if len(rows) == 1 else Joined(rows), split, source)
+        return _part_of(_joined(_files(source), source), split, source)
     if any((path / mark).is_file() for mark in SAVED):
         return _part_of(_saved(path, name), split, source)
     if path.is_dir() and not subset and (files := _files_in(path, name)):
-        return _part_of(Joined([_rows_of(file, source) for file in files]), split, source)
+        return _part_of(_joined(files, source), split, source)
     return _loaded(source, split, subset)
 
 
@@ -72,6 +72,11 @@ def _files(source: str) -> list[Path]:
             "or a hub id such as openai/gsm8k"
         )
     return [path]
+
+
+def _joined(files: Sequence[Path], source: str) -> Sequence[Row]:
+    rows = [_rows_of(file, source) for file in files]
+    return rows[0] if len(rows) == 1 else Joined(rows, [str(file) for file in files])
 
 
 def _rows_of(file: Path, source: str) -> Sequence[Row]:
@@ -144,7 +149,8 @@ def _part_of(rows: Sequence[Row], split: str, source: str) -> Sequence[Row]:
             f"dataset {source!r}: got the split {split!r}, expected something like {name}[:1000] or "
             f"{name}[10%:]: {error}"
         ) from error
-    taken = Joined([Part(rows, range(part.from_ or 0, len(rows) if part.to is None else part.to)) for part in parts])
+    places = [range(part.from_ or 0, len(rows) if part.to is None else part.to) for part in parts]
+    taken = Joined([Part(rows, some) for some in places], [""] * len(places))
     if not len(taken):
         raise ValueError(f"dataset {source!r} has {len(rows)} rows, and {split!r} takes none of them")
     return taken

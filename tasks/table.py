@@ -2,8 +2,10 @@
 
 import gzip
 import json
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,9 +17,6 @@ T_co = TypeVar("T_co", covariant=True)
 Row = Mapping[str, Any]
 # A prompt or an answer: plain text, or chat messages.
 Text = str | tuple[Message, ...]
-CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
-# Fields that hold the thought of a message.
-THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 
 
 class FieldError(ValueError):
@@ -28,19 +27,28 @@ class FieldError(ValueError):
 
 
 class JsonLines(Sequence[Row]):
-    """The rows of a .jsonl file (or .jsonl.gz), parsed on access. Rows may have different columns."""
+    """The rows of a .jsonl file (or .jsonl.gz), read and parsed on access. Rows may have different columns.
+
+    Only the places of the lines are in memory, and the text of a compressed file. Blank lines at the end are no rows.
+    """
 
     def __init__(self, path: Path) -> None:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if path.suffix == ".gz" else raw
-        self.lines = data.rstrip().split(b"\n") if data.strip() else []
+        self.file = BytesIO(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else path.open("rb")
+        self.starts = array("q", [0])
+        filled = 0
+        for number, line in enumerate(self.file, start=1):
+            self.starts.append(self.starts[-1] + len(line))
+            filled = number if line.strip() else filled
+        del self.starts[filled + 1 :]
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.starts) - 1
 
     def __getitem__(self, index: Any) -> Any:
+        place = range(len(self))[index]
+        self.file.seek(self.starts[place])
         try:
-            row = json.loads(self.lines[index])
+            row = json.loads(self.file.read(self.starts[place + 1] - self.starts[place]))
         except ValueError as error:
             raise FieldError("(the whole line)", f"not JSON: {error}") from error
         if not isinstance(row, dict):
@@ -96,91 +104,11 @@ def open_rows(source: str, split: str = "train", subset: str | None = None) -> S
     return rows
 
 
-def text_field(row: Row, field: str) -> Text:
-    """The field as plain text or as chat messages. Raises `FieldError`."""
-    value = row.get(field)
-    if isinstance(value, str):
-        if not value.strip():
-            raise FieldError(field, "is empty; expected text or a list of messages")
-        return value
-    if value is None:
-        raise FieldError(field, "is missing; expected text or a list of messages")
-    return messages_field(row, field)
-
-
-def messages_field(row: Row, field: str) -> tuple[Message, ...]:
-    """The field as chat messages. Raises `FieldError`."""
-    value = row.get(field)
-    if not isinstance(value, list) or not value:
-        raise FieldError(field, f"expected a list of messages, got {_shown(value)}")
-    return tuple(_message(message, f"{field}[{index}]") for index, message in enumerate(value))
-
-
-def _message(value: Any, field: str) -> Message:
-    if not isinstance(value, dict) or "role" not in value or "content" not in value:
-        hint = "; rename from/value to role/content" if isinstance(value, dict) and "from" in value else ""
-        raise FieldError(field, f'expected {{"role": ..., "content": ...}}, got {_shown(value)}{hint}')
-    if value["role"] not in CHAT_ROLES:
-        raise FieldError(f"{field}.role", f"got {value['role']!r}, expected one of {', '.join(CHAT_ROLES)}")
-    if value.get("tool_calls"):
-        raise FieldError(f"{field}.tool_calls", "tool calls are not read; write them into the content")
-    if not isinstance(value["content"], str):
-        raise FieldError(f"{field}.content", f"expected text, got {_shown(value['content'])}")
-    if not value["content"].strip() and value["role"] != "system":
-        raise FieldError(f"{field}.content", "is empty; expected text")
-    message: Message = {"role": value["role"], "content": value["content"]}
-    thought = _thought(value, field)
-    return {**message, "reasoning_content": thought} if thought else message
-
-
-def _thought(message: Mapping[str, Any], field: str) -> str:
-    """The thought of a message in a field of its own, or nothing. Raises `FieldError`."""
-    named = [name for name in THOUGHTS if message.get(name)]
-    if not named:
-        return ""
-    thought = message[named[0]]
-    if not isinstance(thought, str) or message["role"] != "assistant":
-        raise FieldError(f"{field}.{named[0]}", f"expected a text, of the assistant; got {_shown(thought)}")
-    return thought
-
-
-def check_prompt(prompt: Text, field: str) -> None:
-    """Raise `FieldError` if the system message is not first, or the last message needs no answer."""
-    if isinstance(prompt, str):
-        return
-    for index, message in enumerate(prompt):
-        if message["role"] in ("system", "developer") and index:
-            raise FieldError(
-                f"{field}[{index}].role", f"got {message['role']!r} after other messages, expected it first"
-            )
-    if prompt[-1]["role"] not in ("user", "tool"):
-        raise FieldError(
-            f"{field}[{len(prompt) - 1}].role", f"got {prompt[-1]['role']!r} before an answer, expected user or tool"
-        )
-
-
-def check_answer(answer: Text, field: str) -> None:
-    """Raise `FieldError` if the answer does not begin and end with the assistant, or has a system message."""
-    if isinstance(answer, str):
-        return
-    for index in (0, len(answer) - 1):
-        if answer[index]["role"] != "assistant":
-            raise FieldError(f"{field}[{index}].role", f"got {answer[index]['role']!r}, expected assistant")
-    for index, message in enumerate(answer):
-        if message["role"] in ("system", "developer"):
-            raise FieldError(f"{field}[{index}].role", f"got {message['role']!r} inside an answer")
-
-
-def check_same_kind(prompt: Text, answer: Text, field: str) -> None:
-    if isinstance(prompt, str) != isinstance(answer, str):
-        kind = "plain text" if isinstance(prompt, str) else "messages"
-        raise FieldError(field, f"is {_shown(answer)}, expected {kind} as in the prompt")
-
-
 def characters(text: Text) -> int:
     return len(text) if isinstance(text, str) else sum(len(message["content"]) for message in text)
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+def shown(value: Any) -> str:
+    """A value as an error shows it, cut at 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -37,11 +37,14 @@ class Numeral(float):
 
 def parse_json(text: str | bytes) -> Json:
     """The value of a JSON text; integers of any size, other numbers as `Numeral`. Raises `ValueError`."""
-    return json.loads(text, parse_float=Numeral, parse_int=_whole)
+    return DECODER.decode(text if isinstance(text, str) else text.decode())
 
 
 def _whole(text: str) -> int | Numeral:
     return int(text) if len(text) <= LONGEST_INTEGER else Numeral(text)
+
+
+DECODER = json.JSONDecoder(parse_float=Numeral, parse_int=_whole)
 
 
 def json_text(value: Json) -> str:

@@ -61,7 +61,7 @@ def sections_of(models: Sequence[type[BaseModel]]) -> Iterator[tuple[str, type[B
 
     def walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
         for name, field in model.model_fields.items():
-            for kind in alternatives(field.annotation):
+            for kind in [part for one in alternatives(field.annotation) for part in (one, *entries_of(one))]:
                 if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
                     seen.add(kind)
                     yield prefix + name, kind
@@ -69,6 +69,14 @@ def sections_of(models: Sequence[type[BaseModel]]) -> Iterator[tuple[str, type[B
 
     for model in models:
         yield from walk(model, "")
+
+
+def entries_of(annotation: Any) -> list[Any]:
+    """The type of the values of a dict, without its annotations."""
+    if get_origin(annotation) is not dict:
+        return []
+    _, entry = get_args(annotation)
+    return [get_args(entry)[0] if get_origin(entry) is Annotated else entry]
 
 
 def described(model: type[BaseModel], without: Container[str] = ()) -> list[str]:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from rlvr.errors import DataError
+from rlvr.errors import ConfigError, DataError
+from tasks.wording import in_words
 
 data_app = typer.Typer(help="Check data before training on it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,15 +22,28 @@ def check(
     source: Annotated[str, typer.Argument(help="A .jsonl or .parquet file, or a hub id.", show_default=False)],
     split: Annotated[str, typer.Option(help="Split of a hub dataset.")] = "train",
     subset: Annotated[str | None, typer.Option(help="Subset of a hub dataset.", show_default=False)] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="As in data.columns: --column prompt=question.", show_default=False),
+    ] = None,
+    texts: Annotated[str, typer.Option(help="As data.texts: auto, plain or chat.")] = "auto",
 ) -> None:
-    """Describe a file of conversations or preferences: format, counts, lengths, broken and doubtful rows.
+    """Describe a file of conversations, preferences or problems: format, counts, lengths, broken and doubtful rows.
 
     Exit code 1 if a row is broken. Example: rlvr data check pairs.jsonl
     """
+    from rlvr.config import DataConfig
     from tasks.data_check import check_data
+    from tasks.layouts import Reading
 
+    columns = {name: of for name, _, of in (pair.partition("=") for pair in column or [])}
     try:
-        report = check_data(source, split, subset)
+        read = DataConfig.model_validate({"train": source, "columns": columns, "texts": texts})
+    except ValidationError as error:
+        key, details = error.errors()[0]["loc"][0], in_words(error.errors()[0])
+        raise ConfigError(f"--{str(key).removesuffix('s') if key == 'columns' else key}: {details}") from None
+    try:
+        report = check_data(source, split, subset, Reading(read.columns, read.texts))
     except ValueError as error:
         raise DataError(str(error)) from error
     print("\n".join(report.lines()))

@@ -11,14 +11,22 @@ from rlvr.rollouts.evaluate import Evaluation
 
 
 def evaluate_model(config: RunConfig) -> Evaluation:
-    """Evaluate `config.model` on the recipe's held-out problems and print the results.
+    """Evaluate `config.model` on the recipe's held-out problems and named sets, print the results, return the first.
 
     Raises `ConfigError` if the recipe names no trained model or evaluates nothing.
     """
     rollouts, _ = open_rollouts(config, evaluates=True)
     with closing(rollouts):
-        evaluation = rollouts.evaluate()
-    table = Table("measure", "mean", "95 % interval", title=f"{config.model.path} on {len(rollouts.held_out)} problems")
+        evaluations = [rollouts.evaluate(one) for one in rollouts.evaluated]
+    for one, evaluation in zip(rollouts.evaluated, evaluations, strict=True):
+        of = f" of {one.name}" if one.name else ""
+        show(evaluation, f"{config.model.path} on {len(one.problems)} problems{of}")
+    return evaluations[0]
+
+
+def show(evaluation: Evaluation, title: str) -> None:
+    """Print the results of one evaluation as a table."""
+    table = Table("measure", "mean", "95 % interval", title=title)
     for name, estimate in evaluation.estimates.items():
         interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
         table.add_row(name, *((f"{estimate.mean:.3f}", interval) if estimate.is_known else ("unknown", "")))
@@ -28,4 +36,3 @@ def evaluate_model(config: RunConfig) -> Evaluation:
     Console().print(table)
     for warning in filter(None, (evaluation.failures, evaluation.doubt)):
         print(f"warning: {warning}")
-    return evaluation

@@ -17,6 +17,7 @@ from typing import Any
 from rlvr.build import open_rollouts
 from rlvr.config import RunConfig
 from rlvr.errors import DataError
+from rlvr.rollouts.fitting import FittingTask
 from rlvr.rollouts.grader import check_graders
 from rlvr.seeds import derive
 from rlvr.types import Group, Rollout
@@ -56,12 +57,15 @@ def sample_pairs(
     Raises `ConfigError` if the recipe has no task or no trained model.
     """
     rollouts, grader = open_rollouts(config, evaluates=False)
+    assert rollouts.task is not None
     pairs = demonstrations = 0
     outcomes: list[bool] = []
     try:
         sampled = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
     except ValueError as error:
         raise DataError(str(error)) from error
+    if isinstance(rollouts.task, FittingTask) and rollouts.task.left_out:
+        print(f"{rollouts.task.left_out} problems do not fit and were passed over; the first: {rollouts.task.first}")
     with (
         closing(rollouts),
         growing(out) as write_pairs,

@@ -85,6 +85,7 @@ class RLConfig(PolicyRunConfig):
             sampling=self.sampling,
             verify=self.verify,
             checkpoint=self.checkpoint,
+            accept_changed_data=self.accept_changed_data,
         )
 
     @model_validator(mode="after")

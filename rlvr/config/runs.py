@@ -2,7 +2,7 @@
 need more than one section. `rl` holds the runs that sample."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -18,12 +18,8 @@ from rlvr.config.sections import (
     Section,
     TaskConfig,
     VerifyConfig,
+    named,
 )
-
-
-def named(value: Any) -> Any:
-    """`engine: vllm` is short for `engine: {name: vllm}`."""
-    return {"name": value} if isinstance(value, str) else value
 
 
 class RunConfig(Section):
@@ -44,6 +40,8 @@ class RunConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     eval: MeasureConfig = MeasureConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    accept_changed_data: bool = False
+    """Go on with a run though a file of its data has changed since it began; otherwise that is refused."""
 
     @property
     def problems(self) -> TaskConfig | None:
@@ -73,6 +71,11 @@ class RunConfig(Section):
     @property
     def keeps_ledger(self) -> bool:
         return False
+
+    @property
+    def is_bound_to_its_data(self) -> bool:
+        """Whether something was made of the data when the run began that other data do not fit: a tokenizer."""
+        return self.model.scratch is not None
 
 
 class PolicyRunConfig(RunConfig):
@@ -155,6 +158,11 @@ class DPOConfig(PolicyRunConfig):
     @property
     def rows(self) -> DataConfig | None:
         return self.data
+
+    @property
+    def is_bound_to_its_data(self) -> bool:
+        """The reference's log-probabilities were computed when the run began."""
+        return True
 
     @model_validator(mode="after")
     def _check(self) -> "DPOConfig":

@@ -1,13 +1,26 @@
 """The sections of a run: one line under each option."""
 
+import re
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from tasks.registry import make_task
+from rlvr.algorithms.choices import nearest
+from tasks.layouts import NAMES
+from tasks.registry import make_task, task_class
 
 # The verifier name that stands for a reward model.
 LEARNED = "reward_model"
+
+
+def named(value: Any) -> Any:
+    """`engine: vllm` is short for `engine: {name: vllm}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+# Names under `eval/` that are no set's.
+OWN_METRICS = ("greedy", "cohort", "length", "truncated")
 
 
 class Section(BaseModel):
@@ -229,6 +242,27 @@ class MeasureConfig(Section):
     at_end: bool = True
 
 
+class EvalSetConfig(TaskConfig):
+    """A set of evaluation problems: a task by name with its knobs, and these keys. With `test`, it needs no `train`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    problems: int = Field(512, ge=1)
+    """Its first held-out problems, or all if there are fewer."""
+    samples: int | None = Field(None, ge=0)
+    """Sampled completions of each problem; empty: as in `eval`."""
+    verifier: str | dict[str, Any] | None = None
+    """Empty: `eval.verifier`, or else the one that each problem names."""
+    solved_at: float | None = None
+    """As in `eval`; empty: the one of `eval` if its verifier is used here."""
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        knobs = super().knobs
+        needs_no_train = "test" in knobs and any(field.name == "train" for field in fields(task_class(self.name)))
+        return {"train": "", **knobs} if needs_no_train else knobs
+
+
 class EvalConfig(MeasureConfig):
     """Evaluation on held-out problems: one greedy completion and `samples` sampled ones per problem."""
 
@@ -239,10 +273,23 @@ class EvalConfig(MeasureConfig):
     problems: int = Field(512, ge=0)
     """0: no evaluation."""
     samples: int = Field(8, ge=0)
+    sets: dict[str, Annotated[EvalSetConfig, BeforeValidator(named)]] = {}
+    """Further sets of problems by name: `{aime: {name: dataset, test: aime.jsonl}}` gives `eval/aime/greedy`."""
 
     @property
     def happens(self) -> bool:
-        return self.problems > 0 and (self.at_start or self.at_end or self.every > 0)
+        return bool(self.problems or self.sets) and (self.at_start or self.at_end or self.every > 0)
+
+    @field_validator("sets")
+    @classmethod
+    def _check_sets(cls, sets: dict[str, EvalSetConfig]) -> dict[str, EvalSetConfig]:
+        for name in sets:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name) or name in OWN_METRICS:
+                raise ValueError(
+                    f"a set cannot be called {name!r}; expected letters, digits and . _ + -, and not one of "
+                    f"{', '.join(OWN_METRICS)}"
+                )
+        return sets
 
 
 class CheckpointConfig(Section):
@@ -269,11 +316,28 @@ class DataConfig(Section):
     """Held-out rows to evaluate on."""
     held_out_rows: int = Field(0, ge=0)
     """If `test` is empty: number of rows at the end of `train` that are held out for evaluation."""
+    held_out_by: Literal["prompt", "row"] = "prompt"
+    """Rows to train on are left out and counted if a held-out row has the same prompt; row: if it is the same row."""
     subset: str | None = None
     train_split: str = "train"
     test_split: str = "test"
+    columns: dict[str, str] = {}
+    """Names of columns, such as `{prompt: question, chosen: good}`; nested ones by dots, `*` for each entry."""
+    texts: Literal["auto", "plain", "chat"] = "auto"
+    """What texts become. plain: no chat template; chat: messages of user and assistant; auto: as the columns say."""
+    skip_broken: bool = False
+    """Leave out and count rows that cannot be read; otherwise the first one stops the run."""
     max_tokens: int | None = Field(None, ge=2)
     """Rows with more tokens are skipped and counted; empty: rows that do not fit the model."""
+
+    @field_validator("columns")
+    @classmethod
+    def _check_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in NAMES:
+                hint = nearest(name, NAMES) or f"; known: {', '.join(NAMES)}"
+                raise ValueError(f"{name!r} is not read{hint}; expected {{name that is read: column of the file}}")
+        return columns
 
 
 class TrustRegionConfig(Section):

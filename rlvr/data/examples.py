@@ -1,9 +1,12 @@
 """Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row fails early."""
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
@@ -16,9 +19,12 @@ from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.types import Batch
 from tasks.conversations import Conversation, read_conversations
+from tasks.layouts import Reading
 from tasks.preferences import Preference, UnpairedPreference, read_preferences, read_unpaired
 from tasks.table import Rows, Text
 
+# Number of columns that are named where several are not read.
+MOST_NAMES = 8
 REWRITES = "the chat template rewrites earlier turns"
 
 
@@ -47,20 +53,43 @@ class Answers:
 
 @dataclass(frozen=True)
 class Examples:
-    """The rows to train on, the held-out rows, the number of rows that were too long, and of those that became several
-    (a row for each turn that the chat template rewrites later on)."""
+    """The rows to train on, the held-out rows, and what was left out.
+
+    `left_out` counts rows that were too long, `split` those that became several (a row for each turn that the chat
+    template rewrites later on), `repeated` those whose prompt is held out; `broken` says why rows could not be read.
+    `layouts` counts the rows of each layout, `unread` the rows that have a column that is not read.
+    """
 
     train: Sequence[Answers]
     held_out: Sequence[Answers]
     left_out: int
     split: int = 0
+    repeated: int = 0
+    broken: Sequence[str] = ()
+    layouts: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         too_long = f"; {self.left_out} longer than data.max_tokens were left out" if self.left_out else ""
+        repeated = f"; {self.repeated} whose prompt is held out were left out" if self.repeated else ""
+        broken = (
+            f"; {len(self.broken)} cannot be read and were left out (first: {self.broken[0]})" if self.broken else ""
+        )
         split = f"; {self.split} conversations became several rows, since {REWRITES}" if self.split else ""
         only_read = sum(example.only_read for example in (*self.train, *self.held_out))
         read = f"; {only_read} of the assistant's turns are read and not learned, since {REWRITES}" if only_read else ""
-        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}{split}{read}"
+        counts = f"{len(self.train)} rows to train on, {len(self.held_out)} held out"
+        return f"{counts}{too_long}{repeated}{broken}{split}{read}"
+
+    @property
+    def read_as(self) -> str:
+        """How the rows were read, and which of their columns were not."""
+        layouts = sorted(self.layouts.items(), key=lambda item: -item[1])
+        several = [f"{layout} ({count} rows)" for layout, count in layouts]
+        read = " | ".join(several) if len(several) > 1 else "".join(layout for layout, _ in layouts)
+        names = list(self.unread)
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        return f"read as: {read}" + (f". Not read: {', '.join(names[:MOST_NAMES])}{more}" if names else "")
 
 
 def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Rows[Any]]:
@@ -72,17 +101,91 @@ def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[...
 
 def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat) -> Examples:
     """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
+    return tokenized(config, split_rows(config, read), chat)
+
+
+def tokenized(config: DataConfig, parts: tuple["Part", "Part"], chat: Chat) -> Examples:
+    """The rows of both parts in tokens, but for rows that are too long, and for rows to train on that are held out too.
+
+    Raises `DataError`.
+    """
+    train, held_out = parts
     most = min(config.max_tokens or chat.context, chat.context)
-    encoded = [
-        [encode_all(row, part.number(index), chat, part.source) for index, row in enumerate(part)]
-        for part in split_rows(config, read)
+    broken: list[str] = []
+    layouts: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
+
+    def seen(row: Any) -> None:
+        layouts[row.layout] += 1
+        unread.update(row.unread)
+
+    def keep(row: Any, number: int, source: str, among: list[Answers]) -> int:
+        try:
+            examples = encode_all(row, number, chat, source)
+        except DataError as error:  # a row that the chat template refuses
+            if not config.skip_broken:
+                raise
+            broken.append(str(error))
+            return 0
+        among += examples
+        return int(len(examples) > 1)
+
+    is_held_out: set[bytes] = set()
+    kept: tuple[list[Answers], list[Answers]] = ([], [])
+    repeated = split = 0
+    for row, number in readable(held_out, config.skip_broken, broken):
+        seen(row)
+        is_held_out.add(content_of(row, config.held_out_by))
+        split += keep(row, number, held_out.source, kept[1])
+    for row, number in readable(train, config.skip_broken, broken):
+        seen(row)
+        if is_held_out and content_of(row, config.held_out_by) in is_held_out:
+            repeated += 1
+        else:
+            split += keep(row, number, train.source, kept[0])
+    fitting, held = ([example for example in part if example.longest <= most] for part in kept)
+    too_long = sum(map(len, kept)) - len(fitting) - len(held)
+    examples = Examples(fitting, held, too_long, split, repeated, broken, layouts, unread)
+    if not examples.train:
+        raise DataError(f"dataset {config.train!r}: {nothing_left(examples, most)}")
+    return examples
+
+
+def readable(part: "Part", skip_broken: bool, broken: list[str] | None = None) -> Iterator[tuple[Any, int]]:
+    """The rows of a part with their numbers. A row that cannot be read raises `DataError`, or with `skip_broken` is
+    passed over, and why is added to `broken`."""
+    for index in range(len(part)):
+        try:
+            yield part[index], part.number(index)
+        except DataError as error:
+            if not skip_broken:
+                raise DataError(f"{error}. Mend the row, or leave such rows out: data.skip_broken=true") from error
+            if broken is not None:
+                broken.append(str(error))
+
+
+def nothing_left(examples: Examples, most: int) -> str:
+    """Why no row to train on is left, and the way out."""
+    if examples.broken:
+        return f"no row to train on can be read (first: {examples.broken[0]})"
+    if examples.repeated:
+        return (
+            f"no row to train on is left: {examples.repeated} have the prompt of a held-out row. Hold out fewer rows, "
+            "name a data.test file with other prompts, or set data.held_out_by=row"
+        )
+    return f"no row to train on is within {most} tokens; raise data.max_tokens"
+
+
+def content_of(row: Conversation | Preference | UnpairedPreference, by: str) -> bytes:
+    """A digest of the words of a row's prompt, without its system message, or of the whole row (`by: row`)."""
+    parts: list[Text] = [row.prompt] if by == "prompt" and row.prompt else [row.prompt, *answers_of(row)]
+    words = [
+        " ".join(message["content"].split())
+        for part in parts
+        for message in ([{"role": "user", "content": part}] if isinstance(part, str) else part)
+        if by == "row" or message["role"] not in ("system", "developer")
     ]
-    parts = [[example for examples in part for example in examples] for part in encoded]
-    train, held_out = ([example for example in part if example.longest <= most] for part in parts)
-    if not train:
-        raise DataError(f"dataset {config.train!r}: no row to train on is within {most} tokens; raise data.max_tokens")
-    left_out = sum(map(len, parts)) - len(train) - len(held_out)
-    return Examples(train, held_out, left_out, sum(len(examples) > 1 for part in encoded for examples in part))
+    return blake2b(repr(words).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def numbers_of(step: int, rows_per_step: int) -> range:
@@ -128,20 +231,32 @@ def mismatched(examples: Sequence[Answers], context: int) -> list[Answers]:
 
 def split_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> tuple["Part", "Part"]:
     """The rows to train on and the held-out rows."""
+    reading = Reading(config.columns, config.texts)
+    read = partial(read, subset=config.subset, reading=reading)
     try:
-        rows = read(config.train, config.train_split, config.subset)
+        rows = read(config.train, config.train_split)
         if config.test:
-            test = read(config.test, config.test_split, config.subset)
+            test = read(config.test, config.test_split)
             return Part(rows, config.train, 0, len(rows)), Part(test, config.test, 0, len(test))
     except ValueError as error:
         raise DataError(str(error)) from error
-    count = len(rows) - config.held_out_rows
+    count = before_last(rows, config.held_out_rows)
     if count < 1:
         raise DataError(
-            f"dataset {config.train!r} has {len(rows)} rows and {config.held_out_rows} are held out; expected some to "
-            "train on. Lower data.held_out_rows or name a data.test file"
+            f"dataset {config.train!r} has {rows.number(len(rows) - 1)} rows and {config.held_out_rows} are held out; "
+            "expected some to train on. Lower data.held_out_rows or name a data.test file"
         )
     return Part(rows, config.train, 0, count), Part(rows, config.train, count, len(rows))
+
+
+def before_last(rows: Rows[Any], count: int) -> int:
+    """The number of entries before the last `count` rows of a source; a row may be several entries."""
+    place = len(rows)
+    for _ in range(count):
+        last = rows.number(place - 1) if place else None
+        while place and rows.number(place - 1) == last:
+            place -= 1
+    return place
 
 
 class Part(Sequence[Any]):
@@ -171,7 +286,8 @@ def encode_all(row: Any, number: int, chat: Chat, source: str) -> list[Answers]:
     if not isinstance(row, Conversation):
         return [encode(row, number, chat, source)]
     with naming(source, number):
-        examples = chat.examples(row.prompt, row.completion)
+        is_whole = not row.prompt
+        examples = [encode_text(str(row.completion), chat)] if is_whole else chat.examples(row.prompt, row.completion)
     starts = [learned.index(True) for _, learned in examples]
     return [
         Answers(number, array("i", ids[:start]), (array("i", ids[start:]),), (array("b", learned[start:]),))
@@ -201,6 +317,22 @@ def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
     )
 
 
+def encode_text(text: str, chat: Chat) -> tuple[list[int], list[bool]]:
+    """A text that has its template already, and which of its tokens are learned: all but the first.
+
+    It begins with one beginning-of-text token if the tokenizer writes one, and ends with an end token, its own if it
+    has one; a line break after that is not learned.
+    """
+    tokenizer = chat.tokenizer
+    ends = [str(tokenizer.convert_ids_to_tokens(end)) for end in chat.end_ids]
+    is_ended = text.rstrip().endswith(tuple(ends))
+    ids = list(tokenizer.encode(text.rstrip() if is_ended else text))
+    if ids[:2] == [tokenizer.bos_token_id] * 2:
+        del ids[0]
+    ids += [] if is_ended or ids[-1] in chat.end_ids else [chat.end_ids[0]]
+    return ids, [False] + [True] * (len(ids) - 1)
+
+
 @contextmanager
 def naming(source: str, number: int) -> Iterator[None]:
     """Name the row in a `DataError`."""
@@ -223,5 +355,5 @@ def answers_of(row: Conversation | Preference | UnpairedPreference) -> tuple[Tex
 
 def texts_of(row: Conversation | Preference | UnpairedPreference) -> list[str]:
     """All texts of a row, to train a tokenizer on."""
-    parts = [row.prompt, *answers_of(row)]
+    parts = [part for part in (row.prompt, *answers_of(row)) if part]
     return [text for part in parts for text in ([part] if isinstance(part, str) else [m["content"] for m in part])]

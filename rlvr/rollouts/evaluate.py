@@ -31,7 +31,7 @@ class Evaluation:
     """The results of an evaluation, and its groups (first the greedy ones, then the sampled ones).
 
     `cohorts` holds `greedy/cohort/NAME` and `avg@k/cohort/NAME`; `lengths_by_outcome` the mean tokens of correct and of
-    incorrect completions.
+    incorrect completions. `unfit` is the share of completions that were never begun, because the prompt left no room.
     """
 
     estimates: dict[str, Estimate]
@@ -40,6 +40,7 @@ class Evaluation:
     lengths_by_outcome: tuple[float, float]
     truncated: float
     failed: float
+    unfit: float
     groups: tuple[tuple[Group, ...], tuple[Group, ...]]
 
     @property
@@ -52,13 +53,26 @@ class Evaluation:
         """How many graders failed, and why."""
         return failures([group for groups in self.groups for group in groups])
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, of: str = "") -> dict[str, float]:
+        """The results by name: `eval/greedy`, or `eval/NAME/greedy` of the set called `of`."""
         correct, incorrect = self.lengths_by_outcome
         flat = {"length": self.mean_length, "length_correct": correct, "length_incorrect": incorrect}
         flat |= {"truncated": self.truncated, "grader_failed": self.failed, **self.cohorts}
         for name, estimate in self.estimates.items():
             flat |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        return {f"eval/{name}": value for name, value in flat.items()}
+        flat |= {"did_not_fit": self.unfit} if self.unfit else {}
+        prefix = f"eval/{of}/" if of else "eval/"
+        return {f"{prefix}{name}": value for name, value in flat.items()}
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """Problems to evaluate on, how often each is sampled, and who judges. The task's own set has no name."""
+
+    name: str
+    problems: Sequence[Problem]
+    samples: int
+    judge: Grader
 
 
 def evaluate(
@@ -67,7 +81,8 @@ def evaluate(
     """Evaluate one greedy completion and `samples` sampled ones per problem.
 
     `sampling` applies to the sampled ones. A completion whose grader failed counts as unsolved here (and in `failed`),
-    because an evaluation must cover every problem; its score counts as the lowest of the evaluation, and at most 0.
+    because an evaluation must cover every problem; its score counts as the lowest of the evaluation, and at most 0. So
+    does a completion that was never begun (`unfit`).
     """
     seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
     greedy = player.collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, grader)
@@ -88,7 +103,8 @@ def evaluate(
         lengths_by_outcome=lengths_by_outcome(rollouts),
         mean_length=sum(rollout.sampled_tokens for rollout in rollouts) / len(rollouts),
         truncated=sum(rollout.finish == "length" for rollout in rollouts) / len(rollouts),
-        failed=sum(rollout.reward is None for rollout in rollouts) / len(rollouts),
+        failed=sum(rollout.reward is None and rollout.verdict is not None for rollout in rollouts) / len(rollouts),
+        unfit=sum(rollout.verdict is None for rollout in rollouts) / len(rollouts),
         groups=(tuple(greedy), tuple(drawn)),
     )
 

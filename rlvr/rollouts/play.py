@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from rlvr.engines.base import Generator, Request
 from rlvr.errors import DataError, RlvrError, WeightSyncError
 from rlvr.models.chat import Chat
+from rlvr.rollouts.fitting import room_for_answers
 from rlvr.rollouts.grader import Grader
 from rlvr.seeds import derive
 from rlvr.types import Completion, Finish, Group, Rollout, Sampling
@@ -130,9 +131,25 @@ class Player:
         grader: Grader,
         draws: Sequence[int] | None = None,
     ) -> list[Group]:
-        """Play `n` conversations about each problem and have them verified."""
-        numbered = zip(problems, seeds, draws or range(len(problems)), strict=True)
-        return self.take([self.submit(problem, draw, n, sampling, seed, grader) for problem, seed, draw in numbered])
+        """Play `n` conversations about each problem and have them verified.
+
+        Where a prompt leaves no room for an answer, nothing is written and nobody is asked: its rollouts are empty and
+        cut off, without verdict and reward.
+        """
+        numbered = list(zip(problems, seeds, draws or range(len(problems)), strict=True))
+        why_not = room_for_answers(self.chat, sampling.max_tokens)
+        groups = {
+            place: Group(problem, (self._unbegun(),) * n, draw)
+            for place, (problem, _, draw) in enumerate(numbered)
+            if self.environment is SingleTurn and why_not(problem) is not None
+        }
+        fitting = [one for place, one in enumerate(numbered) if place not in groups]
+        tickets = [self.submit(problem, draw, n, sampling, seed, grader) for problem, seed, draw in fitting]
+        rest = iter(self.take(tickets))
+        return [groups[place] if place in groups else next(rest) for place in range(len(numbered))]
+
+    def _unbegun(self) -> Rollout:
+        return Rollout((), (), (), (), "length", self.generator.version)
 
     def drain(self) -> None:
         """Wait until no request is open, so that weights can be loaded."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from rlvr.config import EvalConfig, RLConfig
 from rlvr.learners.base import Learner
-from rlvr.rollouts.evaluate import Evaluation, evaluate
+from rlvr.rollouts.evaluate import EvalSet, Evaluation, evaluate
+from rlvr.rollouts.fitting import FittingTask
 from rlvr.rollouts.grader import Grader, check_graders, failures
 from rlvr.rollouts.groups import unclear, why_no_signal
 from rlvr.rollouts.history import History
@@ -20,20 +21,22 @@ from tasks import Problem, Task
 
 @dataclass
 class Rollouts:
-    """`judge` grades evaluations on the problems in `held_out`; `source` supplies the groups of RL.
+    """`judge` grades evaluations on the problems in `held_out`; `sets` are further evaluations, by name. `source`
+    supplies the groups of RL, from the problems of `task`, which only a run on data may lack.
 
     `history` is the memory of earlier steps, `pending` are the groups that wait for the next step, and `silent_steps`
     counts the latest consecutive steps without a signal.
     """
 
     player: Player
-    task: Task
+    task: Task | None
     held_out: Sequence[Problem]
     sampling: Sampling
     judge: Grader
     evaluation: EvalConfig
     max_failed_share: float
     probe: Probe
+    sets: Sequence[EvalSet] = ()
     source: GroupSource | None = None
     history: History = field(default_factory=History)
     pending: tuple[Group, ...] = ()
@@ -85,6 +88,7 @@ class Rollouts:
             "batch": pool.shortfall(),
             "silence": silence if self.silent_steps else None,
             "solved": unsolved,
+            **self._passed_over(),
         }.items():
             if warning and topic not in self.warned_of:
                 self.warned_of.add(topic)
@@ -95,10 +99,24 @@ class Rollouts:
             )
         return warnings
 
-    def evaluate(self) -> Evaluation:
-        """Evaluate on the held-out problems. Raises `GraderError`."""
-        samples = self.evaluation.samples
-        evaluation = evaluate(self.held_out, samples, self.sampling, self.player, self.judge, seed=0)
+    def _passed_over(self) -> dict[str, str]:
+        """What an endless task was found to hold that does not fit, as a topic for each power of ten."""
+        if not isinstance(self.task, FittingTask) or not self.task.left_out or self.task.is_looked_through:
+            return {}
+        count = self.task.left_out
+        return {f"fitting {len(str(count))}": f"{count} problems do not fit and were passed over; the first: "
+                f"{self.task.first}"}  # fmt: skip
+
+    @property
+    def evaluated(self) -> list[EvalSet]:
+        """What an evaluation covers: the held-out problems of the task, if there are some, and the named sets."""
+        own = EvalSet("", self.held_out, self.evaluation.samples, self.judge)
+        return [*([own] if own.problems else []), *self.sets]
+
+    def evaluate(self, of: EvalSet | None = None) -> Evaluation:
+        """Evaluate on a set; by default, on the first. Raises `GraderError`."""
+        of = of or self.evaluated[0]
+        evaluation = evaluate(of.problems, of.samples, self.sampling, self.player, of.judge, seed=0)
         for groups in evaluation.groups:
             check_graders(groups, self.max_failed_share)
         return evaluation

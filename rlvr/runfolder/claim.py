@@ -11,8 +11,8 @@ from rlvr.errors import ConfigError
 from rlvr.runfolder.files import whole_file
 
 CONFIG, MODEL, COLD_START, METRICS = "config.yaml", "model", "cold_start", "metrics.jsonl"
-# The resolved keys that may change when a run resumes: its folder, and how often it is saved.
-MAY_CHANGE = ("out", "checkpoint")
+# The resolved keys that may change when a run resumes: its folder, how often it is saved, what is accepted.
+MAY_CHANGE = ("out", "checkpoint", "accept_changed_data")
 
 
 def claim_folder(config: RunConfig) -> Path:

@@ -46,9 +46,10 @@ class Journal:
         """Write the groups of a step to the ledger."""
         write_ledger(self.folder / "rollouts" / f"step-{step:06d}.parquet", step, groups)
 
-    def keep_evaluation(self, step: int, kind: str, groups: Sequence[Group]) -> None:
+    def keep_evaluation(self, step: int, kind: str, groups: Sequence[Group], of: str = "") -> None:
+        """Write the groups of an evaluation; those of the set called `of` in a folder of their own."""
         if groups:
-            write_ledger(self.folder / "evaluations" / f"step-{step:06d}-{kind}.parquet", step, groups)
+            write_ledger(self.folder / "evaluations" / of / f"step-{step:06d}-{kind}.parquet", step, groups)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         self.log.write(step, metrics)

@@ -26,7 +26,7 @@ from rlvr.algorithms.preference_loss import (
 )
 from rlvr.build import open_data_run
 from rlvr.config import DPOConfig
-from rlvr.data.examples import Answers, answer_batch, load_examples, mismatched, numbers_of, reader_of
+from rlvr.data.examples import Answers, answer_batch, mismatched, numbers_of
 from rlvr.learners.base import Learner
 from rlvr.models.policy import TokenScores
 from rlvr.run import Run
@@ -39,9 +39,8 @@ CHUNK = 256
 
 def train(config: DPOConfig) -> Run:
     """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
-    run, chat = open_data_run(config)
-    examples = load_examples(config.data, reader_of(config), chat)
-    print(f"dpo: {examples}", flush=True)
+    run, chat, examples = open_data_run(config)
+    assert examples is not None
     unpaired = config.loss in UNPAIRED_LOSSES
     parts = {"train": examples.train, "held_out": examples.held_out}
     if unpaired:

@@ -15,23 +15,21 @@ from torch import Tensor
 from rlvr.algorithms.preference_loss import bradley_terry, centring, comparison_weights, comparisons
 from rlvr.build import open_data_run
 from rlvr.config import RewardModelConfig
-from rlvr.data.examples import Answers, Examples, answer_batch, load_examples, numbers_of
+from rlvr.data.examples import Answers, Examples, answer_batch, numbers_of
 from rlvr.errors import DataError
 from rlvr.evaluate_pairs import PairReport, pair_report
 from rlvr.learners.base import Learner
 from rlvr.run import Run
 from rlvr.types import Batch
-from tasks.preferences import read_preferences
 from tasks.rows import shuffled
 
 
 def train(config: RewardModelConfig) -> Run:
     """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
-    run, chat = open_data_run(config)
-    examples = load_examples(config.data, read_preferences, chat)
+    run, _, examples = open_data_run(config)
+    assert examples is not None
     if config.margin:
         check_ratings(examples.train, config.data.train)
-    print(f"reward_model: {examples}", flush=True)
     if examples.held_out:
         run.measure = lambda: measure(run, examples)
     with run:

@@ -3,7 +3,7 @@
     loss = - sum_t log pi(y_t | x, y_<t) / (tokens of all answers of the step)
 
 Prompts, tool outputs and padding have no loss. With `model.packing` rows share a line without attending to each other.
-Left out: loss on the prompt, plain text without an answer.
+Left out: loss on the prompt.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,22 +15,22 @@ from torch import Tensor
 from rlvr.algorithms.weights import token_weights
 from rlvr.batching import token_batch
 from rlvr.build import open_data_run, task_of
-from rlvr.config import DataConfig, SFTConfig
-from rlvr.data.examples import answer_batch, load_examples, numbers_of
+from rlvr.config import SFTConfig
+from rlvr.data.examples import Examples, answer_batch, numbers_of
 from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.models.policy import TokenScores
+from rlvr.rollouts.fitting import FittingTask, room_for_solutions
 from rlvr.run import Run
 from rlvr.types import Batch
 from tasks import Problem
-from tasks.conversations import read_conversations
 from tasks.rows import shuffled
 
 
 def train(config: SFTConfig) -> Run:
     """Train until `config.steps`, from the last checkpoint in the run folder if there is one."""
-    run, chat = open_data_run(config)
-    batch_of = from_task(config, chat) if config.data is None else from_data(run, config, config.data, chat)
+    run, chat, examples = open_data_run(config)
+    batch_of = from_task(config, chat) if examples is None else from_data(run, config, examples)
     with run:
         for step in run.steps():
             with run.clock("learn"):
@@ -41,10 +41,8 @@ def train(config: SFTConfig) -> Run:
     return run
 
 
-def from_data(run: Run, config: SFTConfig, data: DataConfig, chat: Chat) -> Callable[[range], Batch]:
+def from_data(run: Run, config: SFTConfig, examples: Examples) -> Callable[[range], Batch]:
     """Batches of conversations, in a new order in each pass; held-out conversations are scored at evaluations."""
-    examples = load_examples(data, read_conversations, chat)
-    print(f"sft: {examples}", flush=True)
 
     def measure() -> dict[str, float]:
         batch = answer_batch(examples.held_out)
@@ -61,7 +59,9 @@ def from_data(run: Run, config: SFTConfig, data: DataConfig, chat: Chat) -> Call
 
 def from_task(config: SFTConfig, chat: Chat) -> Callable[[range], Batch]:
     """Batches of a task's problems with their worked solutions."""
-    task = task_of(config)
+    task = FittingTask(task_of(config), room_for_solutions(chat))
+    if left_out := task.look_through():
+        print(f"sft: {left_out}", flush=True)
 
     def batch_of(numbers: range) -> Batch:
         try:

@@ -3,6 +3,7 @@
 Each looks at everything that a reward passes through: ledger, metrics, advantages, filters, evaluation, report.
 """
 
+import json
 import math
 import statistics
 from pathlib import Path
@@ -128,6 +129,21 @@ def test_a_number_of_any_kind_is_the_reward_everywhere(kind: str, tmp_path: Path
     result = read_run(tmp_path, kind, seed=0)
     assert result.scores[0].mean() == pytest.approx(first["eval/avg@3"])
     assert result.greedy[0].mean() == pytest.approx(first["eval/greedy"])
+
+
+def test_a_recipe_adds_rewards_with_weights_of_any_sign(tmp_path: Path, chat: Chat) -> None:
+    parts = (
+        f"sign: {{weight: 2, verifier: '{HERE}:plus_or_minus_1'}}, large: {{weight: -0.5, verifier: '{HERE}:up_to_10'}}"
+    )
+    train(tmp_path, chat, f"verify.verifier={{weighted_sum: {{{parts}}}}}", "steps=1", "eval.problems=0")
+    ledger = rows_of(tmp_path / "rollouts")
+    for row in ledger:
+        own = {"sign": 1.0 if is_even(row) else -1.0, "large": min(10.0, 2.0 * last_digit(row))}
+        assert (json.loads(row["parts"]), row["solved"]) == (own, is_even(row))
+        assert row["reward"] == 2 * own["sign"] - 0.5 * own["large"]
+    *_, metrics = read_metrics(tmp_path / "metrics.jsonl")
+    assert metrics["reward/part/sign"] == pytest.approx(statistics.mean(1 if is_even(row) else -1 for row in ledger))
+    assert metrics["reward/mean"] == pytest.approx(2 * metrics["reward/part/sign"] - 0.5 * metrics["reward/part/large"])
 
 
 def test_dynamic_sampling_keeps_groups_of_mixed_penalties(tmp_path: Path, chat: Chat) -> None:

@@ -273,7 +273,7 @@ def test_what_the_cold_start_would_only_find_in_the_end_is_refused_before_it(tmp
 
 def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"question": "1+1?", "answer": "2"}\n' * 5)
+    rows.write_text("".join(f'{{"question": "1+{n}?", "answer": "{n + 1}"}}\n' for n in range(5)))
     task = f"task={{name: dataset, train: {rows}}}"
     config = load_config("configs/quickstart.yaml", [f"out={tmp_path / 'run'}", task, "cold_start.task={}"])
     with pytest.raises(DataError, match=r"problem 'train-\d' of '.*' has no worked solution.*task.solution_column"):
@@ -506,7 +506,7 @@ def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
     asked = [{row["problem_id"] for row in ledger(run) if row["step"] == step} for step in range(1, 6)]
     assert len(asked[0] | asked[1]) == 4  # all are solved, and rest for two steps
     assert run.rollouts.history.problems.keys() == asked[0] | asked[1]
-    assert run.rollouts.history.problems["train-0"].solved_in_a_row > 1
+    assert run.rollouts.history.problems["train-1"].solved_in_a_row > 1
 
 
 def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -587,3 +587,109 @@ def test_a_diverged_run_is_not_taken_for_a_failed_sync(tiny: Path) -> None:
             "verify.verifier": "tests.rlvr.scripts:reads_the_context"}  # fmt: skip
     with pytest.raises(DivergenceError, match=r"Lower optimizer\.lr"):
         grpo.train(recipe(tiny, **{**AHEAD, **lost, "steps": 6}))
+
+
+def test_prompts_that_do_not_fit_are_left_out_at_the_start_and_resuming_keeps_the_numbers(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, tests = tmp_path / "rows.jsonl", tmp_path / "tests.jsonl"
+    questions = [f"1+{n}?" + " word" * 300 * (n in (3, 4)) for n in range(8)]
+    rows.write_text("".join(json.dumps({"question": q, "answer": "1"}) + "\n" for q in questions))
+    tests.write_text(
+        json.dumps({"question": "9+9?" + " word" * 300, "answer": "18"}) + '\n{"question":"9?","answer":"9"}'
+    )
+    keys = {"task": f"{{name: dataset, train: {rows}, test: {tests}}}", "steps": 6, "checkpoint.every": 3}
+    keys |= {"eval.problems": 2, "eval.samples": 1}
+    run = grpo.train(recipe(tiny, **keys))
+    said = capsys.readouterr().out
+    assert "grpo: 2 of 8 problems to train on do not fit and are left out; the first: problem 'train-" in said
+    assert "grpo: 1 of 2 held-out problems do not fit and count as unsolved; the first: problem 'held_out-0'" in said
+    whole = ledger(run)
+    assert {row["problem_id"] for row in whole} == {f"train-{n}" for n in (0, 1, 2, 5, 6, 7)}
+    assert metrics(run)[0]["eval/did_not_fit"] == 0.5
+    shutil.rmtree(run.folder / "checkpoints/step-000006")
+    shutil.rmtree(run.folder / "model")
+    again = ledger(grpo.train(recipe(tiny, **keys)))
+    assert [(row["problem_id"], row["completion"]) for row in again] == [
+        (row["problem_id"], row["completion"]) for row in whole
+    ]
+
+
+def test_the_engines_own_limit_counts_where_it_is_shorter(tiny: Path, chat: Chat) -> None:
+    from rlvr.build import player_chat
+
+    for engine, context in (("{name: vllm, max_model_len: 99}", 99), ("{name: vllm}", chat.context)):
+        assert player_chat(recipe(tiny, engine=engine), chat).context == context
+    assert player_chat(recipe(tiny, engine="{name: transformers, max_model_len: 99}"), chat).context == chat.context
+
+
+def test_worked_solutions_that_do_not_fit_are_left_out(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    solutions = ["add " * 200 if n == 3 else "add" for n in range(8)]
+    rows.write_text("".join(json.dumps({"question": "1+1?", "answer": "2", "how": how}) + "\n" for how in solutions))
+    task = f"{{name: dataset, train: {rows}, held_out_rows: 0, solution_column: how}}"
+    path = tmp_path / "sft.yaml"
+    path.write_text(
+        f"trainer: sft\nsteps: 3\nrows_per_step: 4\nmodel: {{path: {tiny}}}\ntask: {task}\neval: {{problems: 0}}"
+    )
+    assert run_trainer(load_config(path, [f"out={tmp_path / 'run'}"])).done == 3
+    assert "sft: 1 of 8 problems to train on do not fit and are left out; the first: " in capsys.readouterr().out
+
+
+def test_named_sets_have_their_own_metrics_files_and_verifiers(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow.parquet
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{n}"}}\n' for n in range(4)))
+    fours = f"{{name: dataset, test: {rows}, samples: 0}}"
+    evens = f"{{name: dataset, test: {rows}, problems: 3, verifier: 'tests.rlvr.scripts:coin_at_once'}}"
+    keys = {"eval": f"{{problems: 2, samples: 2, sets: {{fours: {fours}, evens: {evens}}}}}", "steps": 1}
+    run = grpo.train(recipe(tiny, "always_five", **keys))
+    for row in metrics(run):
+        assert {"eval/greedy", "eval/avg@2", "eval/fours/greedy", "eval/evens/greedy", "eval/evens/avg@2"} <= row.keys()
+        assert "eval/fours/avg@2" not in row
+        assert (row["eval/fours/greedy"], row["eval/evens/greedy"]) == (0.0, 0.0)
+    files = sorted(str(path.relative_to(run.folder)) for path in (run.folder / "evaluations").rglob("*.parquet"))
+    assert files == [
+        *(f"evaluations/evens/step-00000{step}-{kind}.parquet" for step in (0, 1) for kind in ("drawn", "greedy")),
+        *(f"evaluations/fours/step-00000{step}-greedy.parquet" for step in (0, 1)),
+        *(f"evaluations/step-00000{step}-{kind}.parquet" for step in (0, 1) for kind in ("drawn", "greedy")),
+    ]
+    assert len(pyarrow.parquet.read_table(run.folder / "evaluations/evens/step-000001-greedy.parquet")) == 3
+    assert "grpo evaluated after step 1 on fours: greedy 0.000" in capsys.readouterr().out
+
+
+def test_a_run_on_data_may_be_evaluated_on_named_sets_alone(tiny: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{n}"}}\n' for n in range(4)))
+    path = tmp_path / "sft.yaml"
+    path.write_text(f"trainer: sft\nsteps: 1\nrows_per_step: 4\nmodel: {{path: {tiny}}}\ndata: {{train: {rows}}}\n")
+    sets = f"eval={{samples: 0, sets: {{own: {{name: dataset, test: {rows}}}}}}}"
+    run = run_trainer(load_config(path, [f"out={tmp_path / 'run'}", "sampling.max_tokens=8", sets]))
+    assert [sorted(name for name in row if name.endswith("greedy")) for row in metrics(run)] == [
+        ["eval/own/greedy"]
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ("{aime: {name: datset}}", "no task is called 'datset'"),
+        ("{aime: {name: dataset, tst: x}}", "the task 'dataset' has no knob 'tst': did you mean 'test'"),
+        (
+            "{aime: {name: dataset, test: nowhere.jsonl}}",
+            r"eval\.sets\.aime: dataset 'nowhere.jsonl': there is no such",
+        ),
+        ("{aime: {name: arithmetic, verifier: mth}}", r"eval\.sets\.aime\.verifier.*did you mean 'math'"),
+        ("{greedy: arithmetic}", "a set cannot be called 'greedy'"),
+        ("{a/b: arithmetic}", "a set cannot be called 'a/b'"),
+    ],
+)
+def test_a_set_that_cannot_be_evaluated_is_refused_with_its_name(tiny: Path, sets: str, expected: str) -> None:
+    with pytest.raises((ConfigError, DataError), match=expected):
+        grpo.train(recipe(tiny, **{"eval.sets": sets}))
+    assert not (tiny.parent / "run").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from tasks import make_task
 from tasks.registry import sources_of
+from verifiers import verify_batch
 from verifiers.values import json_text
 
 
@@ -175,7 +176,7 @@ def test_a_system_message_of_a_row_stays_and_the_recipes_is_for_the_others(tmp_p
             [*asked("q"), {"role": "assistant", "content": "a"}],
             r"field 'question\[1\].role': got 'assistant'",
         ),
-        ({"text": "q"}, "row train-1, field 'question'"),
+        ({"text": "q"}, r"row train-1, field 'question\[0\]'"),
     ],
 )
 def test_messages_that_are_no_prompt_are_refused_with_their_row(tmp_path: Path, question: Any, said: str) -> None:
@@ -202,6 +203,13 @@ def test_an_answer_of_any_type_arrives_digit_for_digit(tmp_path: Path) -> None:
     answers = {p.prompt[0]["content"]: p.answer for p in [task.problem(n) for n in range(8)] + task.held_out(9)}
     assert [json_text(answers[f"q{n}"]) for n in range(10)] == written
     assert [type(answers[f"q{n}"]) for n in (2, 3, 4, 5, 6, 7)] == [int, bool, list, dict, str, int]
+
+
+def test_a_text_that_is_a_list_of_messages_in_json_is_messages(tmp_path: Path) -> None:
+    written = [json.dumps(asked("a?")), '[{"role": "user"}]', "[{x}] is what?"]
+    path = lines(tmp_path, [{"question": text, "answer": "1"} for text in written] * 2)
+    task = make_task("dataset", {"train": path, "held_out_rows": 0}, seed=0)
+    assert {task.problem(number).prompt[0]["content"] for number in range(6)} == {"a?", *written[1:]}
 
 
 def test_names_with_dots_and_entries_of_lists_are_found(tmp_path: Path) -> None:
@@ -293,3 +301,43 @@ def test_a_verifier_of_a_task_may_have_settings(tmp_path: Path) -> None:
     rows = [{"question": f"{n}?", "answer": n} for n in range(5)]
     task = make_task("dataset", {"train": lines(tmp_path, rows), "verifier": spec}, seed=0)
     assert task.problem(0).verifier == spec
+
+
+def test_a_task_says_how_many_rows_it_trains_on(tmp_path: Path) -> None:
+    path = lines(tmp_path, [{"question": f"{n}?", "answer": n} for n in range(20)])
+    task = make_task("dataset", {"train": path}, seed=0)
+    assert task.training_rows() == 16  # type: ignore[attr-defined]
+    assert len({task.problem(number).id for number in range(16)}) == 16
+    assert make_task("countdown", {}, seed=0).training_rows() is None  # type: ignore[attr-defined]
+
+
+def test_columns_that_a_task_fixes_cannot_differ_in_the_test_set(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the task 'mbpp': test_columns: this task has no question_column that could"):
+        make_task("mbpp", {"train": "a.jsonl", "test": "b.jsonl", "test_columns": {"question": "x"}}, seed=0)
+
+
+def test_a_subclass_with_another_format_is_held_out_by_content_too(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "my_task_2.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from tasks.dataset import DatasetTask\n\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(DatasetTask):\n"
+        "    def ground_truth(self, answer, id, source):\n"
+        "        return str(answer).upper()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = lines(tmp_path, [{"question": f"{n % 5}?", "answer": f"a{n % 5}"} for n in range(20)])
+    task = make_task("my_task_2:Mine", {"train": path}, seed=0)
+    assert [p.answer for p in task.held_out(5)] == ["A0"]
+    assert {task.problem(number).answer for number in range(16)} == {"A1", "A2", "A3", "A4"}
+    assert task.problem(0).columns["answer"].startswith("a")
+
+
+def test_columns_that_cannot_be_arguments_are_in_columns_only(tmp_path: Path) -> None:
+    names = ("self", "completion", "answer", "columns", "class", "a b", "prompt", "level")
+    path = lines(tmp_path, [{"question": f"{n}?", **dict.fromkeys(names, 1)} for n in range(5)])
+    problem = make_task("dataset", {"train": path}, seed=0).problem(0)
+    assert problem.context.keys() == {"question", "level", "prompt", "problem_id", "columns"}
+    assert problem.columns.keys() == {"question", *names}
+    (verdict,) = verify_batch([("c", 1, problem.context)], "tests.verifiers.columns:gets_everything")
+    assert verdict.detail == "columns,level,problem_id,prompt,question"

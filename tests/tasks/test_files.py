@@ -168,3 +168,12 @@ def test_a_line_that_is_not_utf8_or_no_object_is_named(tmp_path: Path) -> None:
         rows[1]
     with pytest.raises(ValueError, match=r"line 3: got '\[1\]', expected a JSON object"):
         rows[2]
+
+
+def test_a_broken_line_of_several_files_is_named_with_its_file(tmp_path: Path) -> None:
+    for number, line in enumerate(('{"n": 1}', '{"n": ')):
+        written(tmp_path, f"part-{number}.jsonl", line)
+    rows = load_rows(str(tmp_path / "part-*.jsonl"), "train")
+    for read in (lambda: rows[1], lambda: list(rows)):
+        with pytest.raises(ValueError, match=r"part-1.jsonl, line 1: got .* which is not JSON"):
+            read()

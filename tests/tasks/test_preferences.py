@@ -107,14 +107,13 @@ def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
     [
         ({"prompt": "Q:", "chosen": " a"}, "field 'rejected': is missing"),
         ({"prompt": "Q:", "chosen": "", "rejected": " b"}, "field 'chosen': is empty"),
-        ({"prompt": "Q:", **CHATS}, "expected plain text as in the prompt"),
         ({"prompt": [user("q")], **CHATS, "chosen": [user("a")]}, r"'chosen\[0\].role': got 'user'"),
         ({"prompt": [user("q"), {"role": "system", "content": "s"}], **CHATS},
          r"'prompt\[1\].role': got 'system' after other messages"),
         ({"prompt": [assistant("q")], **CHATS},
          r"'prompt\[0\].role': got 'assistant' before an answer"),
-        ({"prompt": [{"from": "human", "value": "q"}], **CHATS},
-         "rename from/value to role/content"),
+        ({"prompt": [{"from": "bot", "value": "q"}], **CHATS},
+         r"'prompt\[0\].from': got 'bot', expected one of system, human"),
         ({"prompt": [{"role": "human", "content": "q"}], **CHATS},
          r"'prompt\[0\].role': got 'human', expected one of system"),
         ({"prompt": [{"role": "user", "content": 4}], **CHATS},
@@ -133,7 +132,7 @@ def test_a_broken_preference_names_its_field(row: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": "once upon a time"}, "field 'messages': is missing; expected messages, or prompt and completion"),
+        ({"body": "once upon a time"}, "field 'messages': is missing; expected messages, or prompt and completion"),
         ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
         ({"messages": [user("q"), assistant("a"), user("q")]}, r"'messages\[2\].role': got 'user', expected assistant"),
         ({"messages": [assistant("a")]}, "expected an assistant turn after the prompt, got none"),

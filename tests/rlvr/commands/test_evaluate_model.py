@@ -62,3 +62,22 @@ def test_a_recipe_without_held_out_problems_is_refused(model: Path) -> None:
 def test_a_model_from_nothing_is_not_worth_evaluating() -> None:
     with pytest.raises(ConfigError, match=r"model\.scratch is not trained; name a model"):
         evaluate_model(load_config("configs/quickstart.yaml", []))
+
+
+def test_named_sets_are_evaluated_beside_the_tasks_own_problems(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "fives.jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{5 if n < 3 else n}"}}\n' for n in range(4)))
+    fives = f"{{name: dataset, test: {rows}, samples: 1, problems: 4}}"
+    config = config_of(model, "verify.verifier=null", f"eval.sets={{fives: {fives}, sums: arithmetic}}")
+    assert evaluate_model(config).groups[0][0].problem.source == "arithmetic"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "on 4 problems of fives" in printed
+    assert "greedy │ 0.750 │" in printed
+    assert "avg@1 │ 0.750" in printed
+    assert "on 512 problems of sums" in printed
+    evaluate_model(config_of(model, "verify.verifier=null", f"eval.sets={{fives: {fives}}}", "eval.problems=0"))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "on 4 problems of fives" in printed
+    assert printed.count("problems") == 1

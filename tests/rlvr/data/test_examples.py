@@ -156,6 +156,78 @@ def test_a_tokenizer_learns_from_all_that_is_said() -> None:
     assert texts_of(UnpairedPreference("q", "a", True)) == ["q", "a"]
 
 
+def test_rows_to_train_on_whose_prompt_is_held_out_are_left_out_and_counted(tmp_path: Path, chat: Chat) -> None:
+    asked_again = {"messages": [{"role": "system", "content": "s"}, user(" say  4"), assistant("four")]}
+    rows = [asked_again, *ROWS]
+    examples = load_examples(data(tmp_path, rows, held_out_rows=1), read_conversations, chat)
+    assert [example.row for example in examples.train] == [2, 3, 4, 5]
+    assert str(examples) == "4 rows to train on, 1 held out; 1 whose prompt is held out were left out"
+    test = write(tmp_path / "test.jsonl", [talk("say 0", "zero")])
+    examples = load_examples(data(tmp_path, rows, test=test), read_conversations, chat)
+    assert [example.row for example in examples.train] == [1, 3, 4, 5, 6]
+    by_row = load_examples(
+        data(tmp_path, [*rows, ROWS[4]], held_out_rows=1, held_out_by="row"), read_conversations, chat
+    )
+    assert [example.row for example in by_row.train] == [1, 2, 3, 4, 5]
+    with pytest.raises(DataError, match=r"no row to train on is left: 1 have the prompt of a held-out row\. Hold"):
+        load_examples(data(tmp_path, [ROWS[0]], test=test), read_conversations, chat)
+
+
+def test_pairs_that_are_taken_apart_are_held_out_as_pairs(tmp_path: Path, chat: Chat) -> None:
+    pairs = [{"prompt": f"ask {n}:", "chosen": " a", "rejected": " b"} for n in range(5)]
+    examples = load_examples(data(tmp_path, pairs, held_out_rows=2), read_unpaired, chat)
+    assert [example.row for example in examples.train] == [1, 1, 2, 2, 3, 3]
+    assert [example.row for example in examples.held_out] == [4, 4, 5, 5]
+    with pytest.raises(DataError, match="has 5 rows and 5 are held out"):
+        load_examples(data(tmp_path, pairs, held_out_rows=5), read_unpaired, chat)
+
+
+def test_how_rows_were_read_and_what_was_not_is_said(tmp_path: Path, chat: Chat) -> None:
+    rows = [*ROWS[:2], {"instruction": "say 7", "output": "7", "source": "web"}]
+    examples = load_examples(data(tmp_path, rows), read_conversations, chat)
+    assert examples.read_as == (
+        "read as: messages (2 rows) | instruction and output, as messages (1 rows). Not read: source"
+    )
+    columns = {"messages": "turns"}
+    renamed = [{"turns": row["messages"], **{f"k{n}": 1 for n in range(10)}} for row in ROWS]
+    examples = load_examples(data(tmp_path, renamed, columns=columns), read_conversations, chat)
+    assert examples.read_as == "read as: messages. Not read: k0, k1, k2, k3, k4, k5, k6, k7 and 2 more"
+    assert len(examples.train) == 5
+
+
+def test_rows_that_cannot_be_read_are_left_out_if_that_is_wanted(tmp_path: Path, chat: Chat) -> None:
+    rows = [{"messages": [user("say 2")]}, *ROWS]
+    with pytest.raises(DataError, match=r"row 1.*leave such rows out: data\.skip_broken=true"):
+        load_examples(data(tmp_path, rows), read_conversations, chat)
+    examples = load_examples(data(tmp_path, rows, skip_broken=True), read_conversations, chat)
+    assert [example.row for example in examples.train] == [2, 3, 4, 5, 6]
+    assert "; 1 cannot be read and were left out (first: " in str(examples)
+    assert "row 1, field 'messages'" in str(examples)
+
+
+def test_texts_become_chats_if_the_recipe_says_so(tmp_path: Path, chat: Chat) -> None:
+    rows = [{"prompt": f"say {n}", "completion": f"{n}"} for n in range(3)]
+    plain = load_examples(data(tmp_path, rows), read_conversations, chat)
+    assert list(plain.train[0].prompt_ids) == chat.tokenizer.encode("say 0")
+    chats = load_examples(data(tmp_path, rows, texts="chat"), read_conversations, chat)
+    assert list(chats.train[0].prompt_ids) == chat.prompt_ids([user("say 0")])
+
+
+def test_of_a_text_alone_all_but_its_first_token_is_learned_and_it_ends_once(tmp_path: Path, chat: Chat) -> None:
+    texts = ["<|user|>say 1<|assistant|>1<|end|>\n", "<|user|>say 1<|assistant|>1"]
+    for text in texts:
+        rows = load_examples(data(tmp_path, [{"text": text}]), read_conversations, chat)
+        ids = [*rows.train[0].prompt_ids, *rows.train[0].answer_ids[0]]
+        assert chat.tokenizer.decode(ids) == "<|user|>say 1<|assistant|>1<|end|>"
+        assert len(rows.train[0].prompt_ids) == 1
+        assert list(rows.train[0].learned[0]) == [1] * (len(ids) - 1)
+
+
+def test_a_name_that_is_not_read_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"'chosn' is not read; did you mean 'chosen'\?; expected {name that is read"):
+        DataConfig(train="x", columns={"chosn": "good"})
+
+
 def test_conversations_that_the_template_rewrites_become_a_row_for_each_turn_and_are_counted(tmp_path: Path) -> None:
     chat = make_chat(stand_in("qwen3"), [], 4096, "qwen3")
     long = {"messages": [user("2 + 3?"), thoughtful("It is 5."), user("again"), thoughtful("It is 5.")]}

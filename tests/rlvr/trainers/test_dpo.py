@@ -91,13 +91,14 @@ def test_data_that_changed_under_a_run_is_refused_though_it_is_as_long_as_before
 
 def test_before_the_first_checkpoint_the_reference_of_other_data_is_computed_anew(tmp_path: Path) -> None:
     keys = {"steps": 1, "eval": "{at_start: false, at_end: false}"}
-    run = dpo.train(settings(tmp_path, **keys))
+    data = f"{{train: {tmp_path / 'pairs.jsonl'}, held_out_rows: 20, held_out_by: row}}"
+    run = dpo.train(settings(tmp_path, **keys, data=data))
     first = load_file(run.folder / "reference.safetensors")["train"]
     shutil.rmtree(run.folder / "checkpoints")
     shutil.rmtree(run.folder / "model")
     path = write(tmp_path / "pairs.jsonl", polite_pairs(80, seed=1))
     dpo.train(load_config(recipe(tmp_path / "dpo.yaml", "dpo", **keys, rows_per_step=16, out=tmp_path / "dpo",
-                                 data=f"{{train: {path}, held_out_rows: 20}}")))  # fmt: skip
+                                 data=f"{{train: {path}, held_out_rows: 20, held_out_by: row}}")))  # fmt: skip
     again = load_file(run.folder / "reference.safetensors")["train"]
     assert (first != again).any()
     assert steps(run.folder)[-1]["loss"] == pytest.approx(math.log(2), abs=1e-4)
@@ -163,9 +164,9 @@ def test_the_kl_of_kto_on_pairs_is_measured_on_answers_to_other_prompts(tmp_path
     sides = (("chosen", "yes"), ("rejected", "no"))
     pairs = [{side: [assistant(f"{said} {n}")] for side, said in sides} for n in range(40)]
     write(tmp_path / "pairs.jsonl", [pair | {"prompt": [user(f"say {n}")]} for n, pair in enumerate(pairs)])
-    _, chat = open_data_run(config)
+    _, chat, _ = open_data_run(config)
     rows = load_examples(config.data, read_unpaired, chat).train
-    assert len(rows) == 60
+    assert len(rows) == 40  # of 20 pairs; 20 others are held out
     asked = {tuple(row.answer_ids[0]): tuple(row.prompt_ids) for row in rows}
     found = mismatched(rows, chat.context)
     assert all(asked[tuple(row.answer_ids[0])] != tuple(row.prompt_ids) for row in found)

@@ -290,7 +290,7 @@ def test_a_pair_whose_scores_are_equal_is_trained_on_with_margin_zero(chat: Chat
 
 def test_held_out_rows_need_no_ratings_for_margins(tmp_path: Path) -> None:
     train = write(tmp_path / "train.jsonl", [row | {"margin": 0.5} for row in polite_pairs(4)])
-    test = write(tmp_path / "test.jsonl", polite_pairs(4))
+    test = write(tmp_path / "test.jsonl", polite_pairs(4, seed=1))
     keys = {"data": f"{{train: {train}, test: {test}}}", "margin": "true", "rows_per_step": 4, "steps": 1}
     run = reward_model.train(load_config(recipe(tmp_path / "rm.yaml", "reward_model", **keys)))
     assert "held_out/accuracy" in read_metrics(run.folder / "metrics.jsonl")[-1]

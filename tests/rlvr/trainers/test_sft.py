@@ -130,8 +130,9 @@ def conversations(count: int) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("packing", ["false", "true"])
 def test_it_learns_conversations_and_measures_those_held_out(tmp_path: Path, packing: str) -> None:
-    path = write(tmp_path / "rows.jsonl", conversations(120))
-    data = f"{{train: {path}, held_out_rows: 20}}"
+    systems = [{"role": "system", "content": "ab"[n % 2] * (n // 9)} for n in range(120)]  # no two rows are the same
+    rows = [{"messages": [system, *row["messages"]]} for system, row in zip(systems, conversations(120), strict=True)]
+    data = f"{{train: {write(tmp_path / 'rows.jsonl', rows)}, held_out_rows: 20, held_out_by: row}}"
     model = f"{{scratch: {SCRATCH}, packing: {packing}}}"
     run = sft.train(
         load_config(recipe(tmp_path / "sft.yaml", "sft", data=data, model=model, steps=60, rows_per_step=16))
