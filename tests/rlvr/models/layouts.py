@@ -240,7 +240,7 @@ COLUMNS = (
 )
 # Where a cell is not "yes": what is said instead.
 REFUSED = "refused"
-VISION = "with torchvision"
+VISION = "refused without torchvision"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("Gemma 3 with vision", "vLLM sync"): VISION,
     ("Qwen2.5-VL", "vLLM sync"): VISION,
