@@ -17,6 +17,7 @@ from rlvr.config import (
     RewardModelConfig,
     RLConfig,
     RunConfig,
+    SamplingConfig,
     SFTConfig,
 )
 from rlvr.data.examples import reader_of, split_rows, texts_of
@@ -24,10 +25,12 @@ from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError
 from rlvr.learners.local import LocalLearner
+from rlvr.learners.optimizer import loss_scale_of
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
+from rlvr.models.vocabulary import unknown_tokens
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
@@ -80,7 +83,10 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     set_global_generators(config.seed, "build")
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(config.model, chat, device, config.seed)
-        scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
+        scale = loss_scale_of(config.model)
+        scorer = LocalLearner(
+            model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer, loss_scale=scale
+        )
         return Run(config, folder, scorer), chat
     if config.problems is None:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
@@ -122,7 +128,7 @@ def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Proble
     """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
     held_out = first_problems(task, config.eval)
     for problem in held_out:
-        chat.problem_ids(problem, config.sampling.max_tokens)
+        chat.problem_ids(problem, config.eval_sampling.max_tokens)
     return held_out
 
 
@@ -133,12 +139,12 @@ def rollouts_of(
     generator = generator_of(config, policy, chat)
     probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
     probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
-    s = config.sampling
     return Rollouts(
         player=Player(generator, chat),
         task=task,
         held_out=held_out,
-        sampling=Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+        sampling=sampling_of(config.sampling),
+        eval_sampling=sampling_of(config.eval_sampling),
         judge=judge_of(config),
         evaluation=config.eval,
         max_failed_share=config.verify.max_failed_share,
@@ -146,10 +152,25 @@ def rollouts_of(
     )
 
 
+def sampling_of(config: SamplingConfig) -> Sampling:
+    return Sampling(
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        min_p=config.min_p,
+        min_tokens=config.min_tokens,
+        repetition_penalty=config.repetition_penalty,
+        stop=config.stop,
+        stop_token_ids=config.stop_token_ids,
+    )
+
+
 def learner_of(
     config: PolicyRunConfig, policy: Policy, chat: Chat, reference: Policy | None = None
 ) -> LocalLearner[Policy]:
-    return LocalLearner(policy, config.optimizer, config.optimizer_steps, reference, chat.tokenizer)
+    scale = loss_scale_of(config.model)
+    return LocalLearner(policy, config.optimizer, config.optimizer_steps, reference, chat.tokenizer, loss_scale=scale)
 
 
 def source_of(config: RLConfig, draws: Draws) -> GroupSource:
@@ -192,7 +213,7 @@ def task_of(config: PolicyRunConfig) -> Task:
 
 def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
-        return load_chat(str(model.path))
+        return load_chat(str(model.path), model.trust_remote_code, model.revision)
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
     texts = [
         text
@@ -205,7 +226,7 @@ def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
 def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
     """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task."""
     if config.model.scratch is None:
-        return load_chat(str(config.model.path))
+        return load_chat(str(config.model.path), config.model.trust_remote_code, config.model.revision)
     if config.data is None:
         assert isinstance(config, SFTConfig)
         return chat_for_problems(config.model, task_of(config))
@@ -252,9 +273,11 @@ def generator_of(config: PolicyRunConfig, policy: Policy, chat: Chat) -> Generat
             engine.max_model_len or chat.context,
             engine.gpu_memory_utilization,
             engine.enforce_eager,
+            unknown_tokens(chat.tokenizer, policy.model.config.get_text_config().vocab_size),
+            config.model.trust_remote_code,
         )
     if engine.name == "scripted":
         return ScriptedEngine(load_script(engine.script), chat)
     from rlvr.engines.transformers_engine import TransformersEngine
 
-    return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens)
+    return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens, chat.tokenizer)

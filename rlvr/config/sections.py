@@ -52,11 +52,14 @@ class ModelConfig(Section):
     path: str | None = None
     """Hub id or folder in Hugging Face format, with a tokenizer that has a chat template."""
     scratch: ScratchConfig | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora."""
-    autocast: Literal["none", "bfloat16"] = "none"
-    """Dtype of matrix products in the learner."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora; float16 needs lora."""
+    autocast: Literal["none", "bfloat16", "float16"] = "none"
+    """Dtype of matrix products in the learner. With float16, here or in dtype, the loss is scaled."""
     lora: LoraConfig | None = None
+    quantize: Literal["none", "nf4", "int8"] = "none"
+    """Keep the base weights in 4 or 8 bits under lora (QLoRA); needs bitsandbytes. The model is saved with plain
+    weights."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
@@ -65,6 +68,10 @@ class ModelConfig(Section):
     """Compute rows without padding, and a prompt that several rows share only once. Needs sdpa attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty: its default."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with a model. Read it first: it can do anything that you can."""
+    revision: str | None = None
+    """Commit, branch or tag of a hub id; empty: its main branch."""
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
@@ -72,6 +79,13 @@ class ModelConfig(Section):
             raise ValueError(
                 "expected exactly one of model.path (a hub id or folder) and model.scratch (a tiny new model)"
             )
+        if self.quantize != "none" and (self.lora is None or self.scratch is not None):
+            raise ValueError(
+                f"quantize is {self.quantize}, but quantized weights cannot be trained; expected lora beside it, and a "
+                "trained model in path"
+            )
+        if self.revision is not None and self.scratch is not None:
+            raise ValueError("revision names a version of a hub id in path, and scratch has none; leave it out")
         return self
 
 
@@ -92,15 +106,72 @@ class TaskConfig(BaseModel):
         return self
 
 
+Stop = Annotated[str, Field(min_length=1)]
+
+
 class SamplingConfig(Section):
-    """How completions are sampled in training."""
+    """How completions are sampled in training. Each key means the same in every engine."""
 
     max_tokens: int = Field(512, ge=1)
     temperature: float = Field(1.0, gt=0)
     """RL samples and scores at this temperature; sft and dpo learn at 1 and use it only in evaluations."""
     top_p: float = Field(1.0, gt=0, le=1)
+    """Keeps the likeliest tokens that make up this probability. Other values than 1 bias RL: see
+    [objectives.md](objectives.md)."""
     top_k: int = Field(0, ge=0)
     """0 keeps all tokens."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Excludes tokens whose probability is less than this share of the likeliest token's."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Divides the positive logits of tokens in the prompt or the completion so far, and multiplies negative ones."""
+    min_tokens: int = Field(0, ge=0)
+    """Before so many tokens no end token is sampled, and no stop string ends the completion."""
+    stop: tuple[Stop, ...] = ()
+    """Texts that end a completion; it keeps them."""
+    stop_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Tokens that end a completion, beside the model's own end tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_stop(cls, values: Any) -> Any:
+        return with_list_of_stops(values)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SamplingConfig":
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens is {self.min_tokens}, expected at most max_tokens={self.max_tokens}")
+        return self
+
+
+class EvalSamplingConfig(Section):
+    """Keys of `sampling` that differ in evaluations; what is empty is as in training."""
+
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, gt=0)
+    """Of the sampled completions; the greedy one has none, and no top_p, top_k and min_p."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0)
+    min_tokens: int | None = Field(None, ge=0)
+    stop: tuple[Stop, ...] | None = None
+    stop_token_ids: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_stop(cls, values: Any) -> Any:
+        return with_list_of_stops(values)
+
+    def over(self, training: SamplingConfig) -> SamplingConfig:
+        """The settings of evaluations. Raises pydantic's `ValidationError` if they contradict each other."""
+        return SamplingConfig.model_validate(training.model_dump() | self.model_dump(exclude_none=True))
+
+
+def with_list_of_stops(values: Any) -> Any:
+    """`stop: text` is short for `stop: [text]`."""
+    if isinstance(values, dict) and isinstance(values.get("stop"), str):
+        return values | {"stop": [values["stop"]]}
+    return values
 
 
 class EngineConfig(Section):
@@ -116,7 +187,8 @@ class EngineConfig(Section):
     enforce_eager: bool = False
     """vllm: no CUDA graphs: starts faster, runs slower."""
     logprob_tolerance: float | None = Field(None, gt=0)
-    """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.1 in bfloat16."""
+    """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.02 in float16, 0.1 in
+    bfloat16 or with quantized weights."""
     script: str | None = None
     """scripted: `module:function` that returns a completion's text for (prompt text, seed, index)."""
 
@@ -124,6 +196,9 @@ class EngineConfig(Section):
 class OptimizerConfig(Section):
     """AdamW and its schedule, counted in optimizer steps."""
 
+    name: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
+    """The others keep their moments in 8 bits, and paged ones in the host's memory if the GPU's is full; they need
+    bitsandbytes."""
     lr: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     """Schedule after the warm-up."""
@@ -213,6 +288,7 @@ class EvalConfig(MeasureConfig):
     problems: int = Field(512, ge=0)
     """0: no evaluation."""
     samples: int = Field(8, ge=0)
+    sampling: EvalSamplingConfig = EvalSamplingConfig()
 
     @property
     def happens(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
@@ -21,28 +22,37 @@ from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
+from rlvr.models.quantized import quantization_of
+from rlvr.models.remote_code import refuse_code
 from rlvr.models.scratch import build_model, build_tokenizer
+from rlvr.models.vocabulary import leave_out, unknown_tokens
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
 HUB_SECONDS = 5.0
+AUTOCAST = {"none": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def check_path(path: str, key: str = "model.path") -> None:
+def check_path(path: str, key: str = "model.path", revision: str | None = None) -> None:
     """Refuse a missing folder, and a hub model that is not cached while the hub does not answer.
 
     Raises `ModelError`. transformers would take the folder for a hub id and retry many times.
     """
     if Path(path).is_dir():
+        if revision is not None:
+            raise ModelError(
+                f"{key} {path!r} is a folder, and its key revision ({revision!r}) names a version of a hub id; leave "
+                "revision out"
+            )
         return
     expected = "expected a folder in Hugging Face format, such as runs/quickstart/model, or a hub id with one slash"
     parent = Path(path).parent
     if path.startswith((".", "/", "~")) or path.count("/") > 1 or (parent != Path(".") and parent.is_dir()):
         raise ModelError(f"{key} {path!r}: there is no such folder; {expected}")
     try:
-        if isinstance(try_to_load_from_cache(path, "config.json"), str):
+        if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
             return
-        get_session().head(hf_hub_url(path, "config.json"), timeout=HUB_SECONDS)
+        get_session().head(hf_hub_url(path, "config.json", revision=revision), timeout=HUB_SECONDS)
     except HFValidationError as error:
         raise ModelError(f"{key} {path!r}: there is no such folder, and it is no hub id; {expected}") from error
     except Exception as error:  # the hub client's HTTP library may raise anything
@@ -76,13 +86,14 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def load_chat(path: str) -> Chat:
+def load_chat(path: str, trust_remote_code: bool = False, revision: str | None = None) -> Chat:
     """The tokenizer of a model; its weights are not loaded."""
-    check_path(path)
+    check_path(path, revision=revision)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        config = AutoConfig.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
     except (OSError, ValueError) as error:
+        refuse_code(path, error)
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
@@ -101,9 +112,13 @@ def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
     """The policy on its device, ready for training. With `scratch` its weights are random, from `seed`."""
     model = (
-        load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
+        load_weights_of(str(config.path), config, device)
+        if config.scratch is None
+        else new_model(config.scratch, chat, seed)
     )
-    model.to(device)
+    if config.quantize == "none":  # quantized weights are made where they stay
+        model.to(device)
+    leave_out(model, unknown_tokens(chat.tokenizer, model.config.get_text_config().vocab_size))
     check_decomposition(model)
     if config.packing:
         check_packing(model)
@@ -112,8 +127,7 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
-    autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+    return Policy(model, adapters, temperature, AUTOCAST[config.autocast], config.compile, config.packing)
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
@@ -131,12 +145,19 @@ def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
     )
 
 
-def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
+def load_weights_of(path: str, config: ModelConfig, device: torch.device) -> PreTrainedModel:
     disable_progress_bar()
-    attention = {"attn_implementation": config.attention} if config.attention else {}
+    dtype = getattr(torch, config.dtype)
+    options: dict[str, Any] = {"attn_implementation": config.attention} if config.attention else {}
+    if config.quantize != "none":
+        quantization = quantization_of(config.quantize, AUTOCAST[config.autocast] or dtype)
+        options |= {"quantization_config": quantization, "device_map": {"": device}}
     try:
-        return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
+        return AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, trust_remote_code=config.trust_remote_code, revision=config.revision, **options
+        )
     except (OSError, ValueError, ImportError) as error:
+        refuse_code(path, error)
         raise ModelError(
             f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}"
         ) from error

@@ -13,6 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.models.logprobs import token_logprobs
 from rlvr.models.packing import token_states
+from rlvr.models.quantized import is_quantized, plain_config, plain_weight
+from rlvr.models.remote_code import keep_code
 from rlvr.types import Batch
 
 
@@ -112,7 +114,9 @@ class Policy:
     def save(self, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
         """Write the model in Hugging Face format with adapters merged; `from_pretrained(folder)` loads it."""
         weights = {name: weight.cpu().contiguous() for name, weight in self.named_weights()}
-        self.model.config.save_pretrained(folder)
+        config = plain_config(self.model.config)
+        keep_code(self.model, config, folder)
+        config.save_pretrained(folder)
         if self.model.generation_config is not None:
             self.model.generation_config.save_pretrained(folder)
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -136,7 +140,7 @@ def merged_weights(model: PreTrainedModel, adapters: Any) -> Iterator[tuple[str,
     for name, parameter in model.named_parameters():
         if ".lora_" in name:
             continue
-        weight = parameter.detach()
+        weight = plain_weight(model, name, model.dtype) if is_quantized(parameter) else parameter.detach()
         if name in adapted:
             layer = adapted[name]
             delta: Any = sum(layer.get_delta_weight(a) for a in layer.active_adapters)

@@ -180,6 +180,8 @@ class Player:
         try:
             reply = checked_reply(conversation.environment.step(conversation.messages))
             ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
+            if ids and completion.ids[-1] not in self.chat.end_ids:  # a stop string ended it: the turn is closed here
+                ids = [self.chat.end_ids[0], *ids]
         except RlvrError:
             raise
         except Exception as error:  # whatever an environment of the user's does

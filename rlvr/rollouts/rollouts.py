@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rlvr.algorithms.objective import Objective
 from rlvr.config import EvalConfig, RLConfig
 from rlvr.learners.base import Learner
 from rlvr.rollouts.evaluate import Evaluation, evaluate
@@ -14,7 +15,7 @@ from rlvr.rollouts.play import Player
 from rlvr.rollouts.selection import Pool
 from rlvr.rollouts.source import GroupSource, groups_of
 from rlvr.types import Group, Sampling
-from rlvr.weight_sync import Probe, check_gap, push, truncation_of
+from rlvr.weight_sync import Probe, check_gap, push, sampling_bias
 from tasks import Problem, Task
 
 
@@ -30,6 +31,7 @@ class Rollouts:
     task: Task
     held_out: Sequence[Problem]
     sampling: Sampling
+    eval_sampling: Sampling
     judge: Grader
     evaluation: EvalConfig
     max_failed_share: float
@@ -52,15 +54,20 @@ class Rollouts:
         check_graders(pool.fresh, self.max_failed_share)
         return pool
 
+    def caution(self, objective: Objective) -> str | None:
+        """What to know of the sampling settings before the first step."""
+        corrects_sequences = objective.correction != "none" and objective.correction_level == "sequence"
+        return sampling_bias(self.sampling, corrects_sequences)
+
     def sync(self, learner: Learner, metrics: Mapping[str, float]) -> None:
         """Send the learner's weights to the generator, if they have changed.
 
         Raises `WeightSyncError` if they do not arrive, or if the log-probabilities of this step's rollouts show that
-        the generator held other weights. With `top_p` or `top_k` the log-probabilities belong to a truncated
-        distribution and are not compared.
+        the generator held other weights. These are not compared where sampling changes the distribution; the probe
+        after each push samples without such changes, and finds what did not arrive.
         """
         learned = "rollout_gap" in metrics and not metrics.get("skipped")
-        if learned and not self.sampling.is_truncated:
+        if learned and self.sampling.is_plain:
             check_gap(metrics["rollout_gap"], self.probe.tolerance)
         if self.player.generator.version != learner.version:
             if self.source is not None:
@@ -74,10 +81,10 @@ class Rollouts:
         self.history = self.history.steered(config.objective, metrics)
         self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
         warnings = []
-        for topic, warning in {"truncation": truncation_of(self.sampling), "batch": pool.shortfall()}.items():
-            if warning and topic not in self.warned_of:
-                self.warned_of.add(topic)
-                warnings.append(f"warning: {warning}")
+        shortfall = pool.shortfall()
+        if shortfall and "batch" not in self.warned_of:
+            self.warned_of.add("batch")
+            warnings.append(f"warning: {shortfall}")
         groups = pool.fresh or pool.kept
         if groups and self.silent_steps and self.silent_steps % config.no_signal_patience == 0:
             warnings.append(
@@ -88,7 +95,7 @@ class Rollouts:
     def evaluate(self) -> Evaluation:
         """Evaluate on the held-out problems. Raises `GraderError`."""
         samples = self.evaluation.samples
-        evaluation = evaluate(self.held_out, samples, self.sampling, self.player, self.judge, seed=0)
+        evaluation = evaluate(self.held_out, samples, self.eval_sampling, self.player, self.judge, seed=0)
         for groups in evaluation.groups:
             check_graders(groups, self.max_failed_share)
         return evaluation

@@ -508,12 +508,16 @@ def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
     assert run.rollouts.history.problems["train-0"].solved_in_a_row > 1
 
 
-def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_sampling_is_warned_of_once_before_the_first_step(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = grpo.train(
         recipe(tiny, engine="transformers", steps=2, prompts_per_step=8,
                **{"sampling.top_p": 0.5, "sampling.max_tokens": 6, "verify.verifier": "tests.rlvr.scripts:by_text"})
     )  # fmt: skip
-    assert capsys.readouterr().out.count("warning: with sampling.top_p=0.5 and top_k=0") == 1
+    out = capsys.readouterr().out
+    assert out.count("warning: sampling.top_p=0.5: completions come from another distribution") == 1
+    assert out.index("warning: sampling.top_p=0.5") < out.index("step")
     row = metrics(run)[1]
     assert 0.5 <= row["rollout_ratio/p01"] <= row["rollout_ratio/p50"] <= row["rollout_ratio/p99"] <= 1.0 + 1e-5
     assert row["rollout_ratio/outside"] > 0.9
