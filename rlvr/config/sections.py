@@ -196,9 +196,6 @@ class EngineConfig(Section):
 class OptimizerConfig(Section):
     """AdamW and its schedule, counted in optimizer steps."""
 
-    name: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
-    """The others keep their moments in 8 bits, and paged ones in the host's memory if the GPU's is full; they need
-    bitsandbytes."""
     lr: float = Field(1e-6, gt=0)
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     """Schedule after the warm-up."""
@@ -211,6 +208,9 @@ class OptimizerConfig(Section):
     """0: no clipping."""
     microbatch_tokens: int = Field(16_384, ge=1)
     """Tokens, padding included, in one forward and backward pass; bounds memory and never changes the result."""
+    name: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
+    """The others keep their moments in 8 bits, and paged ones in the host's memory if the GPU's is full; they need
+    bitsandbytes."""
 
 
 class SelectionConfig(Section):

@@ -75,7 +75,7 @@ class LocalLearner(Generic[Model]):
     version: int = 0
     skipped_in_a_row: int = 0
     tokens_seen: int = 0
-    loss_scale: LossScale = LossScale()
+    loss_scale: LossScale = field(default_factory=LossScale)
     optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
-from rlvr.models.quantized import quantization_of
+from rlvr.models.quantized import keep_layout, quantization_of
 from rlvr.models.remote_code import refuse_code
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.vocabulary import leave_out, unknown_tokens
@@ -116,8 +116,10 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         if config.scratch is None
         else new_model(config.scratch, chat, seed)
     )
-    if config.quantize == "none":  # quantized weights are made where they stay
+    if config.quantize == "none":
         model.to(device)
+    else:  # these were made where they stay
+        keep_layout(model)
     leave_out(model, unknown_tokens(chat.tokenizer, model.config.get_text_config().vocab_size))
     check_decomposition(model)
     if config.packing:

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
+# bitsandbytes' kinds of parameters; it is not imported where nothing is quantized.
+FOUR_BITS, EIGHT_BITS = "Params4bit", "Int8Params"
+
 
 def quantization_of(kind: str, compute_dtype: torch.dtype) -> Any:
     """What `from_pretrained` needs as `quantization_config` for nf4 or int8."""
@@ -27,20 +30,32 @@ def quantization_of(kind: str, compute_dtype: torch.dtype) -> Any:
     )
 
 
-def plain_weight(model: nn.Module, name: str, dtype: torch.dtype) -> Tensor:
-    """The parameter `name` of a model; a quantized one as the weight that it stands for, in `dtype`."""
-    parameter = model.get_parameter(name)
-    if not is_quantized(parameter):
-        return parameter.detach()
-    from peft.utils.integrations import dequantize_module_weight
+def keep_layout(model: nn.Module) -> None:
+    """Keep bitsandbytes from packing weights anew for some processors when a layer first computes without a gradient.
 
-    return dequantize_module_weight(model.get_submodule(name.rpartition(".")[0])).detach().to(dtype)
+    It never unpacks them: a later training step would go through an operator that has no gradient (bitsandbytes 0.50).
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def is_quantized(parameter: Tensor) -> bool:
-    from peft.utils.integrations import get_bnb_param_type
+    return type(parameter).__name__ in (FOUR_BITS, EIGHT_BITS)
 
-    return bool(get_bnb_param_type(parameter))
+
+def plain_weight(model: nn.Module, name: str, dtype: torch.dtype) -> Tensor:
+    """The weight in `dtype` that the quantized parameter `name` of a model stands for."""
+    parameter: Any = model.get_parameter(name)
+    if type(parameter).__name__ == FOUR_BITS:
+        from bitsandbytes.functional import dequantize_4bit
+
+        weight: Tensor = dequantize_4bit(parameter.data, parameter.quant_state)
+        return weight.to(dtype)
+    # A layer takes the scales of its rows over from the parameter when it first computes.
+    layer: Any = model.get_submodule(name.rpartition(".")[0])
+    scales: Tensor = parameter.SCB if layer.state.SCB is None else layer.state.SCB
+    return (parameter.data.float() * scales.float().unsqueeze(-1) / 127).to(dtype)
 
 
 def plain_config(config: PreTrainedConfig) -> PreTrainedConfig:

@@ -236,29 +236,34 @@ def stated_logprobs(pair: Pair, prompt: list[int], ids: Sequence[int], sampling:
     return values
 
 
-@pytest.mark.parametrize("sampling", KEYS)
-def test_each_key_means_the_same_in_both_engines(pair: Pair, chat: Chat, sampling: Sampling) -> None:
+def test_each_key_means_the_same_in_both_engines_also_side_by_side(pair: Pair, chat: Chat) -> None:
     learner, engine, prompts = pair
     send(learner, engine)
     embedded = TransformersEngine(learner.policy.model, engine.end_ids, tokenizer=chat.tokenizer)
-    for generator in (engine, embedded):
-        groups = complete_all(generator, prompts, 8, sampling, seeds=range(4))
-        for prompt, group in zip(prompts, groups, strict=True):
+    drawn = [(prompt, sampling, 4) for sampling in KEYS for prompt in prompts]
+    greedy = [(prompt, sampling.greedy, 1) for sampling in KEYS for prompt in prompts]
+    requests = [
+        Request(number, prompt, n, sampling, seed=number)
+        for number, (prompt, sampling, n) in enumerate([*drawn, *greedy])
+    ]
+    ours, theirs = complete(embedded, requests), complete(engine, requests)
+    for groups in (ours, theirs):
+        for request, group in zip(requests, groups, strict=True):
             for completion in group:
-                stated = stated_logprobs(pair, prompt, completion.ids, sampling)
-                assert completion.logprobs == pytest.approx(stated, abs=TOLERANCE)
-                assert completion.finish == ending_of(pair, chat, prompt, completion.ids, sampling)
+                stated = stated_logprobs(pair, list(request.prompt_ids), completion.ids, request.sampling)
+                assert completion.logprobs == pytest.approx(stated, abs=TOLERANCE), request.sampling
+                assert completion.finish == ending_of(pair, chat, request, completion.ids)
                 assert max(completion.ids) < len(chat.tokenizer)
-    ours = complete_all(embedded, prompts, 1, sampling.greedy, seeds=range(4))
-    theirs = complete_all(engine, prompts, 1, sampling.greedy, seeds=range(4))
-    for (mine,), (other,) in zip(ours, theirs, strict=True):
-        assert (mine.ids, mine.finish) == (other.ids, other.finish)
-        assert mine.logprobs == pytest.approx(other.logprobs, abs=TOLERANCE)
+    for request, (mine, *_), (other, *_) in zip(
+        requests[len(drawn) :], ours[len(drawn) :], theirs[len(drawn) :], strict=True
+    ):
+        assert (mine.ids, mine.finish) == (other.ids, other.finish), request.sampling
 
 
-def ending_of(pair: Pair, chat: Chat, prompt: list[int], ids: Sequence[int], sampling: Sampling) -> str:
+def ending_of(pair: Pair, chat: Chat, request: Request, ids: Sequence[int]) -> str:
     """Why a completion ends where it does; it is an error if it could have ended before."""
-    watch = StopStrings(decoder_of(chat.tokenizer), prompt, sampling.stop, sampling.min_tokens)
+    sampling = request.sampling
+    watch = StopStrings(decoder_of(chat.tokenizer), request.prompt_ids, sampling.stop, sampling.min_tokens)
     ends = {*pair.engine.end_ids, *sampling.stop_token_ids}
     stops = [watch.completed_by(token) or token in ends for token in ids]
     assert not any(stops[:-1])
@@ -268,12 +273,12 @@ def ending_of(pair: Pair, chat: Chat, prompt: list[int], ids: Sequence[int], sam
 
 
 def test_tokens_are_drawn_as_often_as_the_keys_say(pair: Pair) -> None:
-    sampling = Sampling(1, 1.0, min_p=0.3, repetition_penalty=1.2, min_tokens=1)
-    (group,) = complete_all(pair.engine, pair.prompts[:1], 4000, sampling, seeds=[3])
+    sampling = Sampling(1, 2.0, min_p=0.02, repetition_penalty=1.2, min_tokens=1)
+    (group,) = complete_all(pair.engine, pair.prompts[:1], 1500, sampling, seeds=[3])
     counts = Counter(completion.ids[0] for completion in group)
     for token, count in counts.items():
         (stated,) = stated_logprobs(pair, pair.prompts[0], [token], sampling)
-        assert count / 4000 == pytest.approx(math.exp(stated), abs=0.03)
+        assert count / 1500 == pytest.approx(math.exp(stated), abs=0.05)
     assert len(counts) > 1
 
 
