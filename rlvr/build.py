@@ -28,7 +28,7 @@ from rlvr.learners.local import LocalLearner
 from rlvr.learners.optimizer import loss_scale_of
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
-from rlvr.models.load import load_chat, load_policy, scratch_chat
+from rlvr.models.load import commit_of, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.models.vocabulary import unknown_tokens
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
@@ -38,6 +38,7 @@ from rlvr.rollouts.reward_model_grader import load_reward_model_grader
 from rlvr.rollouts.rollouts import Rollouts
 from rlvr.rollouts.source import AheadSource, Draws, FreshSource, GroupSource
 from rlvr.run import Run
+from rlvr.runfolder.base_model import note_base_model
 from rlvr.runfolder.claim import claim_folder
 from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
@@ -65,6 +66,7 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
+    note_base_model(folder, model.path, commit_of(model))
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
@@ -83,6 +85,7 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     set_global_generators(config.seed, "build")
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(config.model, chat, device, config.seed)
+        note_base_model(folder, config.model.path, commit_of(config.model))
         scale = loss_scale_of(config.model)
         scorer = LocalLearner(
             model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer, loss_scale=scale
@@ -90,10 +93,12 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
         return Run(config, folder, scorer), chat
     if config.problems is None:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
+        note_base_model(folder, config.model.path, commit_of(config.model))
         return Run(config, folder, learner_of(config, policy, chat)), chat
     task = task_of(config)
     held_out = evaluated_on(config, task, chat) if config.eval.happens else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
+    note_base_model(folder, config.model.path, commit_of(config.model))
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out)
     prove(learner, rollouts)
@@ -136,6 +141,7 @@ def rollouts_of(
     config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task, held_out: Sequence[Problem]
 ) -> Rollouts:
     """The generator of `policy`, with the problems and the grader of its evaluations."""
+    check_stop_tokens(config, policy.model.config.get_text_config().vocab_size)
     generator = generator_of(config, policy, chat)
     probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
     probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
@@ -150,6 +156,17 @@ def rollouts_of(
         max_failed_share=config.verify.max_failed_share,
         probe=Probe(probes, policy.temperature, config.logprob_tolerance),
     )
+
+
+def check_stop_tokens(config: PolicyRunConfig, vocabulary: int) -> None:
+    """Raise `ConfigError` for a stop token that the model can never write."""
+    for key, sampling in {"sampling": config.sampling, "eval.sampling": config.eval_sampling}.items():
+        beyond = [token for token in sampling.stop_token_ids if token >= vocabulary]
+        if beyond:
+            raise ConfigError(
+                f"{key}.stop_token_ids: got {beyond}, but the model's vocabulary has {vocabulary} tokens; expected ids "
+                "below that, or the text of the token in stop"
+            )
 
 
 def sampling_of(config: SamplingConfig) -> Sampling:

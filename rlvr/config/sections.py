@@ -116,8 +116,8 @@ class SamplingConfig(Section):
     temperature: float = Field(1.0, gt=0)
     """RL samples and scores at this temperature; sft and dpo learn at 1 and use it only in evaluations."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Keeps the likeliest tokens that make up this probability. Other values than 1 bias RL: see
-    [objectives.md](objectives.md)."""
+    """Keeps the likeliest tokens that make up this probability. This and the next four keys bias RL: see
+    [sampling.md](sampling.md)."""
     top_k: int = Field(0, ge=0)
     """0 keeps all tokens."""
     min_p: float = Field(0.0, ge=0, le=1)
@@ -125,9 +125,9 @@ class SamplingConfig(Section):
     repetition_penalty: float = Field(1.0, gt=0)
     """Divides the positive logits of tokens in the prompt or the completion so far, and multiplies negative ones."""
     min_tokens: int = Field(0, ge=0)
-    """Before so many tokens no end token is sampled, and no stop string ends the completion."""
+    """No end token is sampled before so many tokens, and no stop string ends the completion."""
     stop: tuple[Stop, ...] = ()
-    """Texts that end a completion; it keeps them."""
+    """Texts that end a completion, which keeps them."""
     stop_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Tokens that end a completion, beside the model's own end tokens."""
 

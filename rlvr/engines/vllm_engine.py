@@ -60,7 +60,6 @@ class VLLMEngine:
                 f"engine: vllm cannot be imported ({error}); install it with pip install 'rlvr[vllm]' (on a GPU), or "
                 "use engine=transformers"
             ) from error
-        self.end_ids = list(end_ids)
         with safe_open(folder / "model.safetensors", "pt") as weights:
             self.weight_names = frozenset(weights.keys())
         self.llm = LLM(
@@ -78,6 +77,8 @@ class VLLMEngine:
             disable_log_stats=True,
             use_tqdm_on_load=False,
         )
+        vocabulary = self.llm.llm_engine.model_config.get_vocab_size()
+        self.end_ids = [token for token in end_ids if token < vocabulary]  # a tokenizer may have more than the model
         if unknown_ids:
             self.llm.collective_rpc(leave_out, args=(list(unknown_ids),))
         self.max_model_len = max_model_len
@@ -118,8 +119,6 @@ class VLLMEngine:
                 "its completions. Raise engine.max_model_len, lower max_tokens, or leave long prompts out"
             )
         sampling, request_id = request.sampling, str(self.requests)
-        self.requests += 1
-        self.number_of[request_id] = request.number
         params = SamplingParams(
             n=request.n,
             temperature=sampling.temperature,
@@ -140,6 +139,8 @@ class VLLMEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         self.llm.llm_engine.add_request(request_id, {"prompt_token_ids": list(request.prompt_ids)}, params)
+        self.requests += 1
+        self.number_of[request_id] = request.number
 
     def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
         engine, started = self.llm.llm_engine, time.monotonic()

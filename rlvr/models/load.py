@@ -62,6 +62,14 @@ def check_path(path: str, key: str = "model.path", revision: str | None = None) 
         ) from error
 
 
+def commit_of(config: ModelConfig) -> str | None:
+    """The commit of a hub id in the hub's cache, from where it was loaded; `None` for a folder or a new model."""
+    if config.path is None or Path(config.path).is_dir():
+        return None
+    cached = try_to_load_from_cache(config.path, "config.json", revision=config.revision)
+    return Path(cached).parent.name if isinstance(cached, str) else None
+
+
 def check_attention(name: str, key: str = "model.attention") -> None:
     """Check with a tiny model whether transformers can use this attention here. Raises `ModelError`."""
     tiny = Qwen3Config(

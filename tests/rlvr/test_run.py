@@ -517,7 +517,7 @@ def test_truncated_sampling_is_warned_of_once_before_the_first_step(
     )  # fmt: skip
     out = capsys.readouterr().out
     assert out.count("warning: sampling.top_p=0.5: completions come from another distribution") == 1
-    assert out.index("warning: sampling.top_p=0.5") < out.index("step")
+    assert out.index("warning: sampling.top_p=0.5") < out.index("grpo 2/2")
     row = metrics(run)[1]
     assert 0.5 <= row["rollout_ratio/p01"] <= row["rollout_ratio/p50"] <= row["rollout_ratio/p99"] <= 1.0 + 1e-5
     assert row["rollout_ratio/outside"] > 0.9
@@ -590,3 +590,26 @@ def test_a_diverged_run_is_not_taken_for_a_failed_sync(tiny: Path) -> None:
             "verify.verifier": "tests.rlvr.scripts:reads_the_context"}  # fmt: skip
     with pytest.raises(DivergenceError, match=r"Lower optimizer\.lr"):
         grpo.train(recipe(tiny, **{**AHEAD, **lost, "steps": 6}))
+
+
+def test_a_stop_token_that_the_model_can_never_write_is_refused(tiny: Path) -> None:
+    said = r"eval\.sampling\.stop_token_ids: got \[9999\], but the model's vocabulary has"
+    with pytest.raises(ConfigError, match=said):
+        grpo.train(recipe(tiny, steps=1, **{"eval.sampling.stop_token_ids": "[5, 9999]"}))
+
+
+def test_a_run_learns_under_every_key_of_sampling_and_evaluates_under_its_own(tiny: Path) -> None:
+    keys = "max_tokens: 12, min_p: 0.05, top_p: 0.95, top_k: 50, repetition_penalty: 1.1, min_tokens: 3"
+    run = grpo.train(
+        recipe(
+            tiny, engine="transformers", sampling=f"{{{keys}, stop: ['1', '2']}}", steps=2, prompts_per_step=8,
+            eval="{problems: 4, samples: 2, at_start: false, sampling: {max_tokens: 5, min_tokens: 5, stop: []}}",
+            **{"verify.verifier": "tests.rlvr.scripts:by_text"},
+        )
+    )  # fmt: skip
+    rows = ledger(run)
+    assert min(row["tokens"] for row in rows) >= 4
+    stopped = [row["completion"] for row in rows if row["finish"] == "stop" and row["tokens"] < 12]
+    assert any(text.endswith(("1", "2")) for text in stopped)
+    assert metrics(run)[-1]["eval/length"] == 5
+    assert all("loss" in row for row in metrics(run)[1:3])
