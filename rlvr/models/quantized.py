@@ -35,6 +35,7 @@ def keep_layout(model: nn.Module) -> None:
 
     It never unpacks them: a later training step would go through an operator that has no gradient (bitsandbytes 0.50).
     """
+    layer: Any
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
             layer.support_avx512bf16_for_cpu = False
