@@ -35,24 +35,26 @@ class LogitRules:
     """The steps that depend on the tokens so far: `min_tokens` and the repetition penalty of `sampling`.
 
     `end_ids` end a completion. `seen` `(N, V)` are the tokens of each rollout's prompt; it grows as tokens are added.
+    Only a penalty needs it.
     """
 
-    def __init__(self, sampling: Sampling, end_ids: Tensor, seen: Tensor) -> None:
+    def __init__(self, sampling: Sampling, end_ids: Tensor, seen: Tensor | None) -> None:
         self.sampling = sampling
-        self.end_ids = end_ids[end_ids < seen.shape[-1]]  # a tokenizer may have tokens that the model has not
+        self.end_ids = end_ids
         self.seen = seen
 
     def apply(self, logits: Tensor, step: int, rollouts: Tensor) -> Tensor:
         """The logits `(R, V)` of token number `step` (from 0) of some `rollouts` `(R,)`."""
         if step < self.sampling.min_tokens:
-            logits = logits.index_fill(-1, self.end_ids, -torch.inf)
-        if self.sampling.repetition_penalty != 1:
+            known = self.end_ids[self.end_ids < logits.shape[-1]]  # a tokenizer may have tokens that the model has not
+            logits = logits.index_fill(-1, known, -torch.inf)
+        if self.seen is not None:
             logits = penalize(logits, self.seen[rollouts], self.sampling.repetition_penalty)
         return logits
 
     def add(self, rollouts: Tensor, tokens: Tensor) -> None:
         """Note the next token `(R,)` of some rollouts `(R,)`."""
-        if self.sampling.repetition_penalty != 1:
+        if self.seen is not None:
             self.seen[rollouts, tokens] = True
 
 

@@ -119,7 +119,9 @@ class TransformersEngine:
         )
         logits = scores(self.model, hidden[:, -1]).repeat_interleave(n, 0)
         end_ids = torch.tensor([*self.end_ids, *sampling.stop_token_ids], dtype=torch.long, device=device)
-        seen = tokens_seen(ids, mask[:, :width], logits.shape[-1]).repeat_interleave(n, 0)
+        seen = None
+        if sampling.repetition_penalty != 1:
+            seen = tokens_seen(ids, mask[:, :width], logits.shape[-1]).repeat_interleave(n, 0)
         rules = LogitRules(sampling, end_ids, seen)
         watches = self._watches(prompts, n, sampling)
         cache.batch_repeat_interleave(n)

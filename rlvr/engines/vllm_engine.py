@@ -208,11 +208,12 @@ def leave_out(worker: Any, token_ids: list[int]) -> None:
     """In vLLM's worker: give tokens a probability of zero, as `models.vocabulary` does in the learner."""
     model = worker.model_runner.get_model()
     compute_logits = model.compute_logits
+    index = torch.tensor(token_ids, device=next(model.parameters()).device)
 
     def compute_known_logits(*args: Any, **kwargs: Any) -> Tensor | None:
         logits: Tensor | None = compute_logits(*args, **kwargs)
         if logits is None:  # a rank that holds no logits
             return None
-        return logits.index_fill(-1, torch.tensor(token_ids, device=logits.device), UNLIKELY)
+        return logits.index_fill_(-1, index, UNLIKELY)
 
     model.compute_logits = compute_known_logits

@@ -26,7 +26,9 @@ def leave_out(model: PreTrainedModel, token_ids: Sequence[int]) -> None:
     if not token_ids:
         return
 
+    index = torch.tensor(token_ids, device=model.device)
+
     def fill(head: nn.Module, inputs: object, logits: Tensor) -> Tensor:
-        return logits.index_fill(-1, torch.tensor(token_ids, device=logits.device), UNLIKELY)
+        return logits.index_fill_(-1, index, UNLIKELY)
 
     model.get_output_embeddings().register_forward_hook(fill)
