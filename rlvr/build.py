@@ -30,6 +30,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
 from rlvr.models.load import commit_of, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
+from rlvr.models.templates import Template
 from rlvr.models.vocabulary import unknown_tokens
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
 from rlvr.rollouts.grader import Grader, make_grader
@@ -253,28 +254,47 @@ def task_of(config: PolicyRunConfig) -> Task:
     return make_task(config.problems.name, config.problems.knobs, config.seed)
 
 
+def load_model_chat(model: ModelConfig, needs_template: bool = True) -> Chat:
+    return load_chat(
+        str(model.path),
+        model.chat_template,
+        template_of(model),
+        needs_template,
+        trust_remote_code=model.trust_remote_code,
+        revision=model.revision,
+    )
+
+
 def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
-        return load_chat(str(model.path), model.trust_remote_code, model.revision)
+        return load_model_chat(model)
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
     texts = [
         text
         for problem in problems
         for text in (*(message["content"] for message in problem.prompt), problem.solution or as_text(problem.answer))
     ]
-    return scratch_chat(model.scratch, texts)
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+
+
+def template_of(model: ModelConfig) -> Template:
+    return Template(model.chat_template_kwargs, model.merge_system)
 
 
 def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
-    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task."""
-    if config.model.scratch is None:
-        return load_chat(str(config.model.path), config.model.trust_remote_code, config.model.revision)
+    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task.
+
+    Rows of plain text need no chat template.
+    """
+    model = config.model
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(config.model, task_of(config))
+        return chat_for_problems(model, task_of(config))
     rows, _ = split_rows(config.data, reader_of(config))
+    if model.scratch is None:
+        return load_model_chat(model, needs_template=not isinstance(rows[0].prompt, str))
     texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
-    return scratch_chat(config.model.scratch, texts)
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
 
 
 def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:

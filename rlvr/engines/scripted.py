@@ -52,7 +52,7 @@ class ScriptedEngine:
         self.abort()
 
     def _write(self, request: Request, number: int) -> Completion:
-        ids = self.chat.completion_ids(self.script(self.chat.text(request.prompt_ids), request.seed, number))
+        ids = self.chat.completion_ids(self.script(self.chat.prompt_text(request.prompt_ids), request.seed, number))
         sampling = request.sampling
         watch = StopStrings(decoder_of(self.chat.tokenizer), request.prompt_ids, sampling.stop, sampling.min_tokens)
         ends = (place for place, token in enumerate(ids, start=1) if watch.completed_by(token))

@@ -172,7 +172,8 @@ class Player:
         """Add a turn of the policy; then the environment ends the conversation or replies."""
         play = self.plays[ticket]
         conversation = play.conversations[index]
-        conversation.add_turn(completion, self.chat.text(completion.ids))
+        prompt_ids = [*play.prompt_ids, *conversation.ids]
+        conversation.add_turn(completion, self.chat.text(completion.ids, prompt_ids))
         room = play.sampling.max_tokens - len(conversation.ids)
         if completion.finish == "length":
             conversation.is_over = True
@@ -182,6 +183,8 @@ class Player:
             ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
             if ids and completion.ids[-1] not in self.chat.end_ids:  # a stop string ended it: the turn is closed here
                 ids = [self.chat.end_ids[0], *ids]
+        except DataError as error:
+            raise DataError(f"problem {play.problem.id!r} of {play.problem.source!r}: {error}") from error
         except RlvrError:
             raise
         except Exception as error:  # whatever an environment of the user's does

@@ -19,5 +19,5 @@ def cold_started(config: RLConfig) -> ModelConfig:
 
 
 def cold_model(config: RLConfig, first: SFTConfig) -> ModelConfig:
-    """`config.model` with the final weights of the cold start `first`."""
-    return config.model.model_copy(update={"path": str(model_of(first.out)), "scratch": None})
+    """`config.model` with the final weights of the cold start `first`, and the chat template that was saved there."""
+    return config.model.model_copy(update={"path": str(model_of(first.out)), "scratch": None, "chat_template": None})
