@@ -18,6 +18,7 @@ from rlvr.config import (
     RewardModelConfig,
     RLConfig,
     RunConfig,
+    SamplingConfig,
     SFTConfig,
 )
 from rlvr.data.examples import Examples, readable, reader_of, split_rows, texts_of, tokenized
@@ -25,11 +26,13 @@ from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError, DataError
 from rlvr.learners.local import LocalLearner
+from rlvr.learners.optimizer import loss_scale_of
 from rlvr.models.chat import Chat
 from rlvr.models.heads import ValueHead, load_reward_model
-from rlvr.models.load import load_chat, load_policy, scratch_chat
+from rlvr.models.load import commit_of, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.models.templates import Template
+from rlvr.models.vocabulary import unknown_tokens
 from rlvr.preflight import (
     check,
     check_parts,
@@ -47,6 +50,7 @@ from rlvr.rollouts.reward_model_grader import load_reward_model_grader
 from rlvr.rollouts.rollouts import Rollouts
 from rlvr.rollouts.source import AheadSource, Draws, FreshSource, GroupSource
 from rlvr.run import Run
+from rlvr.runfolder.base_model import note_base_model
 from rlvr.runfolder.claim import claim_folder
 from rlvr.runfolder.inputs import check_inputs, inputs_of, keep_inputs
 from rlvr.seeds import derive, set_global_generators
@@ -85,6 +89,7 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     sets = sets_of(config, chat) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
+    note_base_model(folder, model.path, commit_of(model))
     if isinstance(config, PPOConfig):
         policy.critic = critic_of(config, policy, chat, device)
     learner = learner_of(config, policy, chat, reference_of(config, model, chat, device))
@@ -106,17 +111,23 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     set_global_generators(config.seed, "build")
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(config.model, chat, device, config.seed)
-        scorer = LocalLearner(model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer)
+        note_base_model(folder, config.model.path, commit_of(config.model))
+        scale = loss_scale_of(config.model)
+        scorer = LocalLearner(
+            model, config.optimizer, config.optimizer_steps, tokenizer=chat.tokenizer, loss_scale=scale
+        )
         return Run(config, folder, scorer), chat, examples
     sets = sets_of(config, chat) if config.eval.happens else []
     if config.problems is None and not sets:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
+        note_base_model(folder, config.model.path, commit_of(config.model))
         return Run(config, folder, learner_of(config, policy, chat)), chat, examples
     task, trains = task_of(config) if config.problems is not None else None, config.rows is None
     if task is not None and trains:
         say_notes(task)
     held_out = evaluated_on(config, task, chat, trains) if config.eval.happens and task is not None else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
+    note_base_model(folder, config.model.path, commit_of(config.model))
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out, sets)
     prove(learner, rollouts)
@@ -139,7 +150,7 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
     check_parts(config)
     check_sets(config)
     model = config.model
-    device, chat = set_up(config), load_chat(str(model.path), model.chat_template, template_of(model))
+    device, chat = set_up(config), load_model_chat(model)
     fitting, held_out = None, []
     if config.problems is not None:
         check_sampling(config, config.problems, trains=not evaluates)
@@ -191,10 +202,10 @@ def sets_of(config: PolicyRunConfig, chat: Chat) -> list[EvalSet]:
 def say_unfit(config: PolicyRunConfig, chat: Chat, held_out: Sequence[Problem], what: str) -> None:
     """Print how many problems leave no room for an answer. Raises `DataError` if all of them do."""
     chat = player_chat(config, chat)
-    why_not = room_for_answers(chat, config.sampling.max_tokens)
+    why_not = room_for_answers(chat, config.eval_sampling.max_tokens)
     unfit = [problem for problem in held_out if why_not(problem) is not None]
     if unfit and len(unfit) == len(held_out):
-        chat.problem_ids(unfit[0], config.sampling.max_tokens)
+        chat.problem_ids(unfit[0], config.eval_sampling.max_tokens)
     if unfit:
         first = f"problem {unfit[0].id!r} of {unfit[0].source!r}, {why_not(unfit[0])}"
         count = f"{len(unfit)} of {len(held_out)} {what}"
@@ -220,6 +231,7 @@ def rollouts_of(
     evaluates: bool = False,
 ) -> Rollouts:
     """The generator of `policy`, with the problems and the graders of its evaluations."""
+    check_stop_tokens(config, policy.model.config.get_text_config().vocab_size)
     generator = generator_of(config, policy, chat)
     probes: list[list[int]] = []
     if not generator.shares_weights:
@@ -230,12 +242,12 @@ def rollouts_of(
         else:
             probed = list(evaluated[:PROBE_PROMPTS])
         probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in probed]
-    s = config.sampling
     return Rollouts(
         player=Player(generator, player_chat(config, chat)),
         task=task,
         held_out=held_out,
-        sampling=Sampling(s.max_tokens, s.temperature, s.top_p, s.top_k),
+        sampling=sampling_of(config.sampling),
+        eval_sampling=sampling_of(config.eval_sampling),
         judge=judge_of(config),
         sets=sets,
         evaluation=config.eval,
@@ -244,10 +256,36 @@ def rollouts_of(
     )
 
 
+def check_stop_tokens(config: PolicyRunConfig, vocabulary: int) -> None:
+    """Raise `ConfigError` for a stop token that the model can never write."""
+    for key, sampling in {"sampling": config.sampling, "eval.sampling": config.eval_sampling}.items():
+        beyond = [token for token in sampling.stop_token_ids if token >= vocabulary]
+        if beyond:
+            raise ConfigError(
+                f"{key}.stop_token_ids: got {beyond}, but the model's vocabulary has {vocabulary} tokens; expected ids "
+                "below that, or the text of the token in stop"
+            )
+
+
+def sampling_of(config: SamplingConfig) -> Sampling:
+    return Sampling(
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        min_p=config.min_p,
+        min_tokens=config.min_tokens,
+        repetition_penalty=config.repetition_penalty,
+        stop=config.stop,
+        stop_token_ids=config.stop_token_ids,
+    )
+
+
 def learner_of(
     config: PolicyRunConfig, policy: Policy, chat: Chat, reference: Policy | None = None
 ) -> LocalLearner[Policy]:
-    return LocalLearner(policy, config.optimizer, config.optimizer_steps, reference, chat.tokenizer)
+    scale = loss_scale_of(config.model)
+    return LocalLearner(policy, config.optimizer, config.optimizer_steps, reference, chat.tokenizer, loss_scale=scale)
 
 
 def source_of(config: RLConfig, draws: Draws) -> GroupSource:
@@ -291,9 +329,20 @@ def task_of(config: PolicyRunConfig) -> Task:
     return make_task(config.problems.name, config.problems.knobs, config.seed)
 
 
+def load_model_chat(model: ModelConfig, needs_template: bool = True) -> Chat:
+    return load_chat(
+        str(model.path),
+        model.chat_template,
+        template_of(model),
+        needs_template,
+        trust_remote_code=model.trust_remote_code,
+        revision=model.revision,
+    )
+
+
 def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
-        return load_chat(str(model.path), model.chat_template, template_of(model))
+        return load_model_chat(model)
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
     texts = [
         text
@@ -321,7 +370,7 @@ def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tupl
     first = (row for row, _ in readable(parts[0], config.data.skip_broken))
     if model.scratch is None:
         are_chats = any(not isinstance(row.prompt, str) for row in islice(first, 1))
-        chat = load_chat(str(model.path), model.chat_template, template_of(model), are_chats)
+        chat = load_model_chat(model, are_chats)
     else:
         texts = [text for row in islice(first, TOKENIZER_PROBLEMS) for text in texts_of(row)]
         chat = scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
@@ -369,10 +418,12 @@ def generator_of(config: PolicyRunConfig, policy: Policy, chat: Chat) -> Generat
             engine.max_model_len or chat.context,
             engine.gpu_memory_utilization,
             engine.enforce_eager,
+            unknown_tokens(chat.tokenizer, policy.model.config.get_text_config().vocab_size),
+            config.model.trust_remote_code,
         )
     if engine.name == "scripted":
         return ScriptedEngine(load_script(engine.script), chat)
     from rlvr.engines.transformers_engine import TransformersEngine, check_decoding
 
     check_decoding(policy.model)
-    return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens)
+    return TransformersEngine(policy.model, chat.end_ids, engine.cache_tokens, chat.tokenizer)

@@ -34,8 +34,10 @@ from rlvr.config import (
 from rlvr.data.examples import reader_of, split_rows
 from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError
+from rlvr.learners.optimizer import loss_scale_of
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
+from rlvr.models.remote_code import check_code
 from rlvr.models.templates import check_template
 from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
@@ -44,6 +46,8 @@ from tasks.table import Rows
 from verifiers import Spec, Verifier, get_verifier, verify_batch
 from verifiers.registry import NO_OTHERS
 
+# The temperatures that vLLM samples at; it raises lower ones without a word.
+VLLM_TEMPERATURES = (0.01, 2.0)
 # Number of training problems whose verifiers are made before a run: a mixture has several.
 CHECKED_PROBLEMS = 32
 # The choices of an objective that name functions, each with its known functions.
@@ -65,10 +69,14 @@ AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
 def check(config: RunConfig) -> None:
     """Check a run before any work is done. Raises `ConfigError`, `ModelError` or `DataError`."""
     check_parts(config)
+    check_training(config)
     if isinstance(config, RLConfig):
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
+        check_scorer(config.critic, "critic")
+    if isinstance(config, RewardModelConfig):
+        check_scorer(config.model, "model")
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and config.data is not None:
@@ -86,11 +94,70 @@ def check_parts(config: RunConfig) -> None:
     check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
+        if config.engine.name == "vllm":
+            check_vllm(config)
+
+
+def check_training(config: RunConfig) -> None:
+    """Refuse an optimizer that is not installed, and weights that cannot be trained in their precision.
+
+    Raises `ConfigError`.
+    """
+    if config.optimizer.name != "adamw":
+        check_bitsandbytes(f"optimizer.name: {config.optimizer.name}")
+    critic = config.critic if isinstance(config, PPOConfig) else None
+    models = {"model": config.model} | ({"critic": critic} if critic else {})
+    for key, model in models.items():
+        if model.dtype == "float16" and model.lora is None:
+            raise ConfigError(
+                f"{key}.dtype: float16 is too coarse to train all weights in; expected {key}.lora beside it, or "
+                f"{key}.dtype=float32 with {key}.autocast=float16"
+            )
+    if isinstance(config, PPOConfig) and config.trust_region and loss_scale_of(config.model).factor != 1:
+        raise ConfigError(
+            "trust_region takes gradients of gradients, which are too small for float16; expected float32 or bfloat16 "
+            "in model.dtype and model.autocast"
+        )
+
+
+def check_bitsandbytes(key: str) -> None:
+    if find_spec("bitsandbytes") is None:
+        raise ConfigError(
+            f"{key} needs bitsandbytes, which is not installed; install it with pip install 'rlvr[bitsandbytes]', or "
+            "leave the key out"
+        )
+
+
+def check_scorer(config: ModelConfig, key: str) -> None:
+    """Refuse quantized weights under a head that scores. Raises `ConfigError`."""
+    if config.quantize != "none":
+        raise ConfigError(
+            f"{key}.quantize: {config.quantize} is for policies, and this is a model that scores; leave it out"
+        )
+
+
+def check_vllm(config: PolicyRunConfig) -> None:
+    """Refuse what vLLM would silently change. Raises `ConfigError`."""
+    for key, sampling in {"sampling": config.sampling, "eval.sampling": config.eval_sampling}.items():
+        low, high = VLLM_TEMPERATURES
+        if not low <= sampling.temperature <= high:
+            raise ConfigError(
+                f"{key}.temperature: got {sampling.temperature:g}, and vLLM samples at temperatures from {low:g} to "
+                f"{high:g}; use one of these, or engine=transformers"
+            )
+    if config.model.quantize == "int8":
+        raise ConfigError(
+            "model.quantize: int8 rounds the activations, which vLLM's copy of the weights would not; use quantize: "
+            "nf4, or engine=transformers"
+        )
 
 
 def check_model(config: ModelConfig, key: str) -> None:
     if config.path is not None:
-        check_path(config.path, f"{key}.path")
+        check_path(config.path, f"{key}.path", config.revision)
+        check_code(config.path, config.trust_remote_code, config.revision, key)
+    if config.quantize != "none":
+        check_bitsandbytes(f"{key}.quantize: {config.quantize}")
     if config.chat_template is not None:
         check_template(config.chat_template)
     if config.attention:

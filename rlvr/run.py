@@ -5,6 +5,7 @@ metrics.jsonl      one line per step; step 0 is the evaluation before training
 tensorboard/       the same numbers
 rollouts/          the ledger: one parquet file per step
 evaluations/       the same for each evaluation; those of a named set in a folder of its name
+base_model.json    the commit of the hub id that the run began with
 checkpoints/       step-N, complete or absent
 model/             the result, in Hugging Face format
 """

@@ -19,25 +19,52 @@ Finish = Literal["stop", "length", "abort"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are sampled. Temperature 0 is greedy; `top_p=1`, `top_k=0` do not truncate the distribution."""
+    """How a completion is sampled and where it ends. Temperature 0 is greedy; the other defaults change nothing.
+
+    Each token is drawn from the model's logits after these steps, in this order, which is vLLM's:
+
+    1. For the first `min_tokens` tokens, the tokens that end a completion are excluded.
+    2. The logits of all tokens in the prompt or the completion so far are divided by `repetition_penalty` if they are
+       positive, and multiplied by it otherwise (Keskar et al., 2019).
+    3. Logits are divided by `temperature`.
+    4. Tokens are excluded whose probability is less than `min_p` times that of the likeliest (Nguyen et al., 2024).
+    5. The `top_k` likeliest tokens stay, and of these the likeliest that make up `top_p` (Holtzman et al., 2020).
+
+    A completion ends with one of the model's end tokens, with one of `stop_token_ids`, or with the token that completes
+    one of the texts in `stop` and comes after `min_tokens` others. That token is kept in any case, and its text too.
+    """
 
     max_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
+    min_tokens: int = 0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
 
     @property
-    def is_truncated(self) -> bool:
-        """Whether some tokens can never be sampled."""
-        return self.top_p < 1 or self.top_k > 0
+    def is_plain(self) -> bool:
+        """Whether tokens come from the model's own distribution at the temperature, which is what the learner
+        scores."""
+        is_whole = self.top_p == 1 and self.top_k == 0 and self.min_p == 0
+        return is_whole and self.min_tokens == 0 and self.repetition_penalty == 1
+
+    @property
+    def greedy(self) -> Self:
+        """The same with the likeliest token at each place."""
+        return replace(self, temperature=0.0, top_p=1.0, top_k=0, min_p=0.0)
 
 
 @dataclass(frozen=True)
 class Completion:
     """The text that an engine sampled after a prompt: one turn of the policy.
 
-    `logprobs` are the engine's own log-probabilities of `ids` at the sampling temperature. `versions` are the
-    versions of the weights, oldest first: several if the weights changed during sampling.
+    `logprobs` are the engine's own log-probabilities of `ids` in the distribution that was sampled, after all steps of
+    `Sampling`. `finish` is "stop" if the last token ends the completion, and "length" if it was cut off at
+    `max_tokens`. `versions` are the versions of the weights, oldest first: several if the weights changed during
+    sampling.
     """
 
     ids: Sequence[int]
@@ -50,9 +77,9 @@ class Completion:
 class Rollout:
     """A single completion or a conversation of several turns after one prompt, with everything known about it.
 
-    `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` at the sampling temperature.
-    `completion_mask` is True where the policy chose the token; a tool's output is False, with log-probability 0.
-    `policy_version` is the version of the oldest weights involved. `reward` is `None` until there is a verdict, and
+    `rollout_logprobs` are the generator's own log-probabilities of `completion_ids` in the distribution that it
+    sampled. `completion_mask` is True where the policy chose the token; a tool's output is False, with log-probability
+    0. `policy_version` is the version of the oldest weights involved. `reward` is `None` until there is a verdict, and
     stays `None` if the grader failed. `shaping` is added to the reward before the baseline is subtracted (a length or
     KL penalty); the reward itself never changes. `advantage` is `None` if the rollout is not trained on: it has no
     reward, its group was not kept, or it was cut off and masked.

@@ -19,7 +19,7 @@ from rlvr.learners.base import Learner
 from rlvr.types import Sampling
 
 # Mean |difference| of log-probabilities that rounding can explain, with a margin (1e-6 is measured in float32).
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+TOLERANCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
 # Tokens of each probe: after every push, and in the proof before the first step.
 PUSH_TOKENS = 4
 PROOF_TOKENS = 16
@@ -125,13 +125,28 @@ def check_gap(gap: float, tolerance: float) -> None:
         )
 
 
-def truncation_of(sampling: Sampling) -> str | None:
-    """A warning about the effect of `top_p` and `top_k` on probability ratios; `None` if they are not set."""
-    if not sampling.is_truncated:
+def sampling_bias(sampling: Sampling, corrects_sequences: bool = False) -> str | None:
+    """What is biased where completions do not come from the distribution that is trained; `None` where they do.
+
+    `corrects_sequences`: whether the objective corrects by the probability ratio of whole completions.
+    """
+    if sampling.is_plain:
         return None
-    return (
-        f"with sampling.top_p={sampling.top_p} and top_k={sampling.top_k} completions come from a truncated "
-        "distribution. The generator's log-probabilities belong to that one, the learner's to the full one: old / "
-        "rollout is the kept share of the probability, at most 1 at each token even with the same weights. "
-        "rollout_ratio includes it, a correction treats it as a mismatch, and the weight sync is not checked with it"
-    )
+    kept = Sampling(sampling.max_tokens)
+    names = ("top_p", "top_k", "min_p", "min_tokens", "repetition_penalty")
+    changed = [
+        f"{name}={getattr(sampling, name):g}" for name in names if getattr(sampling, name) != getattr(kept, name)
+    ]
+    lines = [
+        f"sampling.{', '.join(changed)}: completions come from another distribution than the one that is trained, "
+        "which is the model's own at the temperature. So gradients are biased: what sampling excludes or penalizes is "
+        "not tried, and what it prefers is reinforced once more; KL and entropy are the model's own. The generator's "
+        "log-probabilities belong to the sampled distribution: old / rollout is not 1 even at equal weights, "
+        "rollout_ratio shows it, a correction takes it for a mismatch, and the weight sync is checked by probes alone"
+    ]
+    if corrects_sequences:
+        lines.append(
+            "objective.correction_level: sequence multiplies these ratios over all tokens of a completion, and long "
+            "ones then count almost nothing; use correction_level: token, or leave these keys out"
+        )
+    return ". ".join(lines)

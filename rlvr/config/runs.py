@@ -4,7 +4,7 @@ need more than one section. `rl` holds the runs that sample."""
 import math
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from rlvr.config.sections import (
     CheckpointConfig,
@@ -87,6 +87,19 @@ class PolicyRunConfig(RunConfig):
     eval: EvalConfig = EvalConfig()
 
     @property
+    def eval_sampling(self) -> SamplingConfig:
+        """How completions are sampled in evaluations."""
+        return self.eval.sampling.over(self.sampling)
+
+    @model_validator(mode="after")
+    def _check_sampling(self) -> "PolicyRunConfig":
+        try:
+            _ = self.eval_sampling
+        except ValidationError as error:
+            raise ValueError(f"eval.sampling: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+        return self
+
+    @property
     def logprob_tolerance(self) -> float:
         """Largest mean |log-prob difference| between engine and learner that rounding can explain (1e-6 in float32).
 
@@ -96,7 +109,10 @@ class PolicyRunConfig(RunConfig):
             return math.inf
         if self.engine.logprob_tolerance is not None:
             return self.engine.logprob_tolerance
-        return 0.1 if "bfloat16" in (self.model.autocast, self.model.dtype) else 1e-3
+        precisions = (self.model.autocast, self.model.dtype)
+        if "bfloat16" in precisions or self.model.quantize != "none":
+            return 0.1
+        return 0.02 if "float16" in precisions else 1e-3
 
 
 def check_adapters(model: ModelConfig, key: str = "model") -> None:

@@ -76,11 +76,14 @@ class ModelConfig(Section):
     """Values that the chat template gets at every call, such as {enable_thinking: false}."""
     merge_system: bool = False
     """Write a system message at the beginning of the first user's turn: for templates without one (Gemma 2)."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora."""
-    autocast: Literal["none", "bfloat16"] = "none"
-    """Dtype of matrix products in the learner."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora; float16 needs lora."""
+    autocast: Literal["none", "bfloat16", "float16"] = "none"
+    """Dtype of matrix products in the learner. With float16, here or in dtype, the loss is scaled."""
     lora: LoraConfig | None = None
+    quantize: Literal["none", "nf4", "int8"] = "none"
+    """Keep the base weights in 4 or 8 bits under lora (QLoRA); needs bitsandbytes. The model is saved with plain
+    weights."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     compile: bool = False
@@ -89,6 +92,10 @@ class ModelConfig(Section):
     """Compute rows without padding, and a prompt that several rows share only once. Needs sdpa or eager attention."""
     attention: str | None = None
     """transformers' `attn_implementation` (sdpa, flash_attention_2, eager); empty: its default."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with a model. Read it first: it can do anything that you can."""
+    revision: str | None = None
+    """Commit, branch or tag of a hub id; empty: its main branch."""
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
@@ -96,6 +103,13 @@ class ModelConfig(Section):
             raise ValueError(
                 "expected exactly one of model.path (a hub id or folder) and model.scratch (a tiny new model)"
             )
+        if self.quantize != "none" and (self.lora is None or self.scratch is not None):
+            raise ValueError(
+                f"quantize is {self.quantize}, but quantized weights cannot be trained; expected lora beside it, and a "
+                "trained model in path"
+            )
+        if self.revision is not None and self.scratch is not None:
+            raise ValueError("revision names a version of a hub id in path, and scratch has none; leave it out")
         return self
 
 
@@ -116,15 +130,72 @@ class TaskConfig(BaseModel):
         return self
 
 
+Stop = Annotated[str, Field(min_length=1)]
+
+
 class SamplingConfig(Section):
-    """How completions are sampled in training."""
+    """How completions are sampled in training. Each key means the same in every engine."""
 
     max_tokens: int = Field(512, ge=1)
     temperature: float = Field(1.0, gt=0)
     """RL samples and scores at this temperature; sft and dpo learn at 1 and use it only in evaluations."""
     top_p: float = Field(1.0, gt=0, le=1)
+    """Keeps the likeliest tokens that make up this probability. This and the next four keys bias RL: see
+    [sampling.md](sampling.md)."""
     top_k: int = Field(0, ge=0)
     """0 keeps all tokens."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Excludes tokens whose probability is less than this share of the likeliest token's."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Divides the positive logits of tokens in the prompt or the completion so far, and multiplies negative ones."""
+    min_tokens: int = Field(0, ge=0)
+    """No end token is sampled before so many tokens, and no stop string ends the completion."""
+    stop: tuple[Stop, ...] = ()
+    """Texts that end a completion, which keeps them."""
+    stop_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Tokens that end a completion, beside the model's own end tokens."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_stop(cls, values: Any) -> Any:
+        return with_list_of_stops(values)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SamplingConfig":
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens is {self.min_tokens}, expected at most max_tokens={self.max_tokens}")
+        return self
+
+
+class EvalSamplingConfig(Section):
+    """Keys of `sampling` that differ in evaluations; what is empty is as in training."""
+
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, gt=0)
+    """Of the sampled completions; the greedy one has none, and no top_p, top_k and min_p."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0)
+    min_tokens: int | None = Field(None, ge=0)
+    stop: tuple[Stop, ...] | None = None
+    stop_token_ids: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_stop(cls, values: Any) -> Any:
+        return with_list_of_stops(values)
+
+    def over(self, training: SamplingConfig) -> SamplingConfig:
+        """The settings of evaluations. Raises pydantic's `ValidationError` if they contradict each other."""
+        return SamplingConfig.model_validate(training.model_dump() | self.model_dump(exclude_none=True))
+
+
+def with_list_of_stops(values: Any) -> Any:
+    """`stop: text` is short for `stop: [text]`."""
+    if isinstance(values, dict) and isinstance(values.get("stop"), str):
+        return values | {"stop": [values["stop"]]}
+    return values
 
 
 class EngineConfig(Section):
@@ -140,7 +211,8 @@ class EngineConfig(Section):
     enforce_eager: bool = False
     """vllm: no CUDA graphs: starts faster, runs slower."""
     logprob_tolerance: float | None = Field(None, gt=0)
-    """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.1 in bfloat16."""
+    """Largest mean |log-prob difference| between engine and learner; empty: 1e-3 in float32, 0.02 in float16, 0.1 in
+    bfloat16 or with quantized weights."""
     script: str | None = None
     """scripted: `module:function` that returns a completion's text for (prompt text, seed, index)."""
 
@@ -160,6 +232,9 @@ class OptimizerConfig(Section):
     """0: no clipping."""
     microbatch_tokens: int = Field(16_384, ge=1)
     """Tokens, padding included, in one forward and backward pass; bounds memory and never changes the result."""
+    name: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = "adamw"
+    """The others keep their moments in 8 bits, and paged ones in the host's memory if the GPU's is full; they need
+    bitsandbytes."""
 
 
 class SelectionConfig(Section):
@@ -275,6 +350,7 @@ class EvalConfig(MeasureConfig):
     samples: int = Field(8, ge=0)
     sets: dict[str, Annotated[EvalSetConfig, BeforeValidator(named)]] = {}
     """Further sets of problems by name: `{aime: {name: dataset, test: aime.jsonl}}` gives `eval/aime/greedy`."""
+    sampling: EvalSamplingConfig = EvalSamplingConfig()
 
     @property
     def happens(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from rlvr.algorithms.choices import load_function
 from rlvr.engines.base import Request, WeightUpdate
+from rlvr.engines.stop_strings import StopStrings, decoder_of
 from rlvr.errors import ConfigError
 from rlvr.models.chat import Chat
 from rlvr.types import Completion
@@ -52,7 +53,11 @@ class ScriptedEngine:
 
     def _write(self, request: Request, number: int) -> Completion:
         ids = self.chat.completion_ids(self.script(self.chat.prompt_text(request.prompt_ids), request.seed, number))
-        kept = ids[: request.sampling.max_tokens]
+        sampling = request.sampling
+        watch = StopStrings(decoder_of(self.chat.tokenizer), request.prompt_ids, sampling.stop, sampling.min_tokens)
+        ends = (place for place, token in enumerate(ids, start=1) if watch.completed_by(token))
+        ids = ids[: next(ends, len(ids))] if sampling.stop else ids
+        kept = ids[: sampling.max_tokens]
         return Completion(kept, [0.0] * len(kept), "stop" if kept == ids else "length", (self.version,))
 
 

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache, DynamicLayer
 
 from rlvr.engines.base import Request, WeightUpdate, complete
-from rlvr.errors import ModelError
+from rlvr.engines.sampling import LogitRules, draw, draw_uniforms, tokens_seen
+from rlvr.engines.stop_strings import StopStrings, decoder_of
+from rlvr.errors import ConfigError, ModelError
 from rlvr.models.decoder import hidden_states, scores
-from rlvr.types import Completion, Finish, Sampling
+from rlvr.types import Completion, Sampling
 
 # Ended rows are removed once less than this share of the batch is still running: moving the keys and values of the
 # others costs about as much as a few decoding steps.
@@ -31,19 +33,28 @@ class TransformersEngine:
     """Samples from `model` in place.
 
     `end_ids` are the tokens that end a completion. `cache_tokens` bounds rows x (prompt + `max_tokens`) of a batch, and
-    thereby the memory for keys and values.
+    thereby the memory for keys and values. `tokenizer` decodes completions if there are stop strings to look for.
     """
 
     shares_weights = True  # the model is the policy itself
 
-    def __init__(self, model: PreTrainedModel, end_ids: Sequence[int], cache_tokens: int = 131_072) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        end_ids: Sequence[int],
+        cache_tokens: int = 131_072,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> None:
         self.model = model
-        self.end_ids = torch.tensor(list(end_ids), device=model.device)
+        self.end_ids = list(end_ids)
         self.cache_tokens = cache_tokens
+        self.tokenizer = tokenizer
         self.version = 0
         self.waiting: list[Request] = []
 
     def submit(self, request: Request) -> None:
+        if request.sampling.stop and self.tokenizer is None:
+            raise ConfigError("sampling.stop: this engine has no tokenizer to decode completions with; expected one")
         self.waiting.append(request)
 
     def open(self) -> int:
@@ -109,6 +120,12 @@ class TransformersEngine:
             self.model, input_ids=ids, attention_mask=mask[:, :width], position_ids=positions, past_key_values=cache
         )
         logits = scores(self.model, hidden[:, -1]).repeat_interleave(n, 0)
+        end_ids = torch.tensor([*self.end_ids, *sampling.stop_token_ids], dtype=torch.long, device=device)
+        seen = None
+        if sampling.repetition_penalty != 1:
+            seen = tokens_seen(ids, mask[:, :width], logits.shape[-1]).repeat_interleave(n, 0)
+        rules = LogitRules(sampling, end_ids, seen)
+        watches = self._watches(prompts, n, sampling)
         cache.reorder_cache(torch.arange(len(prompts), device=device).repeat_interleave(n))
         mask = mask.repeat_interleave(n, 0)
         next_position = (positions[:, -1] + 1).repeat_interleave(n, 0)
@@ -119,13 +136,18 @@ class TransformersEngine:
         lengths = torch.full((rows,), sampling.max_tokens, device=device)
         alive = torch.arange(rows, device=device)  # the rollout of each row of the batch
         ended = torch.zeros(rows, dtype=torch.bool, device=device)
+        stopped = torch.zeros(rows, dtype=torch.bool, device=device)
 
         for step in range(sampling.max_tokens):
-            tokens, logprobs = draw(logits, uniforms[alive, step], sampling)
+            tokens, logprobs = draw(rules.apply(logits, step, alive), uniforms[alive, step], sampling)
+            rules.add(alive, tokens)
             tokens_out[alive, step] = tokens
             logprobs_out[alive, step] = logprobs
-            just_ended = torch.isin(tokens, self.end_ids) & ~ended
+            just_ended = torch.isin(tokens, end_ids) & ~ended
+            if watches:
+                just_ended |= completed(watches, alive, tokens, ended | just_ended)
             lengths[alive[just_ended]] = step + 1
+            stopped[alive[just_ended]] = True
             ended |= just_ended
             running = int((~ended).sum())
             if running == 0 or step + 1 == sampling.max_tokens:
@@ -145,17 +167,19 @@ class TransformersEngine:
             logits = scores(self.model, hidden[:, -1])
             next_position = next_position + 1
 
-        return self._completions(n, tokens_out, logprobs_out, lengths)
+        ends = zip(tokens_out.tolist(), logprobs_out.tolist(), lengths.tolist(), stopped.tolist(), strict=True)
+        completions = [
+            Completion(ids[:length], logprobs[:length], "stop" if has_stopped else "length", (self.version,))
+            for ids, logprobs, length, has_stopped in ends
+        ]
+        return [completions[start : start + n] for start in range(0, rows, n)]
 
-    def _completions(self, n: int, tokens: Tensor, logprobs: Tensor, lengths: Tensor) -> list[list[Completion]]:
-        last = tokens.gather(1, (lengths - 1).unsqueeze(-1)).squeeze(-1)
-        stopped = torch.isin(last, self.end_ids).tolist()
-        rows = zip(tokens.tolist(), logprobs.tolist(), lengths.tolist(), stopped, strict=True)
-        completions = []
-        for ids, values, length, has_stopped in rows:
-            finish: Finish = "stop" if has_stopped else "length"
-            completions.append(Completion(ids[:length], values[:length], finish, (self.version,)))
-        return [completions[start : start + n] for start in range(0, len(completions), n)]
+    def _watches(self, prompts: list[Sequence[int]], n: int, sampling: Sampling) -> list[StopStrings]:
+        """What looks for stop strings in each rollout; empty if there are none."""
+        if not sampling.stop or self.tokenizer is None:
+            return []
+        decode = decoder_of(self.tokenizer)
+        return [StopStrings(decode, prompt, sampling.stop, sampling.min_tokens) for prompt in prompts for _ in range(n)]
 
 
 @torch.no_grad()
@@ -182,40 +206,11 @@ def check_decoding(model: PreTrainedModel) -> None:
         )
 
 
-def draw_uniforms(seed: int, n: int, max_tokens: int) -> Tensor:
-    """The numbers in [0, 1) `(n, max_tokens)` that determine all samples of a prompt, whatever else is in the batch."""
-    return torch.rand(n, max_tokens, generator=torch.Generator().manual_seed(seed))
-
-
-def draw(logits: Tensor, uniforms: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """Tokens `(R,)` by inversion of the cumulative distribution, and their log-probabilities `(R,)`.
-
-    The log-probabilities belong to the distribution that was sampled: after temperature, `top_k` and `top_p`.
-    Greedy decoding reports log-probabilities at temperature 1.
-    """
-    if sampling.temperature == 0:
-        tokens = logits.argmax(-1)
-        return tokens, logits.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    logprobs = truncate(logits / sampling.temperature, sampling).log_softmax(-1)
-    cumulative = logprobs.exp().cumsum(-1)
-    # Rounding may keep the last entry from being 1. `right` skips tokens of probability zero.
-    targets = uniforms.unsqueeze(-1) * cumulative[:, -1:]
-    tokens = torch.searchsorted(cumulative, targets, right=True).clamp(max=logits.shape[-1] - 1)
-    return tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1)
-
-
-def truncate(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Set tokens outside of `top_k` and `top_p` (Holtzman et al., 2020) to -inf; the most likely token always stays."""
-    if sampling.top_k:
-        smallest = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[..., -1:]
-        logits = logits.masked_fill(logits < smallest, -torch.inf)
-    if sampling.top_p < 1:
-        ordered, order = logits.sort(dim=-1, descending=True)
-        probabilities = ordered.softmax(-1)
-        before = probabilities.cumsum(-1) - probabilities
-        cut = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= sampling.top_p)
-        logits = logits.masked_fill(cut, -torch.inf)
-    return logits
+def completed(watches: Sequence[StopStrings], alive: Tensor, tokens: Tensor, ended: Tensor) -> Tensor:
+    """Which rows `(R,)` end with this token because it completes a stop string; none of those in `ended`."""
+    rows = zip(alive.tolist(), tokens.tolist(), ended.tolist(), strict=True)
+    ends = [not has_ended and watches[rollout].completed_by(token) for rollout, token, has_ended in rows]
+    return torch.tensor(ends, device=tokens.device)
 
 
 def in_place_cache(model: PreTrainedModel, capacity: int) -> Cache:

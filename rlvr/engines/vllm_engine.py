@@ -18,19 +18,23 @@ import torch
 from torch import Tensor
 
 from rlvr.engines.base import Request, WeightUpdate
-from rlvr.errors import ConfigError, WeightSyncError
+from rlvr.errors import ConfigError, DataError, WeightSyncError
+from rlvr.models.vocabulary import UNLIKELY
 from rlvr.models.weights import saved_names
 from rlvr.types import Completion, Finish
 
 # The beginning of what vLLM says; it may go on with the names of all weights.
 REASON_CHARACTERS = 300
+# vLLM's reasons for the end of a completion.
+FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
 class VLLMEngine:
     """Serves the model in `folder` (Hugging Face format, safetensors).
 
-    `end_ids` end a completion. `max_model_len` bounds prompt and completion together, `gpu_memory_utilization` is the
-    share of the GPU that weights and cache may take; on a CPU the cache takes VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
+    `end_ids` end a completion, and `unknown_ids` are never sampled. `max_model_len` bounds prompt and completion
+    together, `gpu_memory_utilization` is the share of the GPU that weights and cache may take; on a CPU the cache takes
+    VLLM_CPU_KVCACHE_SPACE GiB (1 if unset).
     """
 
     shares_weights = False
@@ -44,6 +48,8 @@ class VLLMEngine:
         max_model_len: int,
         gpu_memory_utilization: float = 0.4,
         enforce_eager: bool = False,
+        unknown_ids: Sequence[int] = (),
+        trust_remote_code: bool = False,
     ) -> None:
         # The engine must run in this process: weights are passed as tensors, not as messages.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -58,7 +64,6 @@ class VLLMEngine:
                 f"engine: vllm cannot be imported ({error}); install it with pip install 'rlvr[vllm]' (on a GPU), or "
                 "use engine=transformers"
             ) from error
-        self.end_ids = list(end_ids)
         if "vision_config" in json.loads((folder / "config.json").read_text()) and find_spec("torchvision") is None:
             raise ConfigError(
                 "engine: vllm cannot serve this model: it has a vision tower, for which vLLM needs torchvision; "
@@ -73,6 +78,7 @@ class VLLMEngine:
                 max_model_len=max_model_len,
                 gpu_memory_utilization=gpu_memory_utilization,
                 enforce_eager=enforce_eager,
+                trust_remote_code=trust_remote_code,
                 logprobs_mode="processed_logprobs",
                 enable_prefix_caching=True,
                 # With chunked prefill vLLM rewinds seeded generators, which CPU generators do not support.
@@ -86,6 +92,11 @@ class VLLMEngine:
                 f"engine: vllm cannot serve this model: {reason}; use engine=transformers, or a version of vLLM that "
                 "supports it"
             ) from error
+        vocabulary = self.llm.llm_engine.model_config.get_vocab_size()
+        self.end_ids = [token for token in end_ids if token < vocabulary]  # a tokenizer may have more than the model
+        if unknown_ids:
+            self.llm.collective_rpc(leave_out, args=(list(unknown_ids),))
+        self.max_model_len = max_model_len
         self.version = 0
         self.requests = 0
         self.number_of: dict[str, int] = {}  # numbers of the open requests, by vLLM's request ids
@@ -115,22 +126,36 @@ class VLLMEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        length = len(request.prompt_ids) + request.sampling.max_tokens
+        if length > self.max_model_len:
+            raise DataError(
+                f"a prompt of {len(request.prompt_ids)} tokens with sampling.max_tokens={request.sampling.max_tokens} "
+                f"takes {length} tokens, expected at most engine.max_model_len={self.max_model_len}: vLLM would cut "
+                "its completions. Raise engine.max_model_len, lower max_tokens, or leave long prompts out"
+            )
         sampling, request_id = request.sampling, str(self.requests)
-        self.requests += 1
-        self.number_of[request_id] = request.number
         params = SamplingParams(
             n=request.n,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            repetition_penalty=sampling.repetition_penalty,
             max_tokens=sampling.max_tokens,
+            min_tokens=min(sampling.min_tokens, sampling.max_tokens),
             seed=request.seed,
             logprobs=0,  # only of the sampled token
-            stop_token_ids=self.end_ids,
-            detokenize=False,
+            stop_token_ids=[*self.end_ids, *sampling.stop_token_ids],
+            ignore_eos=True,  # the ends are those of `end_ids`, whatever the folder's generation_config.json names
+            stop=list(sampling.stop),
+            include_stop_str_in_output=True,
+            detokenize=bool(sampling.stop),
+            skip_special_tokens=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         self.llm.llm_engine.add_request(request_id, {"prompt_token_ids": list(request.prompt_ids)}, params)
+        self.requests += 1
+        self.number_of[request_id] = request.number
 
     def ready(self, timeout_seconds: float | None = None) -> list[tuple[int, list[Completion]]]:
         engine, started = self.llm.llm_engine, time.monotonic()
@@ -160,8 +185,12 @@ class VLLMEngine:
     def _completion(self, output: Any) -> Completion:
         ids = list(output.token_ids)
         logprobs = [float(at[token].logprob) for token, at in zip(ids, output.logprobs, strict=True)]
-        finish: Finish = "stop" if output.finish_reason == "stop" else "length"
-        return Completion(ids, logprobs, finish, (self.version,))
+        if output.finish_reason not in FINISHES:
+            raise RuntimeError(
+                f"vLLM ended a completion after {len(ids)} tokens with the reason {output.finish_reason!r}, expected "
+                f"one of {', '.join(FINISHES)}"
+            )
+        return Completion(ids, logprobs, FINISHES[output.finish_reason], (self.version,))
 
 
 def arriving(update: WeightUpdate) -> Iterator[tuple[str, Tensor]]:
@@ -195,3 +224,18 @@ def exchange_weights(worker: Any, weights: Iterator[tuple[str, Tensor]]) -> None
         experts: Any = getattr(kernel, "fused_experts", None)
         if hasattr(experts, "isa"):  # experts on a CPU: the instructions that they are packed for
             experts.process_weights_after_loading(layer)
+
+
+def leave_out(worker: Any, token_ids: list[int]) -> None:
+    """In vLLM's worker: give tokens a probability of zero, as `models.vocabulary` does in the learner."""
+    model = worker.model_runner.get_model()
+    compute_logits = model.compute_logits
+    index = torch.tensor(token_ids, device=next(model.parameters()).device)
+
+    def compute_known_logits(*args: Any, **kwargs: Any) -> Tensor | None:
+        logits: Tensor | None = compute_logits(*args, **kwargs)
+        if logits is None:  # a rank that holds no logits
+            return None
+        return logits.index_fill_(-1, index, UNLIKELY)
+
+    model.compute_logits = compute_known_logits

@@ -9,7 +9,7 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
@@ -23,6 +23,7 @@ from rlvr.batching import Piece, one_longer, plan
 from rlvr.config import OptimizerConfig
 from rlvr.errors import ConfigError, DivergenceError
 from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
+from rlvr.learners.optimizer import LossScale, lr_at, make_optimizer
 from rlvr.models.heads import RewardModel
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.models.weights import merged_shapes
@@ -59,21 +60,12 @@ Model = TypeVar("Model", bound=Scorer, default=Policy)
 MAX_SKIPPED_IN_A_ROW = 3
 
 
-def lr_at(config: OptimizerConfig, optimizer_step: int, optimizer_steps: int) -> float:
-    """The learning rate of an optimizer step (counted from 0): a function, so there is no state to save."""
-    if optimizer_step < config.warmup_steps:
-        return config.lr * (optimizer_step + 1) / config.warmup_steps
-    progress = min(1.0, (optimizer_step - config.warmup_steps) / max(1, optimizer_steps - config.warmup_steps))
-    share = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return config.lr * (config.final_lr_share + (1 - config.final_lr_share) * share[config.schedule])
-
-
 @dataclass
 class LocalLearner(Generic[Model]):
     """Holds the policy (or reward model) and its optimizer. `steps` is the length of the schedule, in optimizer steps.
 
     `reference` is a frozen policy for the KL term; with adapters it is the same policy without them. `tokenizer` is
-    exported with the model.
+    exported with the model. `loss_scale` is more than 1 where the model computes in float16.
     """
 
     policy: Model
@@ -84,24 +76,23 @@ class LocalLearner(Generic[Model]):
     version: int = 0
     skipped_in_a_row: int = 0
     tokens_seen: int = 0
-    optimizer: torch.optim.AdamW = field(init=False)
+    loss_scale: LossScale = field(default_factory=LossScale)
+    optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            self.policy.trainable().values(),
-            lr=self.config.lr,
-            betas=self.config.betas,
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
+        self.optimizer = make_optimizer(self.config, self.policy.trainable().values())
 
     def update(self, batch: Batch, loss: Loss) -> Update:
         self.policy.train()
-        self.optimizer.zero_grad(set_to_none=True)
         (pieces,) = plan(batch, self.config.microbatch_tokens, whole_groups=loss.whole_groups)
-        totals, logprobs = self.accumulate(batch, pieces, loss)
-        self.tokens_seen += int(batch.attention_mask.sum())
-        return Update(totals | self._apply_gradient(totals["loss"].value), logprobs)
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            totals, logprobs = self.accumulate(batch, pieces, loss)
+            self.tokens_seen += int(batch.attention_mask.sum())
+            value, grad_norm = totals["loss"].value, self._clip_gradient()
+            if math.isfinite(grad_norm) or not math.isfinite(value) or not self.loss_scale.can_be_less:
+                return Update(totals | self._apply_gradient(value, grad_norm), logprobs)
+            self.loss_scale = self.loss_scale.halved()  # the gradient was too large for float16: compute it again
 
     def accumulate(self, batch: Batch, pieces: Sequence[Piece], loss: Loss) -> tuple[dict[str, Total], Tensor]:
         """Add the gradients of some pieces of `batch`: the share of one rank. Returns its totals and log-probabilities.
@@ -119,7 +110,7 @@ class LocalLearner(Generic[Model]):
             if piece.is_filler:
                 (0 * value).backward()
                 continue
-            value.backward()
+            (self.loss_scale.factor * value).backward()
             if isinstance(scores, TokenScores):
                 logprobs[piece.rows.to(device), : part.input_ids.shape[1]] = scores.logprobs.detach().float()
             sums["loss"] += value.detach()
@@ -132,16 +123,23 @@ class LocalLearner(Generic[Model]):
                 counts[name] = counts.get(name, 0) + count
         return {name: Total(float(total), counts[name]) for name, total in sums.items()}, logprobs.cpu()
 
-    def _apply_gradient(self, loss: float) -> dict[str, Total]:
-        lr = lr_at(self.config, self.version, self.steps)
+    def _clip_gradient(self) -> float:
+        """Divide the gradient by the loss scale and clip it. Returns its norm before clipping."""
         parameters = self.policy.trainable().values()
-        bound = self.config.max_grad_norm or math.inf
-        grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound))
+        if self.loss_scale.factor != 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad.div_(self.loss_scale.factor)
+        return float(torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm or math.inf))
+
+    def _apply_gradient(self, loss: float, grad_norm: float) -> dict[str, Total]:
+        lr = lr_at(self.config, self.version, self.steps)
         finite = math.isfinite(loss) and math.isfinite(grad_norm)
         if finite:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
+            self.loss_scale = self.loss_scale.after_step()
         self.optimizer.zero_grad(set_to_none=True)
         self.version += 1
         self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
@@ -231,7 +229,8 @@ class LocalLearner(Generic[Model]):
         with writing(folder / MOMENTS) as path:
             torch.save(self.optimizer.state_dict(), path)
         with writing(folder / STATE) as path:
-            path.write_text(json.dumps({"version": self.version, "skipped_in_a_row": self.skipped_in_a_row}))
+            state = {"version": self.version, "skipped_in_a_row": self.skipped_in_a_row}
+            path.write_text(json.dumps(state | {"loss_scale": asdict(self.loss_scale)}))
 
     def load(self, folder: Path) -> None:
         device = self.policy.device
@@ -242,6 +241,8 @@ class LocalLearner(Generic[Model]):
         self.optimizer.load_state_dict(torch.load(folder / MOMENTS, map_location=device, weights_only=True))
         state = json.loads((folder / STATE).read_text())
         self.version, self.skipped_in_a_row = state["version"], state["skipped_in_a_row"]
+        if "loss_scale" in state:  # older checkpoints have none
+            self.loss_scale = LossScale(**state["loss_scale"])
 
     def export(self, folder: Path) -> None:
         if self.tokenizer is None:

@@ -17,8 +17,9 @@ from transformers.utils.logging import disable_progress_bar, get_verbosity, set_
 from rlvr.config import ModelConfig
 from rlvr.errors import ModelError
 from rlvr.models.chat import Chat
-from rlvr.models.load import add_adapters, attention_of, new_model
+from rlvr.models.load import AUTOCAST, add_adapters, attention_of, new_model
 from rlvr.models.packing import check_packing, token_states
+from rlvr.models.remote_code import refuse_code
 from rlvr.models.weights import adapter_weights, merged_weights, save_model
 from rlvr.seeds import derive
 from rlvr.types import Batch
@@ -136,7 +137,7 @@ def load_reward_model(
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
-    return RewardModel(model, adapters, torch.bfloat16 if config.autocast == "bfloat16" else None, config.packing)
+    return RewardModel(model, adapters, AUTOCAST[config.autocast], config.packing)
 
 
 def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> PreTrainedModel:
@@ -150,11 +151,23 @@ def _classifier(config: ModelConfig, chat: Chat, seed: int, may_draw: bool) -> P
     verbosity = get_verbosity()
     set_verbosity_error()  # a missing head is reported below, if it matters
     try:
-        attention = attention_of(AutoConfig.from_pretrained(config.path), config.attention)
+        attention = attention_of(
+            AutoConfig.from_pretrained(
+                config.path, trust_remote_code=config.trust_remote_code, revision=config.revision
+            ),
+            config.attention,
+        )
         model, loading_info = AutoModelForSequenceClassification.from_pretrained(
-            config.path, num_labels=1, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
+            config.path,
+            num_labels=1,
+            dtype=getattr(torch, config.dtype),
+            output_loading_info=True,
+            trust_remote_code=config.trust_remote_code,
+            revision=config.revision,
+            **attention,
         )
     except (OSError, ValueError, RuntimeError) as error:
+        refuse_code(str(config.path), error)
         raise ModelError(f"{config.path!r} cannot be loaded as a reward model: {error}") from error
     finally:
         set_verbosity(verbosity)

@@ -28,9 +28,12 @@ from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
+from rlvr.models.quantized import keep_layout, quantization_of
+from rlvr.models.remote_code import refuse_code
 from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.templates import AS_IT_IS, Template, set_template
 from rlvr.models.tokenizer import load_tokenizer, optional_file
+from rlvr.models.vocabulary import leave_out, unknown_tokens
 from rlvr.models.weights import plain_weights
 from rlvr.seeds import derive
 
@@ -40,23 +43,29 @@ HUB_SECONDS = 5.0
 ATTENTION_CAP = "attn_logit_softcapping"
 # What the processors of a composite model are saved in, beside the tokenizer.
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+AUTOCAST = {"none": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def check_path(path: str, key: str = "model.path") -> None:
+def check_path(path: str, key: str = "model.path", revision: str | None = None) -> None:
     """Refuse a missing folder, and a hub model that is not cached while the hub does not answer.
 
     Raises `ModelError`. transformers would take the folder for a hub id and retry many times.
     """
     if Path(path).is_dir():
+        if revision is not None:
+            raise ModelError(
+                f"{key} {path!r} is a folder, and its key revision ({revision!r}) names a version of a hub id; leave "
+                "revision out"
+            )
         return
     expected = "expected a folder in Hugging Face format, such as runs/quickstart/model, or a hub id with one slash"
     parent = Path(path).parent
     if path.startswith((".", "/", "~")) or path.count("/") > 1 or (parent != Path(".") and parent.is_dir()):
         raise ModelError(f"{key} {path!r}: there is no such folder; {expected}")
     try:
-        if isinstance(try_to_load_from_cache(path, "config.json"), str):
+        if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
             return
-        get_session().head(hf_hub_url(path, "config.json"), timeout=HUB_SECONDS)
+        get_session().head(hf_hub_url(path, "config.json", revision=revision), timeout=HUB_SECONDS)
     except HFValidationError as error:
         raise ModelError(f"{key} {path!r}: there is no such folder, and it is no hub id; {expected}") from error
     except Exception as error:  # the hub client's HTTP library may raise anything
@@ -64,6 +73,14 @@ def check_path(path: str, key: str = "model.path") -> None:
             f"{key} {path!r}: there is no such folder, the hub's cache does not hold it, and the hub cannot be "
             f"reached ({error}); {expected}"
         ) from error
+
+
+def commit_of(config: ModelConfig) -> str | None:
+    """The commit of a hub id in the hub's cache, from where it was loaded; `None` for a folder or a new model."""
+    if config.path is None or Path(config.path).is_dir():
+        return None
+    cached = try_to_load_from_cache(config.path, "config.json", revision=config.revision)
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def check_attention(name: str, key: str = "model.attention") -> None:
@@ -91,25 +108,31 @@ def one_line(error: Exception) -> str:
 
 
 def load_chat(
-    path: str, chat_template: str | None = None, template: Template = AS_IT_IS, needs_template: bool = True
+    path: str,
+    chat_template: str | None = None,
+    template: Template = AS_IT_IS,
+    needs_template: bool = True,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
 ) -> Chat:
     """The tokenizer of a model; its weights are not loaded.
 
     `chat_template` takes the place of the tokenizer's own: a name, a file, or the text of one. Raises `ModelError`.
     """
-    check_path(path)
+    check_path(path, revision=revision)
     try:
-        tokenizer = load_tokenizer(path)
-        config = AutoConfig.from_pretrained(path)
+        tokenizer = load_tokenizer(path, trust_remote_code, revision)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
     except (OSError, ValueError) as error:
+        refuse_code(path, error)
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
     context = context_of(config.get_text_config()) or tokenizer.model_max_length
-    if not tokenizer.chat_template and (file := optional_file(path, "chat_template.json")) is not None:
+    if not tokenizer.chat_template and (file := optional_file(path, "chat_template.json", revision)) is not None:
         tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
     set_template(tokenizer, chat_template, repr(path))
-    return make_chat(tokenizer, model_end_ids(path, config), context, repr(path), template, needs_template)
+    return make_chat(tokenizer, model_end_ids(path, config, revision), context, repr(path), template, needs_template)
 
 
 def context_of(config: Any) -> int | None:
@@ -125,13 +148,13 @@ def context_of(config: Any) -> int | None:
     return keys.get("max_position_embeddings")
 
 
-def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:
+def model_end_ids(path: str, config: PreTrainedConfig, revision: str | None = None) -> list[int]:
     """The end tokens that a model's own files name: its configuration, on both levels where it is composed of several,
     and its generation_config.json.
 
     That file is read as it stands: transformers refuses some that hold all that is needed here.
     """
-    file = optional_file(path, "generation_config.json")
+    file = optional_file(path, "generation_config.json", revision)
     try:
         generation = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
     except ValueError as error:
@@ -153,11 +176,17 @@ def scratch_chat(
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:
     """The policy on its device, ready for training. With `scratch` its weights are random, from `seed`."""
     model = (
-        load_weights_of(str(config.path), config) if config.scratch is None else new_model(config.scratch, chat, seed)
+        load_weights_of(str(config.path), config, device)
+        if config.scratch is None
+        else new_model(config.scratch, chat, seed)
     )
-    model.to(device)
+    if config.quantize == "none":
+        model.to(device)
+    else:  # these were made where they stay
+        keep_layout(model)
     check_decomposition(model)
     check_vocabulary(model, chat)
+    leave_out(model, unknown_tokens(chat.tokenizer, model.config.get_text_config().vocab_size))
     if config.packing:
         check_packing(model)
     freeze_other_parts(model)
@@ -166,10 +195,9 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if adapters is not None:
             model.enable_input_require_grads()
-    autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
     is_composite = model.config.get_text_config() is not model.config
-    files = processor_files(str(config.path)) if is_composite else {}
-    return Policy(model, adapters, temperature, autocast, config.compile, config.packing, files)
+    files = processor_files(str(config.path), config.revision) if is_composite else {}
+    return Policy(model, adapters, temperature, AUTOCAST[config.autocast], config.compile, config.packing, files)
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
@@ -187,17 +215,33 @@ def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
     )
 
 
-def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
-    """The language model in a folder or on the hub. A composite model (text and images) is loaded whole, so that what
-    is saved is whole; only its language model is used. Raises `ModelError`."""
+def load_weights_of(path: str, config: ModelConfig, device: torch.device) -> PreTrainedModel:
+    """The language model in a folder or on the hub; quantized weights are made on `device`.
+
+    A composite model (text and images) is loaded whole, so that what is saved is whole; only its text part is used.
+    Raises `ModelError`.
+    """
     disable_progress_bar()
+    dtype = getattr(torch, config.dtype)
+    options: dict[str, Any] = {}
+    if config.quantize != "none":
+        quantization = quantization_of(config.quantize, AUTOCAST[config.autocast] or dtype)
+        options = {"quantization_config": quantization, "device_map": {"": device}}
     try:
-        model_config = AutoConfig.from_pretrained(path)
-        attention = attention_of(model_config, config.attention)
+        model_config = AutoConfig.from_pretrained(
+            path, trust_remote_code=config.trust_remote_code, revision=config.revision
+        )
+        options |= attention_of(model_config, config.attention)
         model, loading_info = auto_class(model_config).from_pretrained(
-            path, dtype=getattr(torch, config.dtype), output_loading_info=True, **attention
+            path,
+            dtype=dtype,
+            output_loading_info=True,
+            trust_remote_code=config.trust_remote_code,
+            revision=config.revision,
+            **options,
         )
     except (OSError, ValueError, ImportError) as error:
+        refuse_code(path, error)
         raise ModelError(
             f"model.path {path!r} cannot be loaded as a causal language model: {one_line(error)}{other_formats(path)}"
         ) from error
@@ -258,9 +302,9 @@ def other_formats(path: str) -> str:
     )
 
 
-def processor_files(path: str) -> dict[str, bytes]:
+def processor_files(path: str, revision: str | None = None) -> dict[str, bytes]:
     """The files of a composite model's processors, which are saved with it again; none where there are none."""
-    found = {name: optional_file(path, name) for name in PROCESSOR_FILES}
+    found = {name: optional_file(path, name, revision) for name in PROCESSOR_FILES}
     return {name: Path(file).read_bytes() for name, file in found.items() if file is not None}
 
 

@@ -12,31 +12,32 @@ from rlvr.errors import ModelError
 ROUND_TRIPS = ("a b 2 + 3", "def f(x):\n    return x\n\n\ty = 12345", r"so \frac{1}{2} = \boxed{7}, ok . Yes")
 
 
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(path: str, trust_remote_code: bool = False, revision: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model as its tokenizer.json describes it.
 
     transformers 5 builds some tokenizers anew from the class that tokenizer_config.json names, and then they split
     texts in another way (DeepSeek-V3's as a Llama's, which loses spaces). Where the two differ the file is right: it is
     what the model was trained with.
     """
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    file = optional_file(path, "tokenizer.json")
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
+    file = optional_file(path, "tokenizer.json", revision)
     if file is None or type(tokenizer) is PreTrainedTokenizerFast:
         return tokenizer
     described = Tokenizer.from_file(file)
     for text in ROUND_TRIPS:
         ids = described.encode(text, add_special_tokens=False).ids
         if ids != tokenizer.encode(text, add_special_tokens=False):
-            as_described = PreTrainedTokenizerFast.from_pretrained(path)
+            as_described = PreTrainedTokenizerFast.from_pretrained(path, revision=revision)
             return as_described if round_trip(as_described, text) == text else tokenizer
     return tokenizer
 
 
-def optional_file(path: str, name: str) -> str | None:
+def optional_file(path: str, name: str, revision: str | None = None) -> str | None:
     """The path of a file of a model on this machine, or `None` if the model has no such file."""
     file: str | None = cached_file(
         path,
         name,
+        revision=revision,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_gated_repo=False,
         _raise_exceptions_for_connection_errors=False,

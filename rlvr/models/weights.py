@@ -9,8 +9,9 @@ are no longer the same: both are written, and the configuration says that they a
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
-from transformers.dynamic_module_utils import custom_object_save
+
+from rlvr.models.quantized import is_quantized, plain_config, plain_weight
+from rlvr.models.remote_code import keep_code
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Size of a file of weights, unless a single tensor is larger.
@@ -35,15 +38,21 @@ class Weight:
 
     tensor: Tensor
     layers: Sequence[Any] = ()
+    # Gives the weight that a quantized `tensor` stands for.
+    dequantize: Callable[[], Tensor] | None = None
 
     @property
     def is_adapted(self) -> bool:
         return bool(self.layers)
 
+    def plain(self) -> Tensor:
+        """The tensor without adapters, and not quantized."""
+        return self.tensor.detach() if self.dequantize is None else self.dequantize()
+
     def merged(self) -> Tensor:
         """The tensor with its adapters. The base is never written: merging in place and unmerging would accumulate
         rounding errors."""
-        weight = self.tensor.detach()
+        weight = self.plain()
         for layer in self.layers:
             delta: Any = sum(layer.get_delta_weight(name) for name in layer.active_adapters)
             weight = (weight.float() + delta.float()).to(weight.dtype)
@@ -61,11 +70,15 @@ def plain_weights(model: PreTrainedModel) -> dict[str, Weight]:
         if hasattr(module, "lora_A") and hasattr(module, "get_delta_weight"):
             adapted.setdefault(plain_name(f"{path}.{getattr(module, 'parameter_name', 'weight')}"), []).append(module)
     weights = {
-        plain_name(name): Weight(tensor, tuple(adapted.get(plain_name(name), ())))
+        plain_name(name): Weight(tensor, tuple(adapted.get(plain_name(name), ())), dequantizer(model, name, tensor))
         for name, tensor in own_tensors(model)
         if not is_of_adapter(name)
     }
     return {name: weights[name] for names in written(weights, model.all_tied_weights_keys) for name in names}
+
+
+def dequantizer(model: PreTrainedModel, name: str, tensor: Tensor) -> Callable[[], Tensor] | None:
+    return partial(plain_weight, model, name, model.dtype) if is_quantized(tensor) else None
 
 
 def own_tensors(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
@@ -132,7 +145,7 @@ def adapter_weights(model: PreTrainedModel, adapters: Any) -> Mapping[str, Tenso
 
 
 def _shapes(model: PreTrainedModel, weights: Mapping[str, Weight]) -> dict[str, Tensor]:
-    return dict(revert_weight_conversion(model, {name: w.tensor.detach().to("meta") for name, w in weights.items()}))
+    return dict(revert_weight_conversion(model, {name: w.plain().to("meta") for name, w in weights.items()}))
 
 
 def _pieces(model: PreTrainedModel, weights: Mapping[str, Weight]) -> list[Mapping[str, Weight]]:
@@ -151,8 +164,7 @@ def save_model(model: PreTrainedModel, folder: Path, shard_bytes: int = SHARD_BY
     without its refusal of generation settings that contradict each other: what came with the model leaves with it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = saved_config(model)
-    if model.is_remote_code():
-        custom_object_save(model, folder, config=config)
+    keep_code(model, config, folder)
     config.save_pretrained(folder)
     if model.can_generate() and model.generation_config is not None:
         model.generation_config.to_json_file(folder / "generation_config.json", keys_to_pop=["compile_config"])
@@ -162,11 +174,9 @@ def save_model(model: PreTrainedModel, folder: Path, shard_bytes: int = SHARD_BY
 def saved_config(model: PreTrainedModel) -> Any:
     """The configuration of the model as it is saved: its class and dtype, and embeddings that are tied only if they
     still are."""
-    config = copy.deepcopy(model.config)
+    config = copy.deepcopy(plain_config(model.config))
     config.architectures = [type(model).__name__]  # a language model's folder names another class than its critic's
     config.dtype = str(model.dtype).removeprefix("torch.")
-    if hasattr(config, "quantization_config"):  # the merged weights are plain ones
-        del config.quantization_config
     if is_untied(model):
         config.tie_word_embeddings = config.get_text_config().tie_word_embeddings = False
     return config

@@ -80,12 +80,13 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate one greedy completion and `samples` sampled ones per problem.
 
-    `sampling` applies to the sampled ones. A completion whose grader failed counts as unsolved here (and in `failed`),
-    because an evaluation must cover every problem; its score counts as the lowest of the evaluation, and at most 0. So
-    does a completion that was never begun (`unfit`).
+    `sampling` applies to the sampled ones, and its limits, penalty and stop strings to the greedy ones too. A
+    completion whose grader failed counts as unsolved here (and in `failed`), because an evaluation must cover every
+    problem; its score counts as the lowest of the evaluation, and at most 0. So does a completion that was never begun
+    (`unfit`).
     """
     seeds = [derive(seed, "evaluate", index) for index in range(len(problems))]
-    greedy = player.collect(problems, 1, Sampling(sampling.max_tokens, temperature=0.0), seeds, grader)
+    greedy = player.collect(problems, 1, sampling.greedy, seeds, grader)
     drawn = player.collect(problems, samples, sampling, seeds, grader) if samples else []
     rollouts = [rollout for group in [*greedy, *drawn] for rollout in group.rollouts]
     floor = lowest(rollout.reward for rollout in rollouts)

@@ -198,6 +198,8 @@ class Player:
         try:
             reply = checked_reply(conversation.environment.step(conversation.messages))
             ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
+            if ids and completion.ids[-1] not in self.chat.end_ids:  # a stop string ended it: the turn is closed here
+                ids = [self.chat.end_ids[0], *ids]
         except DataError as error:
             raise DataError(f"problem {play.problem.id!r} of {play.problem.source!r}: {error}") from error
         except RlvrError:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rlvr.algorithms.objective import Objective
 from rlvr.config import EvalConfig, RLConfig
 from rlvr.learners.base import Learner
 from rlvr.rollouts.evaluate import EvalSet, Evaluation, evaluate
@@ -15,7 +16,7 @@ from rlvr.rollouts.play import Player
 from rlvr.rollouts.selection import Pool
 from rlvr.rollouts.source import GroupSource, groups_of
 from rlvr.types import Group, Sampling
-from rlvr.weight_sync import Probe, check_gap, push, truncation_of
+from rlvr.weight_sync import Probe, check_gap, push, sampling_bias
 from tasks import Problem, Task
 
 
@@ -32,6 +33,7 @@ class Rollouts:
     task: Task | None
     held_out: Sequence[Problem]
     sampling: Sampling
+    eval_sampling: Sampling
     judge: Grader
     evaluation: EvalConfig
     max_failed_share: float
@@ -55,15 +57,20 @@ class Rollouts:
         check_graders(pool.fresh, self.max_failed_share)
         return pool
 
+    def caution(self, objective: Objective) -> str | None:
+        """What to know of the sampling settings before the first step."""
+        corrects_sequences = objective.correction != "none" and objective.correction_level == "sequence"
+        return sampling_bias(self.sampling, corrects_sequences)
+
     def sync(self, learner: Learner, metrics: Mapping[str, float]) -> None:
         """Send the learner's weights to the generator, if they have changed.
 
         Raises `WeightSyncError` if they do not arrive, or if the log-probabilities of this step's rollouts show that
-        the generator held other weights. With `top_p` or `top_k` the log-probabilities belong to a truncated
-        distribution and are not compared.
+        the generator held other weights. These are not compared where sampling changes the distribution; the probe
+        after each push samples without such changes, and finds what did not arrive.
         """
         learned = "rollout_gap" in metrics and not metrics.get("skipped")
-        if learned and not self.sampling.is_truncated:
+        if learned and self.sampling.is_plain:
             check_gap(metrics["rollout_gap"], self.probe.tolerance)
         if self.player.generator.version != learner.version:
             if self.source is not None:
@@ -84,7 +91,6 @@ class Rollouts:
         if failed := failures(pool.fresh):
             warnings.append(f"warning: {failed}; these completions train nobody")
         for topic, warning in {
-            "truncation": truncation_of(self.sampling),
             "batch": pool.shortfall(),
             "silence": silence if self.silent_steps else None,
             "solved": unsolved,
@@ -116,7 +122,7 @@ class Rollouts:
     def evaluate(self, of: EvalSet | None = None) -> Evaluation:
         """Evaluate on a set; by default, on the first. Raises `GraderError`."""
         of = of or self.evaluated[0]
-        evaluation = evaluate(of.problems, of.samples, self.sampling, self.player, of.judge, seed=0)
+        evaluation = evaluate(of.problems, of.samples, self.eval_sampling, self.player, of.judge, seed=0)
         for groups in evaluation.groups:
             check_graders(groups, self.max_failed_share)
         return evaluation

@@ -46,6 +46,9 @@ def train(config: GRPOConfig) -> Run:
 
 def take_steps(run: Run, rollouts: Rollouts, config: C, learn: Learn[C]) -> None:
     """The remaining steps: sample, learn, sync the weights. PPO uses the same steps with another `learn`."""
+    caution = rollouts.caution(config.objective)
+    if caution and run.done < config.steps:
+        run.say(f"warning: {caution}")
     for step in run.steps():
         objective = rollouts.history.adapted(config.objective)
         with run.clock("sample"):

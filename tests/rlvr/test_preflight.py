@@ -8,10 +8,20 @@ import torch
 
 from rlvr import preflight
 from rlvr.algorithms.objective import Objective
-from rlvr.config import EngineConfig, EvalConfig, VerifyConfig
+from rlvr.config import EngineConfig, EvalConfig, LoraConfig, ModelConfig, VerifyConfig
 from rlvr.config.file import load_config
 from rlvr.errors import ConfigError, DataError, ModelError
-from rlvr.preflight import check, check_engine, check_objective, check_rewards, first_problems, pick_device
+from rlvr.preflight import (
+    check,
+    check_engine,
+    check_model,
+    check_objective,
+    check_rewards,
+    check_scorer,
+    check_training,
+    first_problems,
+    pick_device,
+)
 from tasks import Problem
 from tests.rlvr.players import Numbers
 
@@ -30,6 +40,10 @@ def test_a_sound_recipe_passes_and_leaves_no_trace(tmp_path: Path) -> None:
         (["model={path: ./no/model}"], ModelError, r"model\.path './no/model': there is no such folder"),
         (["engine=scripted"], ConfigError, "engine.script: got None, expected module:function"),
         (["objective.surrogate=clop"], ConfigError, "objective.surrogate: got 'clop', expected one of clip"),
+        (["engine=vllm", "sampling.temperature=0.001"], ConfigError,
+         r"sampling\.temperature: got 0\.001, and vLLM samples at temperatures from 0\.01 to 2"),
+        (["engine=vllm", "eval.sampling.temperature=3"], ConfigError, r"eval\.sampling\.temperature: got 3, and vLLM"),
+        (["model.dtype=float16"], ConfigError, "model.dtype: float16 is too coarse to train all weights in"),
         (["verify.verifier=mth"], ConfigError, "verify.verifier.*did you mean 'math'"),
         (["eval.verifier=mth"], ConfigError, "eval.verifier.*did you mean 'math'"),
         (["verify={verifier: reward_model, reward_model: {path: ./no/judge}}"], ModelError,
@@ -53,6 +67,31 @@ def test_cuda_where_there_is_none_is_refused_and_auto_takes_what_is_there(monkey
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device("auto") == torch.device("cuda")
     assert pick_device("cuda:1") == torch.device("cuda:1")
+
+
+def test_bitsandbytes_is_asked_for_only_where_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    check(load_config(QUICKSTART, []))
+    with pytest.raises(
+        ConfigError, match=r"optimizer.name: adamw_8bit needs bitsandbytes, which is not installed; ins"
+    ):
+        check(load_config(QUICKSTART, ["optimizer.name=adamw_8bit"]))
+    quantized = ModelConfig(path=str(tmp_path), lora=LoraConfig(), quantize="nf4")
+    with pytest.raises(ConfigError, match=r"model.quantize: nf4 needs bitsandbytes"):
+        check_model(quantized, "model")
+    with pytest.raises(ConfigError, match=r"critic.quantize: nf4 is for policies, and this is a model that scores"):
+        check_scorer(quantized, "critic")
+
+
+def test_float16_trains_adapters_or_products_but_no_trust_region() -> None:
+    check(load_config(QUICKSTART, ["model.autocast=float16"]))
+    with pytest.raises(ConfigError, match="trust_region takes gradients of gradients, which are too small for float16"):
+        check_training(load_config("configs/rlhf_quickstart/ppo.yaml", ["trust_region={}", "model.autocast=float16"]))
+
+
+def test_a_revision_is_one_of_a_hub_id(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a folder, and its key revision \('main'\) names a version of a hub id"):
+        check_model(ModelConfig(path=str(tmp_path), revision="main"), "model")
 
 
 def test_an_engine_that_is_not_installed_is_refused_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

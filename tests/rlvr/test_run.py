@@ -509,12 +509,16 @@ def test_solved_problems_are_passed_over(tiny: Path, tmp_path: Path) -> None:
     assert run.rollouts.history.problems["train-1"].solved_in_a_row > 1
 
 
-def test_truncated_sampling_is_warned_of_once(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_sampling_is_warned_of_once_before_the_first_step(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = grpo.train(
         recipe(tiny, engine="transformers", steps=2, prompts_per_step=8,
                **{"sampling.top_p": 0.5, "sampling.max_tokens": 6, "verify.verifier": "tests.rlvr.scripts:by_text"})
     )  # fmt: skip
-    assert capsys.readouterr().out.count("warning: with sampling.top_p=0.5 and top_k=0") == 1
+    out = capsys.readouterr().out
+    assert out.count("warning: sampling.top_p=0.5: completions come from another distribution") == 1
+    assert out.index("warning: sampling.top_p=0.5") < out.index("grpo 2/2")
     row = metrics(run)[1]
     assert 0.5 <= row["rollout_ratio/p01"] <= row["rollout_ratio/p50"] <= row["rollout_ratio/p99"] <= 1.0 + 1e-5
     assert row["rollout_ratio/outside"] > 0.9
@@ -693,3 +697,26 @@ def test_a_set_that_cannot_be_evaluated_is_refused_with_its_name(tiny: Path, set
     with pytest.raises((ConfigError, DataError), match=expected):
         grpo.train(recipe(tiny, **{"eval.sets": sets}))
     assert not (tiny.parent / "run").exists()
+
+
+def test_a_stop_token_that_the_model_can_never_write_is_refused(tiny: Path) -> None:
+    said = r"eval\.sampling\.stop_token_ids: got \[9999\], but the model's vocabulary has"
+    with pytest.raises(ConfigError, match=said):
+        grpo.train(recipe(tiny, steps=1, **{"eval.sampling.stop_token_ids": "[5, 9999]"}))
+
+
+def test_a_run_learns_under_every_key_of_sampling_and_evaluates_under_its_own(tiny: Path) -> None:
+    keys = "max_tokens: 12, min_p: 0.05, top_p: 0.95, top_k: 50, repetition_penalty: 1.1, min_tokens: 3"
+    run = grpo.train(
+        recipe(
+            tiny, engine="transformers", sampling=f"{{{keys}, stop: ['1', '2']}}", steps=2, prompts_per_step=8,
+            eval="{problems: 4, samples: 2, at_start: false, sampling: {max_tokens: 5, min_tokens: 5, stop: []}}",
+            **{"verify.verifier": "tests.rlvr.scripts:by_text"},
+        )
+    )  # fmt: skip
+    rows = ledger(run)
+    assert min(row["tokens"] for row in rows) >= 4
+    stopped = [row["completion"] for row in rows if row["finish"] == "stop" and row["tokens"] < 12]
+    assert any(text.endswith(("1", "2")) for text in stopped)
+    assert metrics(run)[-1]["eval/length"] == 5
+    assert all("loss" in row for row in metrics(run)[1:3])

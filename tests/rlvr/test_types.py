@@ -53,18 +53,26 @@ def test_a_groups_answer_and_columns_come_back_digit_for_digit(answer: object) -
 
 
 @pytest.mark.parametrize(
-    ("sampling", "is_truncated"),
+    ("sampling", "is_plain"),
     [
-        (Sampling(8), False),
-        (Sampling(8, temperature=0.5), False),
-        (Sampling(8, top_p=0.99), True),
-        (Sampling(8, top_k=1), True),
+        (Sampling(8), True),
+        (Sampling(8, temperature=0.5, stop=("\n",), stop_token_ids=(3,)), True),
+        (Sampling(8, top_p=0.99), False),
+        (Sampling(8, top_k=1), False),
+        (Sampling(8, min_p=0.01), False),
+        (Sampling(8, min_tokens=1), False),
+        (Sampling(8, repetition_penalty=0.9), False),
     ],
 )
-def test_a_distribution_is_truncated_where_some_tokens_can_never_be_drawn(
-    sampling: Sampling, is_truncated: bool
+def test_tokens_come_from_the_models_own_distribution_unless_a_key_changes_it(
+    sampling: Sampling, is_plain: bool
 ) -> None:
-    assert sampling.is_truncated is is_truncated
+    assert sampling.is_plain is is_plain
+
+
+def test_greedy_sampling_keeps_what_does_not_depend_on_chance() -> None:
+    sampling = Sampling(8, 0.7, 0.9, 5, 0.1, min_tokens=2, repetition_penalty=1.2, stop=("\n",), stop_token_ids=(3,))
+    assert sampling.greedy == Sampling(8, 0.0, min_tokens=2, repetition_penalty=1.2, stop=("\n",), stop_token_ids=(3,))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.policy import Policy
 from rlvr.trainers.sft import LikelihoodLoss
 from rlvr.types import Completion, Sampling
-from rlvr.weight_sync import PROBE_NOISES, Buckets, Probe, check_gap, prove_sync, push, truncation_of
+from rlvr.weight_sync import PROBE_NOISES, Buckets, Probe, check_gap, prove_sync, push, sampling_bias
 from tasks.arithmetic import Arithmetic
 
 
@@ -225,11 +225,13 @@ def test_a_gap_of_a_steps_own_rollouts_is_rounding_up_to_the_tolerance() -> None
         check_gap(1.1e-3, tolerance=1e-3)
 
 
-def test_a_truncated_distribution_is_explained_and_a_whole_one_needs_no_words() -> None:
-    assert truncation_of(Sampling(8)) is None
-    said = truncation_of(Sampling(8, top_p=0.9))
+def test_sampling_that_changes_the_distribution_is_explained_and_the_models_own_needs_no_words() -> None:
+    assert sampling_bias(Sampling(8, 0.7, stop=("\n",))) is None
+    said = sampling_bias(Sampling(8, top_p=0.9, min_tokens=3))
     assert said is not None
-    assert said.startswith("with sampling.top_p=0.9 and top_k=0 completions come from a truncated distribution.")
+    assert said.startswith("sampling.top_p=0.9, min_tokens=3: completions come from another distribution than")
+    assert "sequence" not in said
+    assert "use correction_level: token" in (sampling_bias(Sampling(8, min_p=0.1), corrects_sequences=True) or "")
 
 
 class Garbage(CopyEngine):

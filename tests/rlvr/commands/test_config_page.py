@@ -11,7 +11,7 @@ def test_the_page_of_all_keys_is_current() -> None:
 
 def test_it_holds_sections_bounds_defaults_and_what_an_option_is() -> None:
     rows = key_page().splitlines()
-    assert "| `top_p` | number, more than 0, at most 1 | 1.0 |  |" in rows
+    assert "| `top_k` | whole number, at least 0 | 0 | 0 keeps all tokens. |" in rows
     assert "| `steps` | whole number, at least 1 | **required** |  |" in rows
     described = "Completions of each prompt."
     assert GRPOConfig.model_fields["group_size"].description == described

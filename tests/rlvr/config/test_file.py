@@ -122,7 +122,7 @@ def test_a_mistake_in_the_file_is_found_with_its_line(tmp_path: Path) -> None:
         ("optimizer.betas=[0.9,1]", ": optimizer.betas: got 1, expected less than 1"),
         ("optimizer.lr=.inf", ": optimizer.lr: got inf, expected a finite number"),
         ("ledger=perhaps", ": ledger: got 'perhaps', expected true or false"),
-        ("model.dtype=int8", ": model.dtype: got 'int8', expected one of float32 or bfloat16"),
+        ("model.dtype=int8", ": model.dtype: got 'int8', expected one of float32, bfloat16 or float16"),
         ("model.lora={targets: 3}", ": model.lora.targets: got 3, expected text or a list"),
         ("objective.clip_low=wide", ": objective.clip_low: got 'wide', expected a number"),
         ("objective={preset: [1]}", ": objective: no preset is called [1]; known: "),

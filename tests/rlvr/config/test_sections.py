@@ -10,6 +10,8 @@ from rlvr.config.sections import (
     CheckpointConfig,
     DataConfig,
     EvalConfig,
+    EvalSamplingConfig,
+    LoraConfig,
     ModelConfig,
     OptimizerConfig,
     SamplingConfig,
@@ -43,6 +45,13 @@ def test_an_unknown_key_is_refused_and_a_section_never_changes(section: type[Sec
         (SamplingConfig, {"temperature": float("nan")}),
         (SamplingConfig, {"top_p": 0.0}),
         (SamplingConfig, {"max_tokens": 0}),
+        (SamplingConfig, {"min_p": 1.1}),
+        (SamplingConfig, {"min_tokens": -1}),
+        (SamplingConfig, {"repetition_penalty": 0.0}),
+        (SamplingConfig, {"stop": [""]}),
+        (SamplingConfig, {"stop_token_ids": [-1]}),
+        (EvalSamplingConfig, {"temperature": 0.0}),
+        (OptimizerConfig, {"name": "adamw8bit"}),
         (OptimizerConfig, {"lr": 0.0}),
         (OptimizerConfig, {"lr": float("inf")}),
         (OptimizerConfig, {"betas": (0.9, 1.0)}),
@@ -108,3 +117,27 @@ def test_pass_rates_of_problems_are_remembered_where_something_reads_them() -> N
     assert not SelectionConfig().by_problem
     assert SelectionConfig(skip_solved=1).by_problem
     assert SelectionConfig(curriculum="pass_rate").by_problem
+
+
+def test_one_stop_string_is_a_list_of_one() -> None:
+    assert SamplingConfig(stop="</answer>").stop == SamplingConfig(stop=["</answer>"]).stop == ("</answer>",)
+    assert EvalSamplingConfig(stop="\n").stop == ("\n",)
+
+
+def test_evaluations_sample_as_training_but_for_what_they_name() -> None:
+    training = SamplingConfig(max_tokens=64, temperature=1.0, min_p=0.1, stop=["\n"])
+    assert EvalSamplingConfig().over(training) == training
+    expected = training.model_copy(update={"max_tokens": 256, "temperature": 0.6, "stop": ()})
+    assert EvalSamplingConfig(max_tokens=256, temperature=0.6, stop=[]).over(training) == expected
+
+
+def test_more_tokens_at_least_than_at_most_are_refused() -> None:
+    assert "min_tokens is 9, expected at most max_tokens=8" in refused(SamplingConfig, max_tokens=8, min_tokens=9)
+
+
+def test_quantized_weights_need_adapters_on_a_trained_model() -> None:
+    said = "quantize is nf4, but quantized weights cannot be trained; expected lora beside it, and a trained model"
+    assert said in refused(ModelConfig, path="x", quantize="nf4")
+    assert said in refused(ModelConfig, scratch=ScratchConfig(), lora=LoraConfig(), quantize="nf4")
+    assert ModelConfig(path="x", lora=LoraConfig(), quantize="nf4").quantize == "nf4"
+    assert "revision names a version of a hub id" in refused(ModelConfig, scratch=ScratchConfig(), revision="main")

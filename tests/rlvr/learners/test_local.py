@@ -11,7 +11,8 @@ from rlvr.algorithms.weights import AGGREGATES, token_weights
 from rlvr.batching import token_batch
 from rlvr.config import ModelConfig, OptimizerConfig
 from rlvr.errors import DivergenceError
-from rlvr.learners.local import LocalLearner, lr_at
+from rlvr.learners.local import LocalLearner
+from rlvr.learners.optimizer import lr_at
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy, TokenScores

@@ -96,6 +96,7 @@ def train(out: Path, chat: Chat, ahead: int, stop_in: int | None = None) -> Run:
         task=task,
         held_out=task.held_out(config.eval.problems),
         sampling=sampling,
+        eval_sampling=sampling,
         judge=even_is_right,
         evaluation=config.eval,
         max_failed_share=config.verify.max_failed_share,

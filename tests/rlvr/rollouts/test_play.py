@@ -93,6 +93,20 @@ def test_the_environments_tokens_are_read_and_neither_chosen_nor_counted(chat: C
     assert rollout.sampled_tokens == 4
 
 
+def test_a_turn_that_a_stop_string_ended_is_closed_before_the_environment_speaks(chat: Chat) -> None:
+    player = player_of(chat, lambda prompt, seed, number: "2</a> and so on", environment=AsksAgain)
+    (group,) = player.collect([PROBLEM], 1, Sampling(60, stop=("</a>",)), [7], even_is_right)
+    (rollout,) = group.rollouts
+    written = chat.tokenizer.encode("2</a>", add_special_tokens=False)
+    prompt, end = AsksAgain().start(PROBLEM), chat.end_ids[0]
+    reply = chat.reply_ids((*prompt, {"role": "assistant", "content": "2</a>"}), AGAIN)
+    assert (rollout.text, rollout.finish) == ("2</a>", "stop")
+    assert list(rollout.completion_ids) == [*written, end, *reply, *written]
+    assert list(rollout.completion_mask) == [
+        *[True] * len(written), *[False] * (1 + len(reply)), *[True] * len(written)
+    ]  # fmt: skip
+
+
 def test_a_conversation_has_its_last_turns_text_and_its_oldest_turns_version(chat: Chat) -> None:
     rollout = rollout_of(SureEngine(two_then_four, chat), chat)  # the second turn is of version 1
     assert (rollout.text, rollout.finish, rollout.reward) == ("4", "stop", 1.0)

@@ -38,6 +38,7 @@ def rollouts_of(
         task=task,
         held_out=task.held_out(3),
         sampling=sampling,
+        eval_sampling=sampling,
         judge=grader,
         evaluation=EvalConfig(samples=2),
         max_failed_share=0.2,
@@ -109,13 +110,23 @@ def test_steps_without_signal_are_counted_and_warned_of_each_time_patience_ends(
     assert rollouts.silent_steps == 0
 
 
-def test_a_truncated_distribution_is_warned_of_once(chat: Chat) -> None:
+def test_what_sampling_biases_is_known_before_the_first_step(chat: Chat) -> None:
     rollouts, config = rollouts_of(chat), config_of("objective={keep: all}")
+    assert rollouts.caution(config.objective) is None
     rollouts.sampling = replace(rollouts.sampling, top_k=5)
-    warned = [rollouts.settle(config, rollouts.sample(config, step, 0), {"loss": 0.0}) for step in (1, 2)]
-    assert len(warned[0]) == 1
-    assert "with sampling.top_p=1.0 and top_k=5 completions come from a truncated distribution" in warned[0][0]
-    assert warned[1] == []
+    caution = rollouts.caution(config.objective)
+    assert caution is not None
+    assert caution.startswith("sampling.top_k=5: completions come from another distribution")
+    assert "correction_level" not in caution
+    by_sequence = config_of("objective={keep: all, correction: truncate, correction_level: sequence}").objective
+    assert "use correction_level: token" in (rollouts.caution(by_sequence) or "")
+
+
+def test_evaluations_have_sampling_settings_of_their_own(chat: Chat) -> None:
+    rollouts = rollouts_of(chat, script=lambda prompt, seed, number: "2" * 30)
+    rollouts.eval_sampling = replace(rollouts.sampling, max_tokens=7)
+    greedy, drawn = rollouts.evaluate().groups
+    assert {rollout.sampled_tokens for group in (*greedy, *drawn) for rollout in group.rollouts} == {7}
 
 
 def test_the_history_is_that_of_all_groups_that_were_sampled(chat: Chat) -> None:
