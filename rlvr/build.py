@@ -23,9 +23,9 @@ from rlvr.data.examples import reader_of, split_rows, texts_of
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError
-from rlvr.learners.local import LocalLearner
+from rlvr.learners.local import LocalLearner, load_weights
 from rlvr.models.chat import Chat
-from rlvr.models.heads import ValueHead, load_reward_model
+from rlvr.models.heads import RewardModel, ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
@@ -94,28 +94,48 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     return Run(config, folder, learner, rollouts), chat
 
 
-def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]:
+def open_rollouts(config: RunConfig, evaluates: bool, checkpoint: Path | None = None) -> tuple[Rollouts, Grader]:
     """The parts of a command that samples without training: the policy in `config.model` and its grader.
 
-    With `evaluates` the held-out problems are among them. Raises `ConfigError` if the recipe names no task or no
+    With `evaluates` the held-out problems are among them. With `checkpoint` the policy has its weights, and
+    `config.model` is what its run started from. Raises `ConfigError` if the recipe names no task or no
     trained model, or evaluates nothing.
     """
     if not isinstance(config, PolicyRunConfig) or config.problems is None:
         purpose = "evaluate on" if evaluates else "sample"
         raise ConfigError(f"this recipe has no problems to {purpose}; name a task under task:")
-    if config.model.path is None:
+    if config.model.path is None and checkpoint is None:
         raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
     if evaluates and not config.eval.problems:
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
     check_sampling(config, config.problems)
     device, task = set_up(config), task_of(config)
-    chat = chat_for_problems(config.model, task)
+    chat = chat_for_rows(config) if isinstance(config, SFTConfig | DPOConfig) else chat_for_problems(config.model, task)
     held_out = evaluated_on(config, task, chat) if evaluates else []
     if evaluates and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    if checkpoint is not None:
+        load_weights(policy, checkpoint)
     return rollouts_of(config, policy, chat, task, held_out), grader_of(config, device)
+
+
+def restored(
+    config: RunConfig, start: ModelConfig, checkpoint: Path, device: torch.device
+) -> tuple[Policy | RewardModel, Chat]:
+    """The policy or reward model of a run that started from `start`, with the weights of one of its checkpoints."""
+    if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and start.scratch is not None:
+        chat = chat_for_rows(config)
+    else:
+        chat = load_chat(str(start.path))
+    model: Policy | RewardModel
+    if isinstance(config, RewardModelConfig):
+        model = load_reward_model(start, chat, device, config.seed)
+    else:
+        model = load_policy(start, chat, device, config.scoring_temperature, config.seed)
+    load_weights(model, checkpoint)
+    return model, chat
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:

@@ -27,7 +27,8 @@ from rlvr.config import (
     VerifyConfig,
 )
 from rlvr.engines.scripted import load_script
-from rlvr.errors import ConfigError, DataError
+from rlvr.errors import ConfigError, DataError, ModelError
+from rlvr.models.adapters import adapter_config_at, base_of, check_adapters
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
 from rlvr.rollouts.groups import KEEP
@@ -55,10 +56,12 @@ AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
 def check(config: RunConfig) -> None:
     """Check a run before any work is done. Raises `ConfigError`, `ModelError` or `DataError`."""
     check_parts(config)
+    check_best(config)
     if isinstance(config, RLConfig):
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
+        check_no_adapters(config.critic, "critic")
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
@@ -72,13 +75,51 @@ def check_parts(config: RunConfig) -> None:
     check_model(config.model, "model")
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
+    else:
+        check_no_adapters(config.model, "model")
 
 
 def check_model(config: ModelConfig, key: str) -> None:
     if config.path is not None:
         check_path(config.path, f"{key}.path")
+        adapter = adapter_config_at(config.path)
+        if adapter is not None:
+            base = base_of(config.path, adapter, f"{key}.path")
+            try:
+                check_path(base, f"{key}.path {config.path!r} holds adapters, and their base")
+            except ModelError as error:
+                raise ModelError(
+                    f"{error}; if the base lies elsewhere: {key}.path=THERE {key}.lora.path={config.path}"
+                ) from error
+    if config.lora is not None and config.lora.path is not None:
+        check_path(config.lora.path, f"{key}.lora.path")
+        check_adapters(config.lora, f"{key}.lora")
     if config.attention:
         check_attention(config.attention, f"{key}.attention")
+
+
+def check_no_adapters(config: ModelConfig, key: str) -> None:
+    """Refuse adapters of a policy where a model with a head is trained. Raises `ModelError`."""
+    for name, path in {"path": config.path, "lora.path": config.lora and config.lora.path}.items():
+        if path and adapter_config_at(path) is not None:
+            raise ModelError(
+                f"{key}.{name} {path!r} holds the adapters of a policy, and a model with a head that scores starts "
+                f"from a whole model; merge them first: rlvr export {path} OUT, then {key}.path=OUT"
+            )
+
+
+def check_best(config: RunConfig) -> None:
+    """Refuse `checkpoint.best` of an evaluation in a run that never evaluates. Raises `ConfigError`."""
+    best = config.checkpoint.best
+    if best is None or not best.startswith("eval/"):
+        return
+    evaluation = config.eval
+    asked = isinstance(evaluation, EvalConfig) and evaluation.happens
+    if not asked or not isinstance(config, PolicyRunConfig) or config.problems is None:
+        raise ConfigError(
+            f"checkpoint.best is {best!r}, but this run evaluates no problems; expected eval.problems of 1 or more and "
+            "a task, or the name of another metric"
+        )
 
 
 def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tasks.registry import make_task
 
@@ -39,18 +39,27 @@ class ScratchConfig(Section):
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al., 2021) through peft, instead of training all weights."""
 
+    path: str | None = None
+    """Adapters to go on training, a peft folder or hub id; the other keys then come from its adapter_config.json."""
     rank: int = Field(32, ge=1)
     alpha: int = Field(64, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: str | list[str] = "all-linear"
     """Names of the modules that get adapters."""
 
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """With `path` the defaults are not what the adapters have, so only keys that were given are written."""
+        values: dict[str, Any] = dump(self)
+        return values if self.path is None else {key: values[key] for key in values if key in self.model_fields_set}
+
 
 class ModelConfig(Section):
     """Exactly one of `path` and `scratch`."""
 
     path: str | None = None
-    """Hub id or folder in Hugging Face format, with a tokenizer that has a chat template."""
+    """Hub id or folder in Hugging Face format, with a tokenizer that has a chat template; adapters of peft are merged
+    into their base."""
     scratch: ScratchConfig | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora."""
@@ -223,6 +232,10 @@ class CheckpointConfig(Section):
     every: int = Field(50, ge=0)
     """Steps between checkpoints; 0: only when the run ends or is interrupted."""
     keep_last: int = Field(2, ge=1)
+    best: str | None = None
+    """Also keep the checkpoint with the best value of this metric, such as eval/greedy, in `<out>/best`."""
+    best_mode: Literal["max", "min"] = "max"
+    """Whether the largest or the smallest value of `best` is the best one."""
 
 
 class ColdStartConfig(Section):

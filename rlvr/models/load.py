@@ -17,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
+from rlvr.models.adapters import adapter_config_at, base_of, merged_into, put_adapters, sources_of, values_of
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
@@ -79,9 +80,10 @@ def one_line(error: Exception) -> str:
 def load_chat(path: str) -> Chat:
     """The tokenizer of a model; its weights are not loaded."""
     check_path(path)
+    model_path, tokenizer_path = sources_of(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        config = AutoConfig.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_path)
+        config = AutoConfig.from_pretrained(model_path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
@@ -113,7 +115,10 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         if adapters is not None:
             model.enable_input_require_grads()
     autocast = torch.bfloat16 if config.autocast == "bfloat16" else None
-    return Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+    policy = Policy(model, adapters, temperature, autocast, config.compile, config.packing)
+    if config.lora and config.lora.path:
+        policy.start = values_of(policy.trainable())
+    return policy
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
@@ -133,6 +138,9 @@ def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
 
 def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
     disable_progress_bar()
+    adapter = adapter_config_at(path)
+    if adapter is not None:
+        return merged_into(load_weights_of(base_of(path, adapter), config), path)
     attention = {"attn_implementation": config.attention} if config.attention else {}
     try:
         return AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, config.dtype), **attention)
@@ -143,7 +151,9 @@ def load_weights_of(path: str, config: ModelConfig) -> PreTrainedModel:
 
 
 def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
-    """Put LoRA adapters into `model`, in float32, and freeze the rest."""
+    """Put LoRA adapters into `model`, in float32, and freeze the rest. Raises `ModelError` if they do not fit."""
+    if config.path is not None:
+        return put_adapters(model, config)
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
 
