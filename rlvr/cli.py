@@ -91,6 +91,27 @@ def export(
 
 
 @app.command()
+def push(
+    run: Annotated[Path, typer.Argument(help="A run folder or a checkpoint.", show_default=False)],
+    repo: Annotated[str, typer.Argument(help="The repository, USER/NAME.", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="If the repository is new, make it private.")] = False,
+    step: StepOption = None,
+    best: BestOption = False,
+    adapter: Annotated[bool, typer.Option("--adapter", help="Only the adapters, in peft's format.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only write the model card, to card.md in the run.")
+    ] = False,
+) -> None:
+    """Upload a state of a run to the hub, with a model card: accuracy before and after, recipe, data, licence.
+
+    Example: rlvr push runs/quickstart me/quickstart --private
+    """
+    from rlvr.commands.push import push as push_state
+
+    print(push_state(run, repo, private, step, best, adapter, dry_run))
+
+
+@app.command()
 def compare(
     config: Annotated[
         Path, typer.Argument(help="A YAML file, such as configs/compare_quickstart.yaml.", show_default=False)
