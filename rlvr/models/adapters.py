@@ -146,6 +146,7 @@ def merged_into(model: PreTrainedModel, path: str) -> PreTrainedModel:
             f"model.path {path!r}: its adapters cannot be merged into their base {model.name_or_path!r}: "
             f"{' '.join(str(error).split())}"
         ) from error
+    merged.requires_grad_(True)  # peft froze the base
     merged.name_or_path = path
     result: PreTrainedModel = merged
     return result
@@ -167,6 +168,7 @@ def put_adapters(model: PreTrainedModel, config: LoraConfig) -> Any:
         base = peft_config.base_model_name_or_path
         # The weights come from the file: nothing is drawn, and nothing is moved from the base into the adapters.
         peft_config.inference_mode, peft_config.init_lora_weights = False, True
+        peft_config.base_model_name_or_path = None  # peft would warn of what is said below
         adapters = get_peft_model(model, peft_config)
         weights = load_peft_weights(path, device="cpu")
         result = set_peft_model_state_dict(adapters, weights)
