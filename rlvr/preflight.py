@@ -61,7 +61,7 @@ def check(config: RunConfig) -> None:
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
-        check_no_adapters(config.critic, "critic")
+        check_no_adapters({"critic.path": config.critic.path, "critic.lora.path": lora_path(config.critic)})
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
@@ -76,7 +76,7 @@ def check_parts(config: RunConfig) -> None:
     if isinstance(config, PolicyRunConfig):
         check_engine(config.engine)
     else:
-        check_no_adapters(config.model, "model")
+        check_no_adapters({"model.path": config.model.path, "model.lora.path": lora_path(config.model)})
 
 
 def check_model(config: ModelConfig, key: str) -> None:
@@ -98,13 +98,17 @@ def check_model(config: ModelConfig, key: str) -> None:
         check_attention(config.attention, f"{key}.attention")
 
 
-def check_no_adapters(config: ModelConfig, key: str) -> None:
-    """Refuse adapters of a policy where a model with a head is trained. Raises `ModelError`."""
-    for name, path in {"path": config.path, "lora.path": config.lora and config.lora.path}.items():
+def lora_path(config: ModelConfig) -> str | None:
+    return None if config.lora is None else config.lora.path
+
+
+def check_no_adapters(paths: Mapping[str, str | None]) -> None:
+    """Refuse adapters of a policy, by their keys, where a model has a head that scores. Raises `ModelError`."""
+    for key, path in paths.items():
         if path and adapter_config_at(path) is not None:
             raise ModelError(
-                f"{key}.{name} {path!r} holds the adapters of a policy, and a model with a head that scores starts "
-                f"from a whole model; merge them first: rlvr export {path} OUT, then {key}.path=OUT"
+                f"{key} {path!r} holds adapters, and a model with a head that scores is loaded as a whole; merge "
+                f"those of a policy first: rlvr export {path} OUT, then name OUT there"
             )
 
 
@@ -201,6 +205,7 @@ def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -
 def check_rewards(config: VerifyConfig) -> None:
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
+        check_no_adapters({"verify.reward_model.path": config.reward_model.path})
     elif config.verifier:
         check_verifier(config.verifier, "verify.verifier")
 

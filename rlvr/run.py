@@ -24,7 +24,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from rlvr.algorithms.choices import nearest
-from rlvr.config import RunConfig
+from rlvr.config import MeasureConfig, RunConfig
 from rlvr.errors import CheckpointError, ConfigError
 from rlvr.learners.base import Learner
 from rlvr.rollouts.rollouts import Rollouts
@@ -240,9 +240,15 @@ class Run:
         value, best = metrics[metric], self._record()
         if not math.isfinite(value) or (best is not None and best.beats(value)):
             return
-        notes = {"metric": metric, "mode": mode, "value": value}
+        measured = self._measured(metric)
+        notes = {"metric": metric, "mode": mode, "measured": measured, "value": value}
         path = write_checkpoint(self.folder / BEST, self.done, self.learner.save, self._history(), notes)
-        self.say(f"the best so far: {Record(path, self.done, metric, mode, value)}")
+        self.say(f"the best so far: {Record(path, self.done, metric, mode, measured, value)}")
+
+    def _measured(self, metric: str) -> dict[str, Any]:
+        """What a value of an evaluation depends on besides the policy: a resume may change it."""
+        settings = self.config.eval.model_dump(mode="json", exclude=set(MeasureConfig.model_fields))
+        return settings if metric.startswith(EVALUATED) else {}
 
     def _miss_best(self, metric: str, metrics: Mapping[str, float]) -> None:
         evaluated = any(name.startswith(EVALUATED) for name in metrics)
@@ -258,7 +264,7 @@ class Run:
 
     def _record(self) -> Record | None:
         metric, mode = self.config.checkpoint.best, self.config.checkpoint.best_mode
-        return None if metric is None else record_of(self.folder / BEST, metric, mode)
+        return None if metric is None else record_of(self.folder / BEST, metric, mode, self._measured(metric))
 
     def restore(self) -> None:
         """Load the newest complete checkpoint; without one, start from the beginning."""

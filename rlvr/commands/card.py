@@ -23,14 +23,15 @@ EVALUATED, LOW, HIGH = ("eval/", "held_out/"), "_low", "_high"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def card_of(saved: Saved, name: str) -> str:
-    """The card of a state of a run in Markdown, with the metadata that the hub reads. `name` is its heading."""
+def card_of(saved: Saved, name: str, adapter: bool = False) -> str:
+    """The card of a state of a run (or of its adapters) in Markdown, with the metadata that the hub reads. `name` is
+    its heading."""
     config = load_config(saved.run)
     base = base_path(config)
     licence = licence_of(base) if base else None
     sampled = isinstance(config, PolicyRunConfig)
     metadata: dict[str, Any] = {
-        "library_name": "transformers",
+        "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "text-generation" if sampled else "text-classification",
         "tags": ["rlvr", config.trainer],
     }
@@ -47,7 +48,7 @@ def card_of(saved: Saved, name: str) -> str:
         "---",
         f"# {name}",
         "",
-        f"{f'`{base}`' if base else 'A new model'} after {saved.step} steps of `{config.trainer}` with rlvr.",
+        f"{f'`{base}`' if base else 'A new model'} after step {saved.step} of `{config.trainer}` with rlvr.",
         "",
         "## Results",
         "",

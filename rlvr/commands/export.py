@@ -12,7 +12,7 @@ from rlvr.errors import ConfigError
 from rlvr.models.adapters import adapter_config_at, save_adapters, stands_alone
 from rlvr.models.load import load_chat, load_policy
 from rlvr.models.policy import Policy
-from rlvr.runfolder.claim import adapter_of, model_of
+from rlvr.runfolder.claim import CHECKPOINTS, adapter_of, model_of
 from rlvr.runfolder.files import whole_folder
 from rlvr.runfolder.saved import Saved, find_saved
 from rlvr.trainers.cold_start import started_from
@@ -32,9 +32,12 @@ def export(source: Path, out: Path, step: int | None = None, best: bool = False,
             raise ConfigError(f"{source} holds adapters, which are merged into their base; leave the options out")
         return _export_merged(str(source), out)
     saved = find_saved(source, step, best)
+    if adapter and saved.checkpoint is None and not adapter_of(saved.run).exists():  # a run of an older version
+        saved = find_saved(saved.run / CHECKPOINTS / f"step-{saved.step:06d}")
     with whole_folder(out) as partial:
         if saved.checkpoint is None:
-            _copy_finished(saved, partial, adapter)
+            finished = adapter_of(saved.run) if adapter else model_of(saved.run)
+            shutil.copytree(finished, partial, dirs_exist_ok=True)
         else:
             _export_checkpoint(saved, saved.checkpoint, partial, adapter)
     return f"{'the adapters' if adapter else 'the model'} of {saved}"
@@ -46,13 +49,6 @@ def _export_merged(source: str, out: Path) -> str:
     with whole_folder(out) as partial:
         policy.save(partial, chat.tokenizer)
     return f"{source}, merged into its base"
-
-
-def _copy_finished(saved: Saved, folder: Path, adapter: bool) -> None:
-    source = adapter_of(saved.run) if adapter else model_of(saved.run)
-    if not source.exists():
-        raise ConfigError(f"{saved.run} has no adapters of its own; leave --adapter out for the whole model")
-    shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def _export_checkpoint(saved: Saved, checkpoint: Path, folder: Path, adapter: bool) -> None:

@@ -36,7 +36,7 @@ def push(
     except HFValidationError as error:
         raise ConfigError(f"{repo!r} is no name for a repository: {error}; expected USER/NAME") from error
     saved = find_saved(run, step, best)
-    card = card_of(saved, repo.rpartition("/")[2])
+    card = card_of(saved, repo.rpartition("/")[2], adapter)
     if dry_run:
         with whole_file(saved.run / CARD) as partial:
             partial.write_text(card, encoding="utf-8")
@@ -54,7 +54,7 @@ def push(
             CommitOperationAdd(RECIPE, recipe),
             *(CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in _files(folder)),
         ]
-        return _upload(repo, private, operations, f"{saved.step} steps, with rlvr")
+        return _upload(repo, private, operations, f"Step {saved.step} of a run of rlvr")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """What `rlvr eval` and `rlvr pairs` sample from: a recipe's model, or a state of a run."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,4 +29,6 @@ def state_of(
     if saved.checkpoint is not None:
         config: RunConfig = load_config(folder, overrides)
         return config.model_copy(update={"model": started_from(config)}), saved
-    return load_trained(folder, [f"model.path={model_of(folder)}", "model.lora=null", *overrides]), saved
+    return load_trained(
+        folder, [f"model.path={json.dumps(str(model_of(folder)))}", "model.lora=null", *overrides]
+    ), saved

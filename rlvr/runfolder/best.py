@@ -6,20 +6,26 @@ that is killed in between takes the steps again, and has the earlier one until t
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rlvr.runfolder.checkpoint import STATE, checkpoints
 
 
 @dataclass(frozen=True)
 class Record:
-    """A checkpoint in `best/`: the value of `metric` after `step`. `mode` is max or min: which values are better."""
+    """A checkpoint in `best/`: the value of `metric` after `step`. `mode` is max or min: which values are better.
+
+    `measured` says on what, where that may change: only values of the same measurement are compared.
+    """
 
     path: Path
     step: int
     metric: str
     mode: str
+    measured: Mapping[str, Any]
     value: float
 
     def beats(self, value: float) -> bool:
@@ -34,15 +40,16 @@ def records(folder: Path) -> list[Record]:
     """The records in a folder `best/`, oldest first; each is better than the one before of the same metric."""
     states = [(path, json.loads((path / STATE).read_text())) for path in checkpoints(folder)]
     return [
-        Record(path, state["step"], state["metric"], state["mode"], state["value"])
+        Record(path, state["step"], state["metric"], state["mode"], state["measured"], state["value"])
         for path, state in states
         if "metric" in state
     ]
 
 
-def record_of(folder: Path, metric: str, mode: str) -> Record | None:
-    """The best value so far of this metric; records of another metric count for nothing."""
-    return next((r for r in reversed(records(folder)) if (r.metric, r.mode) == (metric, mode)), None)
+def record_of(folder: Path, metric: str, mode: str, measured: Mapping[str, Any]) -> Record | None:
+    """The best value so far of this metric; records of another metric or measurement count for nothing."""
+    wanted = (metric, mode, measured)
+    return next((r for r in reversed(records(folder)) if (r.metric, r.mode, r.measured) == wanted), None)
 
 
 def forget_after(folder: Path, step: int) -> None:

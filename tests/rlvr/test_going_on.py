@@ -161,7 +161,7 @@ def test_a_record_of_steps_that_are_taken_again_is_forgotten(tiny: Path, tmp_pat
     shutil.copytree(earlier.path, later)
     state = json.loads((later / "state.json").read_text())
     (later / "state.json").write_text(json.dumps(state | {"step": 3, "value": 1e9}))
-    assert record_of(out / "best", "grad_norm", "max").value == 1e9
+    assert record_of(out / "best", "grad_norm", "max", {}).value == 1e9
     grpo.train(recipe(tiny, out, steps=4, checkpoint=keep))
     assert [(r.step, r.value) for r in records(out / "best")] == [
         (r.step, r.value) for r in records(tmp_path / "whole/best")
@@ -193,3 +193,7 @@ def test_the_start_may_be_the_best(tiny: Path, tmp_path: Path) -> None:
     assert record.step == 0
     export(out, tmp_path / "exported", best=True)
     assert_same_model(tmp_path / "exported", tiny)
+    # Values on other problems are not compared with it.
+    grpo.train(recipe(tiny, out, **evaluated | {"eval": "{problems: 3, samples: 0, every: 1}"}, steps=3))
+    (record,) = records(out / "best")
+    assert (record.step, record.measured["problems"]) == (3, 3)

@@ -57,7 +57,7 @@ def test_what_arrives_is_the_model_with_its_recipe_and_card(run: Path, hub: Hub,
     assert done.returncode == 0, done.stderr
     assert f"the private repository is {hub.url}/me/adder" in done.stdout
     assert hub.repos["me/adder"]["visibility"] == "private"
-    assert hub.messages == {"me/adder": ["3 steps, with rlvr"]}
+    assert hub.messages == {"me/adder": ["Step 3 of a run of rlvr"]}
     files = hub.files["me/adder"]
     assert files["model.safetensors"] == (run / "model/model.safetensors").read_bytes()
     assert files["recipe.yaml"] == (run / "config.yaml").read_bytes()
@@ -73,7 +73,7 @@ def test_a_step_is_uploaded_as_it_was(run: Path, hub: Hub) -> None:
     assert done.returncode == 0, done.stderr
     assert "visibility" not in hub.repos["me/adder"]
     assert hub.files["me/adder"]["model.safetensors"] != (run / "model/model.safetensors").read_bytes()
-    assert "after 1 steps" in hub.files["me/adder"]["README.md"].decode()
+    assert "after step 1 of `grpo`" in hub.files["me/adder"]["README.md"].decode()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Adapters in peft's format: what a run leaves is what peft loads, and what training can start from."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,11 @@ def test_a_checkpoint_is_exported_merged_or_as_adapters(tiny: Path, trained: Pat
         export(trained, tmp_path / "seven", step=7)
     with pytest.raises(ConfigError, match="exists and is not empty"):
         export(trained, tmp_path / "one")
+    shutil.copytree(trained, tmp_path / "older")
+    shutil.rmtree(tmp_path / "older/adapter")
+    export(tmp_path / "older", tmp_path / "two_adapter", adapter=True)
+    older = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), tmp_path / "two_adapter")
+    torch.testing.assert_close(logits_of(older), two, atol=1e-5, rtol=0)
     assert not (tmp_path / "seven").exists()
 
 
