@@ -29,6 +29,5 @@ def state_of(
     if saved.checkpoint is not None:
         config: RunConfig = load_config(folder, overrides)
         return config.model_copy(update={"model": started_from(config)}), saved
-    return load_trained(
-        folder, [f"model.path={json.dumps(str(model_of(folder)))}", "model.lora=null", *overrides]
-    ), saved
+    finished = ["model.path=" + json.dumps(str(model_of(folder))), "model.lora=null"]
+    return load_trained(folder, [*finished, *overrides]), saved
