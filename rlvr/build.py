@@ -22,7 +22,7 @@ from rlvr.config import (
 from rlvr.data.examples import reader_of, split_rows, texts_of
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
-from rlvr.errors import ConfigError
+from rlvr.errors import ConfigError, DataError
 from rlvr.learners.local import LocalLearner, load_weights
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, ValueHead, load_reward_model
@@ -40,6 +40,8 @@ from rlvr.seeds import derive, set_global_generators
 from rlvr.types import Sampling
 from rlvr.weight_sync import PROOF_TOKENS, Probe, prove_sync
 from tasks import Problem, Task, make_task
+from tasks.registry import notes_of
+from verifiers.values import as_text
 
 # Number of problems or rows on which a new tokenizer is trained.
 TOKENIZER_PROBLEMS = 1000
@@ -59,7 +61,8 @@ def open_rl_run(config: RLConfig, start: Callable[[RLConfig], ModelConfig]) -> t
     folder, model = prepare(config), start(config)
     device, task = set_up(config), task_of(config)
     chat = chat_for_problems(model, task)
-    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
+    say_notes(task)
+    held_out = evaluated_on(config, task, chat, trains=True) if config.eval.happens else []
     set_global_generators(config.seed, "build")
     policy = load_policy(model, chat, device, config.scoring_temperature, config.seed)
     if isinstance(config, PPOConfig):
@@ -85,8 +88,10 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     if config.problems is None:
         policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
         return Run(config, folder, learner_of(config, policy, chat)), chat
-    task = task_of(config)
-    held_out = evaluated_on(config, task, chat) if config.eval.happens else []
+    task, trains = task_of(config), config.rows is None
+    if trains:
+        say_notes(task)
+    held_out = evaluated_on(config, task, chat, trains) if config.eval.happens else []
     policy = load_policy(config.model, chat, device, config.scoring_temperature, config.seed)
     learner = learner_of(config, policy, chat)
     rollouts = rollouts_of(config, policy, chat, task, held_out)
@@ -109,16 +114,16 @@ def open_rollouts(config: RunConfig, evaluates: bool, checkpoint: Path | None = 
     if evaluates and not config.eval.problems:
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
-    check_sampling(config, config.problems)
+    check_sampling(config, config.problems, trains=not evaluates)
     device, task = set_up(config), task_of(config)
     chat = chat_for_rows(config) if isinstance(config, SFTConfig | DPOConfig) else chat_for_problems(config.model, task)
-    held_out = evaluated_on(config, task, chat) if evaluates else []
+    held_out = evaluated_on(config, task, chat, trains=False) if evaluates else []
     if evaluates and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
     if checkpoint is not None:
         load_weights(policy, checkpoint)
-    return rollouts_of(config, policy, chat, task, held_out), grader_of(config, device)
+    return rollouts_of(config, policy, chat, task, held_out, evaluates), grader_of(config, device)
 
 
 def restored(
@@ -138,21 +143,38 @@ def restored(
     return model, chat
 
 
-def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat) -> list[Problem]:
+def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat, trains: bool) -> list[Problem]:
     """The held-out problems. Raises `DataError` if a prompt leaves no room for an answer."""
-    held_out = first_problems(task, config.eval)
+    held_out = first_problems(task, config.eval, trains)
     for problem in held_out:
         chat.problem_ids(problem, config.sampling.max_tokens)
     return held_out
 
 
+def say_notes(task: Task) -> None:
+    """Print what a person should know about the rows that a run trains on. Raises `DataError` for a bad row."""
+    try:
+        for note in notes_of(task):
+            print(f"task: {note}", flush=True)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
 def rollouts_of(
-    config: PolicyRunConfig, policy: Policy, chat: Chat, task: Task, held_out: Sequence[Problem]
+    config: PolicyRunConfig,
+    policy: Policy,
+    chat: Chat,
+    task: Task,
+    held_out: Sequence[Problem],
+    evaluates: bool = False,
 ) -> Rollouts:
     """The generator of `policy`, with the problems and the grader of its evaluations."""
     generator = generator_of(config, policy, chat)
-    probed = range(0 if generator.shares_weights else PROBE_PROMPTS)
-    probes = [chat.problem_ids(task.problem(number), PROOF_TOKENS) for number in probed]
+    probes: list[list[int]] = []
+    if not generator.shares_weights:
+        trains = (config.rows is None and not evaluates) or not held_out
+        probed = [task.problem(number) for number in range(PROBE_PROMPTS)] if trains else held_out[:PROBE_PROMPTS]
+        probes = [chat.problem_ids(problem, PROOF_TOKENS) for problem in probed]
     s = config.sampling
     return Rollouts(
         player=Player(generator, chat),
@@ -187,14 +209,17 @@ def prove(learner: LocalLearner[Policy], rollouts: Rollouts) -> None:
 def grader_of(config: PolicyRunConfig, device: torch.device) -> Grader:
     """The grader of rewards."""
     learned = config.verify.reward_model
-    return load_reward_model_grader(learned, device) if learned is not None else make_grader(config.verify)
+    return make_grader(config.verify, None if learned is None else load_reward_model_grader(learned, device))
 
 
 def judge_of(config: PolicyRunConfig) -> Grader:
     """The grader of evaluations: with a learned reward, the verifier that each problem names."""
     learned = config.verify.reward_model is not None
     name = config.eval.verifier or (None if learned else config.verify.verifier)
-    return make_grader(config.verify.model_copy(update={"verifier": name}))
+    solved_at = config.eval.solved_at
+    if solved_at is None and not config.eval.verifier and not learned:
+        solved_at = config.verify.solved_at
+    return make_grader(config.verify.model_copy(update={"verifier": name, "solved_at": solved_at}))
 
 
 def set_up(config: RunConfig) -> torch.device:
@@ -217,7 +242,7 @@ def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     texts = [
         text
         for problem in problems
-        for text in (*(message["content"] for message in problem.prompt), problem.solution or problem.answer)
+        for text in (*(message["content"] for message in problem.prompt), problem.solution or as_text(problem.answer))
     ]
     return scratch_chat(model.scratch, texts)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlvr.rollouts.evaluate import Z95, Estimate, mean_estimate
+from rlvr.algorithms.intervals import Z95, Estimate, mean_estimate
 
 BINS = 10
 # A model whose preference for length exceeds that of the labels by this much, significantly, pays for length.

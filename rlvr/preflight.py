@@ -15,6 +15,7 @@ from rlvr.algorithms.policy_loss import RATIOS, SURROGATES
 from rlvr.algorithms.preference_loss import PAIR_LOSSES, UNPAIRED_LOSSES
 from rlvr.algorithms.weights import AGGREGATES
 from rlvr.config import (
+    LEARNED,
     DPOConfig,
     EngineConfig,
     EvalConfig,
@@ -31,12 +32,14 @@ from rlvr.errors import ConfigError, DataError, ModelError
 from rlvr.models.adapters import adapter_config_at, base_of, check_adapters
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
+from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
-from verifiers import Spec, get_verifier
+from verifiers import Spec, Verifier, get_verifier
+from verifiers.registry import NO_OTHERS
 
-# The verifier name that stands for a reward model.
-LEARNED = "reward_model"
+# Number of training problems whose verifiers are made before a run: a mixture has several.
+CHECKED_PROBLEMS = 32
 # The choices of an objective that name functions, each with its known functions.
 AXES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "combine": COMBINES,
@@ -65,7 +68,7 @@ def check(config: RunConfig) -> None:
     if isinstance(config, DPOConfig):
         check_choice({**PAIR_LOSSES, **UNPAIRED_LOSSES}, config.loss, "loss")
     if isinstance(config, PolicyRunConfig) and config.problems is not None:
-        check_sampling(config, config.problems)
+        check_sampling(config, config.problems, trains=config.rows is None)
         check_solutions(config, config.problems)
 
 
@@ -126,15 +129,20 @@ def check_best(config: RunConfig) -> None:
         )
 
 
-def check_sampling(config: PolicyRunConfig, problems: TaskConfig) -> None:
-    """Construct the verifiers and read the first problems. Raises `DataError` or `ConfigError`."""
+def check_sampling(config: PolicyRunConfig, problems: TaskConfig, trains: bool) -> None:
+    """Construct the verifiers and read the first problems; of training ones only where the run `trains` on some.
+
+    Raises `DataError` or `ConfigError`.
+    """
     task = make_task(problems.name, problems.knobs, config.seed)
     check_rewards(config.verify)
-    first_problems(task, config.eval)
+    read = first_problems(task, config.eval, trains)
     if config.eval.verifier:
         check_verifier(config.eval.verifier, "eval.verifier")
-    if config.verify.verifier in (None, LEARNED):
-        check_verifier(task.problem(0).verifier, "the task's verifier")
+    if config.verify.verifier is None or config.verify.reward_model is not None:
+        read += [task.problem(number) for number in range(CHECKED_PROBLEMS)] if trains else []
+        for spec in {str(problem.verifier): problem.verifier for problem in read}.values():
+            check_verifier(spec, "the task's verifier")
 
 
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
@@ -145,11 +153,12 @@ def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:
         solution_of(make_task(learned.name, learned.knobs, config.seed).problem(0))
 
 
-def first_problems(task: Task, config: EvalConfig) -> list[Problem]:
-    """The held-out problems. Also reads the first training problem, so that a bad dataset fails now."""
+def first_problems(task: Task, config: EvalConfig, trains: bool = True) -> list[Problem]:
+    """The held-out problems. If the run `trains` on problems, also reads the first, so that a bad dataset fails now."""
     try:
-        task.problem(0)
-        return task.held_out(config.problems)
+        if trains:
+            task.problem(0)
+        return list(task.held_out(config.problems))
     except ValueError as error:
         raise DataError(str(error)) from error
 
@@ -203,16 +212,18 @@ def check_choice(table: Mapping[str, Callable[..., Any]], name: str, key: str) -
 
 
 def check_rewards(config: VerifyConfig) -> None:
+    others: Mapping[str, Verifier] = {}
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
         check_no_adapters({"verify.reward_model.path": config.reward_model.path})
-    elif config.verifier:
-        check_verifier(config.verifier, "verify.verifier")
+        others = {LEARNED: LearnedPart()}
+    if config.verifier:
+        check_verifier(config.verifier, "verify.verifier", others)
 
 
-def check_verifier(spec: Spec, key: str) -> None:
+def check_verifier(spec: Spec, key: str, others: Mapping[str, Verifier] = NO_OTHERS) -> None:
     """Construct the verifier at `key` with all its parts. Raises `ConfigError`."""
     try:
-        get_verifier(spec, key)
+        get_verifier(spec, key, others)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -165,8 +165,11 @@ class Run:
             evaluation = self.rollouts.evaluate()
         for kind, groups in zip(("greedy", "drawn"), evaluation.groups, strict=True):
             self.journal.keep_evaluation(self.done, kind, groups)
-        figures = "  ".join(f"{name} {estimate}" for name, estimate in evaluation.estimates.items())
+        known = {name: estimate for name, estimate in evaluation.estimates.items() if estimate.is_known}
+        figures = "  ".join(f"{name} {estimate}" for name, estimate in known.items())
         self.say(f"{self.stage} evaluated after step {self.done}: {figures}  ({count} problems, 95 % intervals)")
+        for warning in filter(None, (evaluation.failures, evaluation.doubt)):
+            self.say(f"warning: in this evaluation {warning}")
         return measured | evaluation.metrics() | {"time/evaluate": time.monotonic() - started}
 
     def cached(self, name: str, digest: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -5,14 +5,14 @@ input.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from tasks import Problem
-from verifiers import Verdict
+from verifiers import Verdict, is_solved
 
 Finish = Literal["stop", "length", "abort"]
 
@@ -75,6 +75,11 @@ class Rollout:
         """The number of tokens that the policy chose; every count of tokens means these."""
         return sum(self.completion_mask)
 
+    @property
+    def solved(self) -> bool | None:
+        """Whether the completion solves its problem (`verifiers.is_solved`); `None` if its verdict does not tell."""
+        return is_solved(Verdict(self.reward, "partial") if self.verdict is None else self.verdict)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -94,15 +99,19 @@ class Group:
         """The version of the oldest weights involved."""
         return min(rollout.policy_version for rollout in self.rollouts)
 
+    def state(self) -> dict[str, Any]:
+        """The group as JSON, which restores floats exactly; the answer of its problem keeps its type and its digits."""
+        rollouts = [asdict(rollout) for rollout in self.rollouts]
+        return {"problem": self.problem.state(), "rollouts": rollouts, "draw": self.draw}
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `dataclasses.asdict`, also after a round trip through JSON."""
-        problem = {**values["problem"], "prompt": tuple(values["problem"]["prompt"])}
+        """The inverse of `state`, also after a round trip through JSON."""
         rollouts = (
             Rollout(**{**rollout, "verdict": rollout["verdict"] and Verdict(**rollout["verdict"])})
             for rollout in values["rollouts"]
         )
-        return cls(Problem(**problem), tuple(rollouts), values.get("draw", 0))
+        return cls(Problem.of(values["problem"]), tuple(rollouts), values.get("draw", 0))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """Rows in the style of APPS, TACO and LiveCodeBench: inputs and outputs of a program or a function."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.code import INSTRUCTION, code_problem
+from tasks.columns import Row, has_column, value_at
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
+from tasks.rows import Source, load_rows, require_columns
 
 
 @dataclass(frozen=True)
@@ -24,16 +27,14 @@ class CodeJsonl(DatasetTask):
     compare: str = "lines"
     tol: float | None = None
 
-    def load(self, source: str, split: str) -> Any:
-        from tasks.rows import load_rows, require_columns
-
+    def load(self, source: Source, split: str) -> Sequence[Row]:
         rows = load_rows(source, split, self.subset)
-        tests = [self.answer_column] if len(rows) and self.answer_column in rows[0] else ["inputs", "outputs"]
+        tests = [self.answer_column] if len(rows) and has_column(rows[0], self.answer_column) else ["inputs", "outputs"]
         require_columns(rows, [self.question_column, *tests], source)
         return rows
 
-    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
-        tests = row.get(self.answer_column)
+    def make_problem(self, row: Row, id: str, source: str) -> Problem:
+        tests = value_at(row, self.answer_column) if has_column(row, self.answer_column) else None
         if tests is None:
             tests = {name: row.get(name) for name in ("inputs", "outputs", "fn_name")}
         try:
@@ -47,7 +48,7 @@ class CodeJsonl(DatasetTask):
             source=source,
             system=self.system,
             instruction=self.instruction or INSTRUCTION,
-            solution=_first_solution(row.get(self.solution_column)) if self.solution_column else None,
+            solution=_first_solution(value_at(row, self.solution_column)) if self.solution_column else None,
             cohort=self._cohort(row),
         )
 

@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
+from tasks.columns import Row, value_at
 from tasks.dataset import DatasetTask
+from verifiers.values import Json, as_text
 
 INSTRUCTION = "Reason step by step, and put the final number within \\boxed{}."
 CALCULATOR_MARK = re.compile(r"<<[^<>]*>>")
@@ -15,24 +16,30 @@ class GSM8K(DatasetTask):
     """`openai/gsm8k` from the hub, or local files with its two columns (`train=...jsonl`, `test=...jsonl`).
 
     The ground truth is the number after `####`. The worked solution is the text before it without the calculator marks
-    (`<<48/2=24>>`), followed by the answer in the form that `instruction` asks for.
+    (`<<48/2=24>>`), followed by the answer in the form that `instruction` or `prompt` asks for.
     """
 
-    train: str = "openai/gsm8k"
-    test: str = "openai/gsm8k"
+    train: str | list[str] = "openai/gsm8k"
+    test: str | list[str] = "openai/gsm8k"
     subset: str | None = "main"
     instruction: str = INSTRUCTION
     solution_column: str = field(default="", init=False)  # the solution is part of the answer
 
-    def ground_truth(self, answer: str, id: str, source: str) -> str:
-        _, mark, number = answer.rpartition("####")
+    def ground_truth(self, answer: Json, id: str, source: str) -> str:
+        _, mark, number = as_text(answer).rpartition("####")
         if not mark or not number.strip():
             raise ValueError(
-                f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', got {answer[-40:]!r}"
+                f"dataset {source!r}, row {id}: expected an answer that ends in '#### number', "
+                f"got {as_text(answer)[-40:]!r}"
             )
         return number.strip().replace(",", "")
 
-    def worked_solution(self, row: dict[str, Any]) -> str | None:
-        reasoning, _, number = str(row[self.answer_column]).rpartition("####")
-        ending = f"\\boxed{{{number.strip()}}}" if "boxed" in self.instruction else f"#### {number.strip()}"
+    def worked_solution(self, row: Row) -> str | None:
+        reasoning, _, number = as_text(value_at(row, self.answer_column)).rpartition("####")
+        ending = f"\\boxed{{{number.strip()}}}" if self._asks_for_box else f"#### {number.strip()}"
         return f"{CALCULATOR_MARK.sub('', reasoning).strip()}\n{ending}"
+
+    @property
+    def _asks_for_box(self) -> bool:
+        asked = f"{self._prompt.system} {self._prompt.user}" if self.prompt else self.instruction
+        return "boxed" in asked

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tasks.code import INSTRUCTION, code_problem, tested_function
+from tasks.columns import Row
 from tasks.dataset import DatasetTask
 from tasks.problem import Problem
-from tasks.rows import load_rows, require_columns
+from tasks.rows import Source, load_rows, require_columns
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class MBPP(DatasetTask):
     three; but a program can pass a shown test by hard-coding its answer, so only one is shown by default.
     """
 
-    train: str = "google-research-datasets/mbpp"
-    test: str = "google-research-datasets/mbpp"
+    train: str | list[str] = "google-research-datasets/mbpp"
+    test: str | list[str] = "google-research-datasets/mbpp"
     subset: str | None = "full"
     # The columns are those of the dataset, and the tests need the `code` verifier: none of these can be set.
     question_column: str = field(default="text", init=False)
@@ -28,7 +28,7 @@ class MBPP(DatasetTask):
     verifier: str = field(default="code", init=False)
     shown_tests: int = 1
 
-    def load(self, source: str, split: str) -> Sequence[dict[str, Any]]:
+    def load(self, source: Source, split: str) -> Sequence[Row]:
         rows = load_rows(source, split, self.subset)
         # The sanitized version has the question in the column `prompt`.
         question = "prompt" if len(rows) and "prompt" in rows[0] else self.question_column
@@ -36,7 +36,7 @@ class MBPP(DatasetTask):
         require_columns(rows, [column for column in columns if column], source)
         return rows
 
-    def make_problem(self, row: dict[str, Any], id: str, source: str) -> Problem:
+    def make_problem(self, row: Row, id: str, source: str) -> Problem:
         question = row.get("text") or row.get("prompt")
         tests = list(row["test_list"])
         fn_name = tested_function(tests, row["code"])

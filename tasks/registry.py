@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,13 +14,20 @@ from tasks.wording import in_words
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
+    "choice": "tasks.choice:MultipleChoice",
     "code_jsonl": "tasks.code_jsonl:CodeJsonl",
+    "contest": "tasks.contest:Contest",
+    "countdown": "tasks.countdown:Countdown",
     "dataset": "tasks.dataset:DatasetTask",
     "gsm8k": "tasks.gsm8k:GSM8K",
     "humaneval": "tasks.humaneval:HumanEval",
+    "math": "tasks.competition_math:CompetitionMath",
+    "math500": "tasks.competition_math:Math500",
     "mbpp": "tasks.mbpp:MBPP",
+    "mixture": "tasks.mixture:Mixture",
     "one_liners": "tasks.one_liners:OneLiners",
     "replies": "tasks.replies:Replies",
+    "svamp": "tasks.svamp:SVAMP",
 }
 
 
@@ -37,6 +44,43 @@ class Task(Protocol):
     def held_out(self, count: int) -> list[Problem]:
         """The first `count` evaluation problems, or all if there are fewer."""
         ...
+
+
+@runtime_checkable
+class HasSources(Protocol):
+    """A task whose problems come from files."""
+
+    def sources(self) -> tuple[str, ...]:
+        """The paths of the local files."""
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A task with something to say about its rows before a run."""
+
+    def notes(self) -> tuple[str, ...]:
+        """One sentence each: what repeats, is held out, or is left out."""
+        ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A task that can tell every question it holds out, by `splits.content_key`."""
+
+    def held_out_keys(self) -> frozenset[int]:
+        """The keys of all held-out prompts."""
+        ...
+
+
+def sources_of(task: Task) -> tuple[str, ...]:
+    """The local files that a task reads; none if it generates its problems or does not tell."""
+    return task.sources() if isinstance(task, HasSources) else ()
+
+
+def notes_of(task: Task) -> tuple[str, ...]:
+    """What a task has to say about its rows. Raises `ValueError` for a bad row."""
+    return task.notes() if isinstance(task, HasNotes) else ()
 
 
 def task_class(name: str) -> type:
@@ -73,7 +117,8 @@ def make_task(name: str, knobs: Mapping[str, Any], seed: int) -> Task:
             hint = _nearest(knob, known) or f"it has: {', '.join(known)}"
             raise ValueError(f"the task {name!r} has no knob {knob!r}: {hint}")
     # In YAML, `test:` without a value is null; here it means an empty text.
-    values = {knob: "" if value is None and known[knob].default == "" else value for knob, value in knobs.items()}
+    texts = {knob for knob, known_field in known.items() if isinstance(known_field.default, str)}
+    values = {knob: "" if value is None and knob in texts else value for knob, value in knobs.items()}
     if "seed" in known:
         values.setdefault("seed", seed)
     try:

@@ -1,12 +1,16 @@
 """Many checks in one call: what trainers use."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from verifiers.function import BatchVerifier, FunctionVerifier, failed
+from verifiers.context import accepted, context_of
+from verifiers.function import BatchVerifier, FunctionVerifier, as_verdict, failed, finished, one_each
 from verifiers.pool import Outcome, shared_pool
 from verifiers.registry import as_verifier
 from verifiers.verdict import Pair, Spec, Verdict, Verifier
+
+PREPARE = "verifiers.batch:prepare"
 
 
 @runtime_checkable
@@ -36,13 +40,17 @@ def verify_batch(
     """
     checker = as_verifier(verifier)
     if isinstance(checker, ChecksBatches):
-        return checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds)
+        return one_each(checker.verify_batch(pairs, workers=workers, timeout_seconds=timeout_seconds), len(pairs))
     pool = shared_pool()
     shipped: object = verifier if isinstance(verifier, str | Mapping) else _shippable(checker)
     if isinstance(checker, BatchVerifier):
         chunks = [pairs[start : start + checker.chunk] for start in range(0, len(pairs), checker.chunk)]
         outcomes = pool.run(
-            "verifiers.batch:check_chunk", [(shipped, chunk) for chunk in chunks], timeout_seconds, workers=workers
+            "verifiers.batch:check_chunk",
+            [(shipped, chunk) for chunk in chunks],
+            timeout_seconds,
+            workers=workers,
+            first=(PREPARE, shipped),
         )
         return [
             verdict
@@ -50,7 +58,11 @@ def verify_batch(
             for verdict in _verdicts_of(outcome, len(chunk))
         ]
     outcomes = pool.run(
-        "verifiers.batch:check_one", [(shipped, pair) for pair in pairs], timeout_seconds, workers=workers
+        "verifiers.batch:check_one",
+        [(shipped, pair) for pair in pairs],
+        timeout_seconds,
+        workers=workers,
+        first=(PREPARE, shipped),
     )
     return [_verdicts_of(outcome, 1)[0] for outcome in outcomes]
 
@@ -67,11 +79,16 @@ def _verdicts_of(outcome: Outcome, count: int) -> list[Verdict]:
     return [failed(f"the verifier failed: {outcome.detail}", seconds=outcome.seconds)] * count
 
 
+def prepare(payload: Spec | Verifier) -> None:
+    """In a worker: load a verifier, which may import for a while, before a deadline runs."""
+    as_verifier(payload)
+
+
 def check_one(payload: tuple[Spec | Verifier, Pair]) -> list[Verdict]:
     """In a worker: one pair through a verifier that is described or sent as an object."""
     checker, pair = as_verifier(payload[0]), payload[1]
-    context = pair[2] if len(pair) == 3 else {}
-    return [checker(pair[0], pair[1], **context)]
+    value: object = checker(pair[0], pair[1], **accepted(checker, context_of(pair)))
+    return [as_verdict(finished(value) if inspect.iscoroutine(value) else value)]
 
 
 def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Verdict]:
@@ -79,4 +96,4 @@ def check_chunk(payload: tuple[Spec | BatchVerifier, Sequence[Pair]]) -> list[Ve
     checker = as_verifier(payload[0])
     if not isinstance(checker, BatchVerifier):
         raise TypeError(f"expected a BatchVerifier, got {type(checker).__name__}")
-    return checker.verify_chunk([(pair[0], pair[1]) for pair in payload[1]])
+    return checker.verify_chunk(payload[1])

@@ -1,7 +1,8 @@
 """The `code` verifier: it runs a completion's program against tests, in the sandbox.
 
-The answer holds the tests as JSON: one test of `Sandbox.grade`, a list of them, or {"tests": [...], "preamble": source}
-with a preamble that runs before the completion's code (imports and helpers that the question showed).
+The answer holds the tests, as JSON text or as what it stands for: one test of `Sandbox.grade`, a list of them, or
+{"tests": [...], "preamble": source} with a preamble that runs before the completion's code (imports and helpers that
+the question showed).
 """
 
 import json
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import BadTests, Grade, Limits, Sandbox, SandboxUnavailable
+from verifiers.values import Json, as_text
 from verifiers.verdict import Pair, Status, Verdict
 
 _FENCE = re.compile(
@@ -58,8 +60,8 @@ class CodeVerifier:
                 f"expected timeout_seconds > 0 and memory_mb > 0: got {self.timeout_seconds} and {self.memory_mb}"
             )
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self._check(completion, answer, 1, self.timeout_seconds)
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return self._check(completion, as_text(answer), 1, self.timeout_seconds)
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
         """The verdicts in the order of `pairs`; checks `workers` at a time, each under the longer of the two limits.
@@ -67,7 +69,7 @@ class CodeVerifier:
         Equal pairs are run once: a policy that is sure of itself writes mostly equal completions in a group.
         """
         seconds = max(timeout_seconds, self.timeout_seconds)
-        programs = [(completion, answer) for completion, answer, *_ in pairs]
+        programs = [(completion, as_text(answer)) for completion, answer, *_ in pairs]
         different = list(dict.fromkeys(programs))
         with ThreadPoolExecutor(workers, thread_name_prefix="code-verifier") as threads:
             checked = threads.map(lambda pair: self._check(pair[0], pair[1], workers, seconds), different)
@@ -82,7 +84,7 @@ class CodeVerifier:
         if code is None or not code.strip():
             languages = sorted({match.group(2) for match in _FENCE.finditer(completion)})
             detail = f"only blocks in {', '.join(languages)}" if languages else "no fenced block of Python"
-            return Verdict(0.0, "no_answer", None, detail, time.perf_counter() - started)
+            return Verdict(0.0, "no_answer", None, detail, time.perf_counter() - started, {"tests": 0.0})
         try:
             tests, preamble = read_tests(answer)
         except BadTests as error:

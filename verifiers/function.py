@@ -7,43 +7,95 @@ whatever it raises becomes a verdict with `score=None`, because a broken grader 
 import inspect
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
-from typing import get_args
+from numbers import Complex, Real
+from typing import SupportsFloat, SupportsIndex, get_args
 
-from verifiers.settings import fits
-from verifiers.verdict import Spec, Status, Verdict
+from verifiers.context import accepted, as_lists, context_of
+from verifiers.values import Json
+from verifiers.verdict import Pair, Spec, Status, Verdict, status_of
+
+STATUSES = get_args(Status)
 
 
 def as_verdict(value: object) -> Verdict:
-    """A valid Verdict as it is; a bool or a number in [0, 1] as a score. Anything else is the grader's own failure."""
+    """A valid Verdict with plain floats in it; a bare score, which is a bool or any finite number, as a Verdict.
+
+    Numbers may be of any type: of Python, numpy or torch (without dimensions), fractions and decimals. Anything else,
+    nan and infinity are the grader's own failure.
+    """
     if isinstance(value, Verdict):
-        fault = fault_of(value)
-        return failed(fault[:300]) if fault else value
-    if isinstance(value, (bool, int, float)) and math.isfinite(value) and 0 <= value <= 1:
-        score = float(value)
-        return Verdict(score, "correct" if score == 1.0 else "wrong" if score == 0.0 else "partial")
-    return failed(f"a verifier returns a Verdict, a bool or a number in [0, 1]: got {value!r}"[:300])
-
-
-def fault_of(verdict: Verdict) -> str:
-    """What is invalid about a verdict, in one sentence; empty for a valid one. A reward of nan would end a run."""
-    if verdict.status not in get_args(Status):
-        return f"a Verdict's status is one of {', '.join(get_args(Status))}: got {verdict.status!r}"
-    for name in ("extracted", "detail"):
-        text = getattr(verdict, name)
-        if not (isinstance(text, str) or (text is None and name == "extracted")):
-            return f"a Verdict's {name} is text: got {text!r}"
-    if not fits(verdict.weights, Mapping[str, float]):
-        return f"a Verdict's weights are finite numbers by the names of parts: got {verdict.weights!r}"
-    score = verdict.score
+        return checked(value)
+    score = finite(value)
     if score is None:
-        return ""
-    real = isinstance(score, Real) and math.isfinite(score)
-    if not real or not (0 <= score <= 1 or verdict.status == "scored"):
-        return f"a Verdict's score is a number in [0, 1] or None: got {score!r}"
-    return ""
+        return failed(f"a verifier returns a Verdict, a bool or a finite number: got {value!r}"[:300])
+    return Verdict(score, status_of(score))
+
+
+def finite(value: object) -> float | None:
+    """A finite number of any numeric type as a float; `None` for everything else."""
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, SupportsFloat | SupportsIndex):
+        return None
+    if isinstance(value, Complex) and not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)
+    except Exception:  # an array of several numbers, an integer beyond all floats, or whatever a type of one's own does
+        return None
+    return number if math.isfinite(number) else None
+
+
+def checked(verdict: Verdict) -> Verdict:
+    """The verdict with its numbers as floats, which every file can hold; a failure where it is invalid."""
+    score, seconds = finite(verdict.score), finite(verdict.seconds)
+    parts, weights = finite_values(verdict.parts), finite_values(verdict.weights)
+    solved = truth_value(verdict.solved)
+    fault = ""
+    if verdict.status not in STATUSES:
+        fault = f"a Verdict's status is one of {', '.join(STATUSES)}: got {verdict.status!r}"
+    elif not isinstance(verdict.extracted, str | None):
+        fault = f"a Verdict's extracted is text: got {verdict.extracted!r}"
+    elif not isinstance(verdict.detail, str):
+        fault = f"a Verdict's detail is text: got {verdict.detail!r}"
+    elif score is None and verdict.score is not None:
+        fault = f"a Verdict's score is a finite number or None: got {verdict.score!r}"
+    elif parts is None:
+        fault = f"a Verdict's parts are finite numbers by the names of parts: got {verdict.parts!r}"
+    elif weights is None:
+        fault = f"a Verdict's weights are finite numbers by the names of parts: got {verdict.weights!r}"
+    elif solved is None and verdict.solved is not None:
+        fault = f"a Verdict's solved is true, false or None: got {verdict.solved!r}"
+    if fault:
+        return failed(fault[:300])
+    assert parts is not None
+    assert weights is not None
+    return replace(verdict, score=score, seconds=seconds or 0.0, parts=parts, weights=weights, solved=solved)
+
+
+def finite_values(values: object) -> dict[str, float] | None:
+    """Finite numbers by name as floats; `None` where the names are not text or a value is no finite number."""
+    if not isinstance(values, Mapping):
+        return None
+    numbers = {name: number for name, value in values.items() if (number := finite(value)) is not None}
+    return numbers if len(numbers) == len(values) and all(isinstance(name, str) for name in numbers) else None
+
+
+def truth_value(value: object) -> bool | None:
+    """A bool, also one of numpy or torch; `None` for everything that is neither 0 nor 1."""
+    number = finite(value)
+    return bool(number) if number in (0.0, 1.0) else None
+
+
+def one_each(values: object, count: int) -> list[Verdict]:
+    """The verdict of each of `count` completions out of what was returned for all of them: a list, an array, a tensor.
+    What does not hold one value for each is a failure of all."""
+    if not isinstance(values, Iterable) or isinstance(values, str | Mapping):
+        return [failed(f"expected a list with a value for each of {count} completions: got {values!r}"[:300])] * count
+    verdicts = [as_verdict(value) for value in values]
+    if len(verdicts) != count:
+        return [failed(f"expected a value for each of {count} completions: got {len(verdicts)} values")] * count
+    return verdicts
 
 
 def failed(detail: str, *, seconds: float = 0.0) -> Verdict:
@@ -62,6 +114,8 @@ def finished(call: Coroutine[object, object, object]) -> object:
 class FunctionVerifier:
     """Calls `function(completion, answer, **context)`, plain or async, for one completion at a time.
 
+    Of the context it gets what it names, and all of it if it has a `**context` (see `verifiers.context`).
+
     `spec` describes the function, so that a worker process finds it again; without one the function itself must be
     picklable. Never raises.
     """
@@ -69,10 +123,10 @@ class FunctionVerifier:
     function: Callable[..., object]
     spec: Spec = ""
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         started = time.perf_counter()
         try:
-            value = self.function(completion, answer, **context)
+            value = self.function(completion, answer, **accepted(self.function, context))
             if inspect.iscoroutine(value):
                 value = finished(value)
             verdict = as_verdict(value)
@@ -85,27 +139,29 @@ class FunctionVerifier:
 class BatchVerifier:
     """Calls `function(completions, answers) -> values` for many completions at once, one call for each chunk.
 
-    A plugin says `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
+    Of the context it gets what it names, or all of it through `**context`: `prompts`, `problem_ids`, `columns`, and
+    each column by its name, as lists with an entry for each completion. A plugin says
+    `my_verifier = BatchVerifier(score_many)`. `chunk` is the largest number of pairs in one call.
     """
 
-    function: Callable[[Sequence[str], Sequence[str]], Sequence[object]]
+    function: Callable[..., object]
     chunk: int = 32
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
-        return self.verify_chunk([(completion, answer)])[0]
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return self.verify_chunk([(completion, answer, context)])[0]
 
-    def verify_chunk(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    def verify_chunk(self, pairs: Sequence[Pair]) -> list[Verdict]:
         """One call of the function. Never raises: if the call fails, every pair of the chunk gets that verdict."""
         started = time.perf_counter()
         try:
-            value: object = self.function([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            value: object = self.function(
+                [pair[0] for pair in pairs],
+                [pair[1] for pair in pairs],
+                **accepted(self.function, as_lists(list(map(context_of, pairs)))),
+            )
             if inspect.iscoroutine(value):
                 value = finished(value)
-            verdicts = [as_verdict(one) for one in value]  # type: ignore[attr-defined]
-            if len(verdicts) != len(pairs):
-                verdicts = [
-                    failed(f"the batch function got {len(pairs)} pairs and returned {len(verdicts)} values")
-                ] * len(pairs)
+            verdicts = one_each(value, len(pairs))
         except Exception as error:
             verdicts = [failed(f"{type(error).__name__}: {error}"[:300])] * len(pairs)
         seconds = (time.perf_counter() - started) / max(1, len(pairs))

@@ -27,7 +27,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 JOBS_PER_WORKER = 2_000  # then the worker is replaced, and with it all caches that libraries have filled
@@ -85,6 +85,7 @@ class _Worker:
     pid: int
     channel: socket.socket
     jobs_done: int = 0
+    prepared: set[str] = field(default_factory=set)  # what it has loaded, by its `repr`
 
     def cpu_seconds(self) -> float:
         """The processor time that this process has used so far; 0 where the system does not tell."""
@@ -158,12 +159,16 @@ class WorkerPool:
         cpu_seconds: float = math.inf,
         workers: int | None = None,
         total_seconds: float = math.inf,
+        first: tuple[str, object] | None = None,
     ) -> list[Outcome]:
         """Call `task` (`module:function`) with each payload; the results are in their order.
 
-        A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. At most
-        `workers` of the pool's processes work on this call. No job is started later than `total_seconds` after the
-        first worker was ready: the remaining ones are reported as timed out.
+        `first` is a task and its payload that each worker does once before its first job of this kind, such as an
+        import: it has `STARTUP_SECONDS`, and no clock of a job runs meanwhile.
+
+        A job ends `timeout_seconds` after its start, or when its process has computed for `cpu_seconds`. A job starts
+        only while fewer than `workers` of the pool's processes are busy, with this call or others. No job is started
+        later than `total_seconds` after the first worker was ready: the remaining ones are reported as timed out.
 
         Never raises because of a job: one that exceeds its deadline is killed, one that raised or crashed its process
         is reported as such, and neither affects the other jobs. If no worker can be started, the jobs that have none
@@ -183,7 +188,7 @@ class WorkerPool:
                     continue
                 while waiting and len(running) < at_once:
                     try:
-                        worker = self._acquire(wait=not running)
+                        worker = self._acquire(at_once, wait=not running)
                     except _Unstarted as problem:
                         for index in waiting:
                             outcomes[index] = Outcome(failure="unstarted", detail=str(problem))
@@ -192,6 +197,12 @@ class WorkerPool:
                     if worker is None:
                         break
                     index = waiting.pop()
+                    if not self._is_ready(worker, first):
+                        self._discard(worker)
+                        outcomes[index] = Outcome(
+                            failure="timeout", detail=f"loaded for more than {STARTUP_SECONDS:g} s"
+                        )
+                        continue
                     job = _Job(worker, index, time.monotonic(), worker.cpu_seconds())
                     begun = min(begun, job.started)
                     try:
@@ -210,6 +221,22 @@ class WorkerPool:
             for job in running.values():  # there are some only after an exception such as KeyboardInterrupt
                 self._discard(job.worker)
         return [outcome if outcome is not None else Outcome(failure="died") for outcome in outcomes]
+
+    def _is_ready(self, worker: _Worker, first: tuple[str, object] | None) -> bool:
+        """Have a worker do `first`, unless it has. False if that takes too long; where it fails, so will its jobs."""
+        if first is None or repr(first) in worker.prepared:
+            return True
+        worker.prepared.add(repr(first))
+        try:
+            worker.channel.settimeout(STARTUP_SECONDS)
+            send_message(worker.channel, (*first, STARTUP_SECONDS))
+            receive_message(worker.channel)
+            worker.channel.settimeout(None)
+        except TimeoutError:
+            return False
+        except (EOFError, OSError, pickle.PickleError, TypeError, AttributeError):
+            worker.channel.settimeout(None)
+        return True
 
     def _collect(
         self,
@@ -254,11 +281,11 @@ class WorkerPool:
                 detail = waited if seconds >= timeout_seconds else f"stopped after computing {cpu_seconds:g} s"
                 outcomes[job.index] = Outcome(failure="timeout", detail=detail, seconds=seconds)
 
-    def _acquire(self, *, wait: bool) -> _Worker | None:
-        """An idle or new worker; `None` if all are busy and `wait` is false. Raises `_Unstarted`."""
+    def _acquire(self, limit: int, *, wait: bool) -> _Worker | None:
+        """An idle or new worker; `None` if `limit` are busy and `wait` is false. Raises `_Unstarted`."""
         with self._lock:
             self._forget_if_forked()
-            while not self._idle and self._busy >= self.workers:
+            while self._busy >= limit:
                 if not wait:
                     return None
                 self._freed.wait()
@@ -271,7 +298,7 @@ class WorkerPool:
             finally:
                 if worker is None:
                     self._busy -= 1
-                    self._freed.notify()
+                    self._freed.notify_all()
             return worker
 
     def _new_worker(self) -> _Worker:
@@ -289,7 +316,7 @@ class WorkerPool:
         with self._lock:
             self._busy -= 1
             self._idle.append(worker)
-            self._freed.notify()
+            self._freed.notify_all()
 
     def _discard(self, worker: _Worker) -> None:
         with self._lock:
@@ -297,7 +324,7 @@ class WorkerPool:
             worker.channel.close()
             if self._template is not None:
                 self._template.kill(worker.pid)
-            self._freed.notify()
+            self._freed.notify_all()
 
     def _how_it_ended(self, worker: _Worker) -> str:
         with self._lock:

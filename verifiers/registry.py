@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from verifiers.function import BatchVerifier, FunctionVerifier
@@ -22,20 +23,24 @@ BUILT_IN = {
     "numeric": "verifiers.simple:NumericVerifier",
     "exact": "verifiers.simple:ExactVerifier",
     "choice": "verifiers.simple:ChoiceVerifier",
+    "countdown": "verifiers.countdown:CountdownVerifier",
     "format": "verifiers.simple:FormatVerifier",
     "regex": "verifiers.simple:RegexVerifier",
 }
 COMPOSITIONS = {
     "weighted_sum": "verifiers.compose:WeightedSum",
+    "weighted_mean": "verifiers.compose:WeightedMean",
     "all_of": "verifiers.compose:AllOf",
     "gate": "verifiers.compose:Gate",
     "length_penalty": "verifiers.compose:LengthPenalty",
 }
 EXPECTED_KEYS = f"'name' with settings, or one composition: {', '.join(COMPOSITIONS)}"
+NO_OTHERS: Mapping[str, Verifier] = MappingProxyType({})
 
 
-def get_verifier(spec: Spec, key: str = "") -> Verifier:
-    """The verifier that `spec` describes. `key` says where it stands, and errors begin with it.
+def get_verifier(spec: Spec, key: str = "", others: Mapping[str, Verifier] = NO_OTHERS) -> Verifier:
+    """The verifier that `spec` describes. `key` says where it stands, and errors begin with it. `others` are further
+    verifiers by name, which only the caller can make.
 
     A name is one of `BUILT_IN`, an entry point of the group `rlvr.verifiers`, or `module:name`; behind it stands a
     class, a verifier object, or a plain, async or batch function (see `verifiers.function`). `{"name": ..., setting:
@@ -45,7 +50,7 @@ def get_verifier(spec: Spec, key: str = "") -> Verifier:
     Raises `ValueError` for a name that is not known or cannot be imported, and for settings that do not fit.
     """
     if isinstance(spec, str):
-        return _named(spec, {}, key)
+        return others[spec] if spec in others else _named(spec, {}, key)
     if not isinstance(spec, Mapping) or not spec:
         raise refusal(key, f"got {spec!r}, expected a verifier's name, or {EXPECTED_KEYS}")
     if "name" in spec:
@@ -58,7 +63,7 @@ def get_verifier(spec: Spec, key: str = "") -> Verifier:
     if first not in COMPOSITIONS:
         hint = nearest(str(first), COMPOSITIONS, f"expected {EXPECTED_KEYS}")
         raise refusal(key, f"no composition is called {first!r}: {hint}")
-    composition: Verifier = load(COMPOSITIONS[first]).of(value, inside(key, first))
+    composition: Verifier = load(COMPOSITIONS[first]).of(value, inside(key, first), others)
     return composition
 
 

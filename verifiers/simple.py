@@ -6,22 +6,45 @@ exponential time, so `regex` runs in a worker under the deadline like any plugin
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from verifiers.accepted import any_accepted
 from verifiers.math import Mode, extract_answer, number_of, same_choice, undress
+from verifiers.values import Json
 from verifiers.verdict import Pair, Verdict, Verifier
 
+Check = Callable[[str, str], Verdict]
 
-def check_here(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
+
+def check_here(check: Check, pairs: Sequence[Pair]) -> list[Verdict]:
     """Check all pairs in the calling process: for verifiers that cannot take long."""
+
+    def timed(texts: Sequence[Pair]) -> list[Verdict]:
+        verdicts = []
+        for completion, answer, *_ in texts:
+            started = time.perf_counter()
+            verdict = check(completion, answer)
+            verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
+        return verdicts
+
+    return any_accepted(pairs, timed)
+
+
+def check_verdicts(verifier: Verifier, pairs: Sequence[Pair]) -> list[Verdict]:
+    """As `check_here`, for a verifier that reads ground truths other than text itself."""
     verdicts = []
     for completion, answer, *_ in pairs:
         started = time.perf_counter()
         verdict = verifier(completion, answer)
         verdicts.append(replace(verdict, seconds=time.perf_counter() - started))
     return verdicts
+
+
+def check_one(check: Check, completion: str, answer: Json) -> Verdict:
+    """The verdict on one completion; any answer of a list is right."""
+    return any_accepted([(completion, answer)], lambda texts: [check(pair[0], pair[1]) for pair in texts])[0]
 
 
 def right_or_wrong(correct: bool, extracted: str, detail: str) -> Verdict:
@@ -34,13 +57,16 @@ class ExactVerifier:
 
     ignore_case: bool = False
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return check_one(self._check, completion, answer)
+
+    def _check(self, completion: str, answer: str) -> Verdict:
         ours, truth = completion.strip(), answer.strip()
         same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
         return right_or_wrong(same, ours[:200], "the same text" if same else "another text")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
+        return check_here(self._check, pairs)
 
 
 @dataclass(frozen=True)
@@ -59,7 +85,10 @@ class NumericVerifier:
         if self.absolute < 0 or self.relative < 0:
             raise ValueError(f"expected absolute >= 0 and relative >= 0: got {self.absolute} and {self.relative}")
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return check_one(self._check, completion, answer)
+
+    def _check(self, completion: str, answer: str) -> Verdict:
         truth = number_of(undress(answer))
         if truth is None:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not a number: {answer!r}"[:200])
@@ -80,7 +109,7 @@ class NumericVerifier:
         return right_or_wrong(near, candidate, "within the tolerance" if near else "outside the tolerance")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
+        return check_here(self._check, pairs)
 
 
 CHOSEN_LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])", re.ASCII)
@@ -96,7 +125,10 @@ class ChoiceVerifier:
         if not re.fullmatch("[A-Z]+", self.letters):
             raise ValueError(f"expected capital letters, such as letters: ABCD: got {self.letters!r}")
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return check_one(self._check, completion, answer)
+
+    def _check(self, completion: str, answer: str) -> Verdict:
         truth = undress(answer).strip("()").upper()
         if len(truth) != 1 or truth not in self.letters:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not one of {self.letters}: {answer!r}"[:200])
@@ -112,7 +144,7 @@ class ChoiceVerifier:
         return Verdict(0.0, "no_answer", detail=extraction.detail or "the answer names no single letter")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
+        return check_here(self._check, pairs)
 
 
 @dataclass(frozen=True)
@@ -130,7 +162,7 @@ class FormatVerifier:
         if not self.tags or not all(self.tags) or len(set(self.tags)) < len(self.tags):
             raise ValueError(f"expected different names of tags, such as tags: [think, answer]: got {list(self.tags)}")
 
-    def __call__(self, completion: str, answer: str = "", **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json = "", **context: object) -> Verdict:
         text = completion.strip()
         if self.prefilled:
             text = f"<{self.tags[0]}>" + text
@@ -151,7 +183,7 @@ class FormatVerifier:
         return right_or_wrong(True, "", "all tags in order")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        return check_here(self, pairs)
+        return check_here(lambda completion, _: self(completion), [(pair[0], "") for pair in pairs])
 
 
 @dataclass(frozen=True)
@@ -160,7 +192,10 @@ class RegexVerifier:
 
     full: bool = False
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
+        return check_one(self._check, completion, answer)
+
+    def _check(self, completion: str, answer: str) -> Verdict:
         if not answer:
             return Verdict(None, "bad_gold", detail="the ground truth is empty: every completion would match")
         try:

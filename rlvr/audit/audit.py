@@ -8,18 +8,22 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from rlvr.audit.mutations import Mutation, equivalent_forms, hedges, near_misses
 from rlvr.data.jsonl import read_jsonl
 from rlvr.errors import DataError
+from tasks.columns import value_at
 from tasks.problem import question_problem
-from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Spec, Verdict, Verifier, get_verifier, is_solved, verify_batch, with_threshold
+from verifiers.accepted import accepted_texts
 from verifiers.math import why_unreadable
+from verifiers.values import Json
 
 Z_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 SHOWN_ROWS = 20
@@ -28,17 +32,27 @@ BOXED = r"The answer is \boxed{ANSWER}"
 
 @dataclass(frozen=True)
 class Item:
-    """One row of a dataset."""
+    """One row of a dataset. `answer` is the text that trials state: of a list of accepted answers the first.
+
+    `truth` is what the verifier receives, if that is not the text, and `columns` the whole row.
+    """
 
     row: int
     question: str
     answer: str
     solution: str | None
+    truth: Json = None
+    columns: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def gold(self) -> Json:
+        """The ground truth as training passes it to the verifier."""
+        return self.answer if self.truth is None else self.truth
 
     @property
     def context(self) -> dict[str, object]:
         """The context that training passes to the verifier besides completion and answer."""
-        return question_problem(f"row-{self.row}", self.question, self.answer).context
+        return question_problem(f"row-{self.row}", self.question, self.gold, self.columns).context
 
 
 @dataclass(frozen=True)
@@ -53,12 +67,20 @@ class Trial:
 
     @property
     def failed(self) -> bool:
-        """Whether the grader had no verdict, which is neither a pass nor a refusal."""
-        return self.verdict.score is None
+        """Whether the verdict tells neither that the completion solves its problem nor that it does not."""
+        return is_solved(self.verdict) is None
 
     @property
     def mistaken(self) -> bool:
-        return not self.failed and (self.verdict.score == 1.0) != self.should_pass
+        return not self.failed and is_solved(self.verdict) != self.should_pass
+
+    @property
+    def why_failed(self) -> str:
+        if self.verdict.score is None:
+            return self.verdict.detail
+        return (
+            f"a score of {self.verdict.score:.4g} does not tell what is solved: name the least that does, --solved-at"
+        )
 
 
 @dataclass(frozen=True)
@@ -172,7 +194,7 @@ def load_items(
     """
     path = Path(source)
     if path.suffix == ".jsonl":
-        table: Iterable[dict[str, object]] = (row for _, row in read_jsonl(path))
+        table: Iterable[Mapping[str, Any]] = (row for _, row in read_jsonl(path))
     else:
         from tasks.rows import load_rows
 
@@ -184,19 +206,26 @@ def load_items(
     for number, row in enumerate(table):
         if rows and number >= rows:
             break
-        if answer_column not in row:
+        try:
+            truth = value_at(row, answer_column)
+        except KeyError as problem:
+            there = str(problem.args[0]).replace("has: ", "has ")
+            raise DataError(f"dataset {source!r}, row {number}, has no column {answer_column!r}: {there}") from None
+        texts = [""] if truth is None else accepted_texts(truth)
+        if not texts:
+            kind = type(truth).__name__
             raise DataError(
-                f"dataset {source!r}, row {number}, has no column {answer_column!r}: it has {', '.join(row)}"
+                f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text, a "
+                "number, or a list of accepted answers"
             )
-        if isinstance(row[answer_column], list | dict):
-            kind = type(row[answer_column]).__name__
-            raise DataError(f"dataset {source!r}, row {number}: column {answer_column!r} holds a {kind}; expected text")
-        answer = "" if row[answer_column] is None else str(row[answer_column])
+        answer = texts[0]
         solution = row.get(solution_column or "solution")
         if "####" in answer:
             solution, answer = answer, answer.rpartition("####")[2]
         question = row.get(question_column) or row.get("question") or row.get("problem") or ""
-        items.append(Item(number, str(question), answer.strip(), None if solution is None else str(solution)))
+        gold = truth if isinstance(truth, list) else None
+        worked = None if solution is None else str(solution)
+        items.append(Item(number, str(question), answer.strip(), worked, gold, row))
     if not items:
         raise DataError(f"dataset {source!r} has no rows")
     return items
@@ -212,8 +241,10 @@ def audit(
     seed: int = 0,
     workers: int = 2,
     timeout_seconds: float = 5.0,
+    solved_at: float | None = None,
 ) -> Audit:
-    """Audit `verifier`. `wrap` is the text in which a completion states its answer, in the place of ANSWER.
+    """Audit `verifier`. `wrap` is the text in which a completion states its answer, in the place of ANSWER. `solved_at`
+    is the score that solves a problem, where the verifier does not say.
 
     Raises `ValueError` if the verifier cannot be found.
     """
@@ -239,14 +270,14 @@ def audit(
         ("hedges and broken boxes", "false reward", False,
          [(item, hedge.kind, hedge.text) for item in items for hedge in hedges(item.answer)]),
     ]  # fmt: skip
-    check = checks(checker, workers, timeout_seconds)
+    check = checks(checker, workers, timeout_seconds, solved_at)
     sections = tuple(
         Section(title, mistake, check(rows, should_pass)) for title, mistake, should_pass, rows in plans if rows
     )
     trials = [trial for section in sections for trial in section.trials]
     disagreements: tuple[Disagreement, ...] = ()
     if against:
-        pairs = [(trial.completion, trial.item.answer, trial.item.context) for trial in trials]
+        pairs = [(trial.completion, trial.item.gold, trial.item.context) for trial in trials]
         others = verify_batch(pairs, get_verifier(against, "against"), workers=workers, timeout_seconds=timeout_seconds)
         disagreements = tuple(
             Disagreement(trial, other)
@@ -290,12 +321,12 @@ def contradictions(items: Sequence[Item], check: Check, wrap: str) -> tuple[tupl
     return tuple(pair for pair, trial in zip(again, check(rows, True), strict=True) if trial.mistaken)
 
 
-def checks(checker: Verifier, workers: int, timeout_seconds: float) -> Check:
+def checks(checker: Verifier, workers: int, timeout_seconds: float, solved_at: float | None = None) -> Check:
     def check(rows: Sequence[tuple[Item, str, str]], should_pass: bool) -> tuple[Trial, ...]:
-        pairs = [(completion, item.answer, item.context) for item, _, completion in rows]
+        pairs = [(completion, item.gold, item.context) for item, _, completion in rows]
         verdicts = verify_batch(pairs, checker, workers=workers, timeout_seconds=timeout_seconds)
         return tuple(
-            Trial(item, kind, completion, should_pass, verdict)
+            Trial(item, kind, completion, should_pass, with_threshold(verdict, solved_at))
             for (item, kind, completion), verdict in zip(rows, verdicts, strict=True)
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rlvr.errors import ConfigError
 from tasks.problem import question_problem
-from verifiers import Spec, Verdict, Verifier, get_verifier, verify_batch
+from verifiers import Spec, Verdict, Verifier, get_verifier, is_solved, verify_batch
 from verifiers.registry import BUILT_IN
 
 PROJECT = """[build-system]
@@ -40,11 +40,11 @@ MODULE = '''"""The verifier `{name}`: what it rewards, in one sentence."""
 
 
 def {name}(completion: str, answer: str, **context: object) -> float:
-    """1.0 if the completion is right, 0.0 if it is wrong, a value in between for partial credit.
+    """1.0 if the completion is right, 0.0 if it is wrong, a value in between for partial credit; a penalty is negative.
 
     `answer` is the ground truth, `context` holds what else is known about the problem. Return a `verifiers.Verdict` to
-    give a reason. Set no timeout, because the caller has a deadline. An exception becomes "no verdict": the completion
-    is not trained on.
+    give a reason, or to say what is solved where scores go beyond 1. Set no timeout, because the caller has a deadline.
+    An exception becomes "no verdict": the completion is not trained on.
     """
     wanted = answer.strip().lower()
     return float(wanted != "" and wanted in completion.lower())
@@ -155,7 +155,8 @@ def conformance(spec: Spec, *, answer: str = "42", timeout_seconds: float = 5.0)
     findings.append(Finding("is deterministic", not differing, f"differs on {differing}" if differing else ""))
     findings.append(picklable(verifier))
     odd = verify_batch([("42", "", context)], spec, workers=1, timeout_seconds=timeout_seconds)[0]
-    findings.append(Finding("does not reward an empty ground truth", not odd.score, odd.detail))
+    rewards = is_solved(odd) is True or (odd.score is not None and odd.score > 0)
+    findings.append(Finding("does not reward an empty ground truth", not rewards, odd.detail))
     return findings
 
 

@@ -54,7 +54,7 @@ def contradiction(earlier: Item, item: Item) -> str:
 
 
 def first_failure(section: Section) -> str:
-    return next(trial.verdict.detail for trial in section.trials if trial.failed)
+    return next(trial.why_failed for trial in section.trials if trial.failed)
 
 
 def shortened(text: str, limit: int = 120) -> str:

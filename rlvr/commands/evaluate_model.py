@@ -5,7 +5,8 @@ completion in greedy.parquet and drawn.parquet, as in the ledger.
 """
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -56,11 +57,14 @@ def evaluate_model(config: RunConfig, saved: Saved | None = None) -> Evaluation:
     title = f"{saved or config.model.path} on {len(rollouts.held_out)} problems"
     table = Table("measure", "mean", "95 % interval", title=title)
     for name, estimate in evaluation.estimates.items():
-        table.add_row(name, f"{estimate.mean:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}")
+        interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
+        table.add_row(name, *((f"{estimate.mean:.3f}", interval) if estimate.is_known else ("unknown", "")))
     table.add_row("mean length", f"{evaluation.mean_length:.1f} tokens", "")
     table.add_row("cut off", f"{evaluation.truncated:.1%}", "")
     table.add_row("grader failed", f"{evaluation.failed:.1%}", "")
     Console().print(table)
+    for warning in filter(None, (evaluation.failures, evaluation.doubt)):
+        print(f"warning: {warning}")
     return evaluation
 
 
@@ -79,8 +83,8 @@ def write_result(folder: Path, evaluation: Evaluation, config: RunConfig, saved:
         "step": saved.step if saved else None,
         "problems": len(evaluation.groups[0]),
         "confidence": 0.95,
-        "estimates": {name: asdict(estimate) for name, estimate in evaluation.estimates.items()},
-        "metrics": evaluation.metrics(),
+        "estimates": {name: finite(asdict(estimate)) for name, estimate in evaluation.estimates.items()},
+        "metrics": finite(evaluation.metrics()),
         "config": config.model_dump(mode="json"),
     }
     with whole_folder(folder) as partial:
@@ -89,3 +93,8 @@ def write_result(folder: Path, evaluation: Evaluation, config: RunConfig, saved:
                 write_ledger(partial / f"{kind}.parquet", step, groups)
         with whole_file(partial / RESULT) as path:
             path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values with null for what is not a finite number, which JSON cannot hold."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

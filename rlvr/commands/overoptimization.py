@@ -23,6 +23,7 @@ from rlvr.models.load import load_chat, load_policy
 from rlvr.preflight import first_problems, pick_device
 from rlvr.report.overoptimization_page import ScoredCompletion, ScoredRun, charts, headline, render
 from rlvr.report.pictures import save_charts
+from rlvr.rollouts.evaluate import lowest
 from rlvr.rollouts.reward_model_grader import RewardModelGrader, load_reward_model_grader
 from rlvr.runfolder.claim import cold_start_of, model_of
 from rlvr.runfolder.files import whole_file
@@ -105,6 +106,7 @@ def read_evaluation(
     """The step of an evaluation, and the rows of its ledger by problem, each with the reward model's `score`."""
     rows = pyarrow.parquet.read_table(path).to_pylist()
     groups: dict[int, list[dict]] = {}
+    floor = lowest(row["reward"] for row in rows)
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
     for group in groups.values():
@@ -112,9 +114,9 @@ def read_evaluation(
             raise DataError(f"{path} names the problem {group[0]['problem_id']!r}, which the task does not hold out")
         rollouts = [Rollout([], [], [], [], row["finish"], 0, row["completion"]) for row in group]
         for row, verdict in zip(group, grader(problems[group[0]["problem_id"]], rollouts), strict=True):
-            # As in an evaluation, a completion without a reward counts as 0. A reward model's score may be any number.
+            # As in an evaluation, a completion without a reward counts as the lowest one.
             row["score"] = math.nan if verdict.score is None else verdict.score
-            row["reward"] = row["reward"] or 0.0
+            row["reward"] = floor if row["reward"] is None else row["reward"]
     return rows[0]["step"], [groups[index] for index in sorted(groups)]
 
 

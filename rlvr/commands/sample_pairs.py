@@ -60,7 +60,7 @@ def sample_pairs(
     """
     rollouts, grader = open_rollouts(config, evaluates=False, checkpoint=checkpoint)
     pairs = demonstrations = 0
-    rewards: list[float] = []
+    outcomes: list[bool] = []
     try:
         sampled = rollouts.task.held_out(problems) if held_out else [rollouts.task.problem(n) for n in range(problems)]
     except ValueError as error:
@@ -81,13 +81,13 @@ def sample_pairs(
             )
             check_graders(groups, rollouts.max_failed_share)
             for number, group in zip(numbers, groups, strict=True):
-                rewards += group.rewards
+                outcomes += [rollout.solved is True for rollout in group.rollouts if rollout.reward is not None]
                 rows = pairs_of(group, per_problem, derive(config.seed, "choose", number))
                 noise_draw = random.Random(derive(config.seed, "noise", number))
                 pairs += write_pairs([swapped(pair) if noise_draw.random() < noise else pair for pair in rows])
                 if write_demonstrations is not None:
                     demonstrations += write_demonstrations(demonstrations_of(group, per_problem))
-    solved = sum(reward == 1 for reward in rewards) / max(1, len(rewards))
+    solved = sum(outcomes) / max(1, len(outcomes))
     return PairCounts(len(sampled), pairs, demonstrations, solved)
 
 
@@ -119,10 +119,12 @@ def swapped(pair: dict[str, Any]) -> dict[str, Any]:
 
 
 def demonstrations_of(group: Group, most: int) -> list[dict[str, Any]]:
-    """At most `most` distinct right completions (with a learned reward, the best ones), as conversations."""
-    learned = any(rollout.verdict is not None and rollout.verdict.status == "scored" for rollout in group.rollouts)
-    wanted = max(group.rewards, default=1.0) if learned else 1.0
-    good = distinct([r for r in group.rollouts if r.reward == wanted and r.finish == "stop"])
+    """At most `most` distinct right completions, as conversations; the best ones where scores do not tell what is right
+    (a learned reward)."""
+    judged = [rollout for rollout in group.rollouts if rollout.reward is not None]
+    best = max(group.rewards, default=0.0)
+    untold = any(rollout.solved is None for rollout in judged)
+    good = distinct([r for r in judged if (r.reward == best if untold else r.solved) and r.finish == "stop"])
     return [
         {"messages": [*group.problem.prompt, {"role": "assistant", "content": rollout.text}]} for rollout in good[:most]
     ]

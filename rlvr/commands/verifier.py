@@ -26,7 +26,7 @@ def verify(
     input: Annotated[
         Path | None,
         typer.Option(
-            help="A .jsonl file with completion and answer in each line, and prompt if the verifier reads it.",
+            help="A .jsonl file with completion and answer in each line, and what else the verifier reads.",
             show_default=False,
         ),
     ] = None,
@@ -85,9 +85,8 @@ def read_checks(path: Path) -> list[tuple[str, Problem]]:
                 f"{path}, line {number}: the key {missing[0]!r} is missing; expected "
                 f'{{"completion": ..., "answer": ...}}, got {", ".join(row)}'
             )
-        checks.append(
-            (str(row["completion"]), question_problem(f"line-{number}", str(row.get("prompt", "")), str(row["answer"])))
-        )
+        problem = question_problem(f"line-{number}", str(row.get("prompt", "")), row["answer"], row)
+        checks.append((str(row["completion"]), problem))
     if not checks:
         raise DataError(f'{path} has no lines; expected {{"completion": ..., "answer": ...}} in each')
     return checks
@@ -109,6 +108,12 @@ def audit(
     seed: Annotated[int, typer.Option(help="Seed of the order of the trials.")] = 0,
     workers: WorkersOption = 2,
     timeout_seconds: TimeoutOption = 5.0,
+    solved_at: Annotated[
+        float | None,
+        typer.Option(
+            help="Score from which a completion is right; empty: as the verifier says, or 1.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Find out whether a reward can be trusted before training on it. Exit code 1 if it makes mistakes.
 
@@ -131,6 +136,7 @@ def audit(
             seed=seed,
             workers=workers,
             timeout_seconds=timeout_seconds,
+            solved_at=solved_at,
         )
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem

@@ -12,6 +12,7 @@ from pydantic import Field
 from rlvr.config.rl import GRPOConfig, PPOConfig, RLConfig
 from rlvr.config.runs import DPOConfig, PolicyRunConfig, RewardModelConfig, RunConfig, SFTConfig
 from rlvr.config.sections import (
+    LEARNED,
     DataConfig,
     EngineConfig,
     EvalConfig,
@@ -34,6 +35,7 @@ AnyConfig = SFTConfig | GRPOConfig | PPOConfig | DPOConfig | RewardModelConfig
 Config = Annotated[AnyConfig, Field(discriminator="trainer")]
 
 __all__ = [
+    "LEARNED",
     "AnyConfig",
     "Config",
     "DPOConfig",

@@ -79,6 +79,7 @@ RULES: dict[str, Rule] = {
     "verify.workers": MEMORY,
     "verify.timeout_seconds": Rule("learning", "the next completions are graded with another deadline"),
     "verify.max_failed_share": MEMORY,
+    "verify.solved_at": Rule("learning", "the next completions count as solved from this score on"),
     "verify.reward_model": Rule("fixed", "it changes what is rewarded"),
     "verify.reward_model.device": ROUNDING,
     "verify.reward_model.batch_tokens": ROUNDING,

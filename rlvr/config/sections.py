@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from tasks.registry import make_task
 
+# The verifier name that stands for a reward model.
+LEARNED = "reward_model"
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
@@ -189,20 +192,33 @@ class VerifyConfig(Section):
     verifier: str | dict[str, Any] | None = None
     """Name, entry point, module:name, {name: ..., setting: ...}, a composition, or reward_model; empty: the one
     that each problem names."""
+    solved_at: float | None = None
+    """The score from which a completion solves its problem, for scores of any scale; empty: the verifier says, or 1."""
     reward_model: LearnedRewardConfig | None = None
-    """Required with `verifier: reward_model`."""
+    """Required where `verifier` is `reward_model`, or has it as a part."""
     workers: int = Field(2, ge=1)
+    """Checks at a time, each in a process of its own."""
     timeout_seconds: float = Field(5.0, gt=0)
     max_failed_share: float = Field(0.2, ge=0, le=1)
     """The run stops if more than this share of a step's verdicts failed."""
 
     @model_validator(mode="after")
     def _check(self) -> "VerifyConfig":
-        if (self.verifier == "reward_model") != (self.reward_model is not None):
+        if names(self.verifier, LEARNED) != (self.reward_model is not None):
             raise ValueError(
-                "verifier: reward_model and the section reward_model: {path: ...} go together; expected both or neither"
+                "verifier: reward_model (or a composition with it) and the section reward_model: {path: ...} go "
+                "together; expected both or neither"
             )
         return self
+
+
+def names(spec: object, verifier: str) -> bool:
+    """Whether what a configuration says of a verifier names this one, alone or as a part."""
+    if isinstance(spec, dict):
+        if "name" in spec:
+            return bool(spec["name"] == verifier)
+        return any(key == verifier or names(value, verifier) for key, value in spec.items())
+    return any(names(part, verifier) for part in spec) if isinstance(spec, list) else spec == verifier
 
 
 class MeasureConfig(Section):
@@ -219,6 +235,8 @@ class EvalConfig(MeasureConfig):
 
     verifier: str | dict[str, Any] | None = None
     """As in `verify`; empty: the verifier of the rewards, or, if these are learned, the one that each problem names."""
+    solved_at: float | None = None
+    """As in `verify`; empty: the one of `verify` if its verifier is used here."""
     problems: int = Field(512, ge=0)
     """0: no evaluation."""
     samples: int = Field(8, ge=0)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.errors import DataError
+from verifiers.values import parse_json
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -18,7 +19,7 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
         for number, line in enumerate(path.read_text().split("\n"), start=1):
             if not line.strip():
                 continue
-            row = json.loads(line)
+            row = parse_json(line)
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number}: got {line[:80]!r}, expected a JSON object")
             rows.append((number, row))

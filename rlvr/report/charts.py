@@ -55,17 +55,28 @@ class Bars:
     groups: tuple[str, ...]
     labels: tuple[str, ...]
     bars: tuple[tuple[Bar, ...], ...]  # one tuple for each group, in the order of the labels
+    is_share: bool = True
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The ends of the axis: 0 to 1 for shares, else what the bars and their intervals need, with 0."""
+        if self.is_share:
+            return 0.0, 1.0
+        ends = [end for group in self.bars for bar in group for end in (bar.value, bar.low, bar.high)]
+        known = [0.0, *(end for end in ends if math.isfinite(end))]
+        return min(known), max(known)
 
 
 def line_charts(comparison: Comparison) -> list[Chart]:
     """All line charts for which the runs have data."""
     k = comparison.samples
-    drawn = f"avg@{k}"
+    drawn, is_share = f"avg@{k}", comparison.known["avg"].unit == "share"
     charts = [
         _chart(comparison, "learning", "Learning curves", "Greedy accuracy on held-out problems.", "accuracy",
                True, lambda run: _evaluated(run, run.greedy.mean(1))),
-        _chart(comparison, "sampled", "Sampled accuracy", f"Mean of {k} sampled completions per problem.", drawn,
-               True, lambda run: _evaluated(run, run.scores.mean((1, 2)))),
+        _chart(comparison, "sampled", "Sampled accuracy" if is_share else "Sampled score",
+               f"Mean of {k} sampled completions per problem.", drawn, is_share,
+               lambda run: _evaluated(run, run.scores.mean((1, 2)))),
         _chart(comparison, "length-incorrect", "Length of incorrect completions", "Sampled, on held-out problems.",
                "tokens", False, lambda run: _evaluated(run, _lengths(run, False))),
         _chart(comparison, "length-correct", "Length of correct completions", "Sampled, on held-out problems.",
@@ -87,7 +98,8 @@ def cohort_bars(comparison: Comparison) -> Bars | None:
     names = cohorts(first)
     if len(names) < 2:
         return None
-    problems = len(comparison.items)
+    problems, is_share = len(comparison.items), comparison.known["avg"].unit == "share"
+    lowest, highest = (0.0, 1.0) if is_share else (-math.inf, math.inf)
     weights_BP = problem_weights(problems, 1000)
     rows: list[list[Bar]] = [[] for _ in names]
     for place, runs in enumerate(comparison.runs.values()):
@@ -97,15 +109,16 @@ def cohort_bars(comparison: Comparison) -> Bars | None:
                 (float(cohort_values(c.sum(0))[index]), cohort_values(weights_BP @ c)[:, index]) for c in columns
             ]
             finding = over_seeds(measured, problems, comparison.confidence)
-            rows[index].append(Bar(place, finding.value, max(0.0, finding.low), min(1.0, finding.high)))
+            rows[index].append(Bar(place, finding.value, max(lowest, finding.low), min(highest, finding.high)))
     counts = [sum(item.cohort == name for item in comparison.items) for name in names]
     return Bars(
         "cohorts",
-        "Accuracy of each cohort",
+        "Accuracy of each cohort" if is_share else "Score of each cohort",
         f"avg@{comparison.samples} after training, with {comparison.confidence:.0%} intervals over problems and seeds.",
         tuple(f"{name} ({count})" for name, count in zip(names, counts, strict=True)),
         tuple(comparison.runs),
         tuple(tuple(row) for row in rows),
+        is_share,
     )
 
 

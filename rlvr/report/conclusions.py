@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy
 
 from rlvr.errors import DataError
-from rlvr.report.measures import MEASURES, Measure, measure_run
+from rlvr.report.measures import MEASURES, Measure, measure_run, measures_of
 from rlvr.report.results import Item, RunResult
 from rlvr.report.statistics import (
     Array,
@@ -24,6 +24,7 @@ from rlvr.report.statistics import (
 )
 
 FEW = 3  # up to this many pairs, the headlines report all of them
+UNIT_WORDS = {"share": "points", "score": "", "tokens": "tokens"}  # of a difference
 TINY = 1e-12  # rounding error of a difference that is exactly 0
 
 
@@ -64,6 +65,7 @@ class Comparison:
     discordances: Mapping[tuple[str, str], Discordance]
     confidence: float
     baseline: str | None
+    known: Mapping[str, Measure]  # every measure, with the unit that it has in these runs
 
     @property
     def variants(self) -> list[str]:
@@ -105,7 +107,7 @@ def conclude(
         raise DataError(f"got finished runs of {list(by_variant) or 'no variant'}, expected two variants or more")
     problems = len(runs[0].items)
     weights_BP = problem_weights(problems, resamples)
-    names = list(by_variant)
+    names, known = list(by_variant), measures_of(runs)
     couples = [
         (first, second)
         for first, second in (combinations(names, 2) if baseline not in names else [(n, baseline) for n in names])
@@ -113,26 +115,26 @@ def conclude(
     ]
     measured = {
         name: {(run.variant, run.seed): measure_run(measure, run, weights_BP) for run in runs}
-        for name, measure in MEASURES.items()
+        for name, measure in known.items()
     }
     findings = {
         name: {
             variant: _bounded(
-                over_seeds([measured[name][variant, run.seed] for run in own], problems, confidence), name
+                over_seeds([measured[name][variant, run.seed] for run in own], problems, confidence), known[name]
             )
             for variant, own in by_variant.items()
         }
-        for name in MEASURES
+        for name in known
     }
     pairs = {
-        name: _pairs(name, couples, by_variant, measured[name], problems, confidence)
+        name: _pairs(name, known[name], couples, by_variant, measured[name], problems, confidence)
         for name in dict.fromkeys(measures)
     }
     discordances = _discordances(couples, by_variant)
     values = {name: {run: value for run, (value, _) in per_run.items()} for name, per_run in measured.items()}
     return Comparison(
         by_variant, runs[0].items, tuple(pairs), values, findings, pairs, discordances, confidence,
-        baseline if baseline in names else None,
+        baseline if baseline in names else None, known,
     )  # fmt: skip
 
 
@@ -154,15 +156,16 @@ def over_seeds(
     return find(values_S, numpy.stack([resampled for _, resampled in measured], axis=1), problems, confidence, floor)
 
 
-def _bounded(finding: Finding, measure: str) -> Finding:
-    """Limit the interval of a share to [0, 1] and that of a length to 0 or more; a change has no limits."""
-    one = MEASURES[measure]
-    low, high = -math.inf if one.is_change else 0.0, 1.0 if one.unit == "share" else math.inf
+def _bounded(finding: Finding, measure: Measure) -> Finding:
+    """Limit the interval of a share to [0, 1] and that of a length to 0 or more; a change or a score has no limits."""
+    low = -math.inf if measure.is_change or measure.unit == "score" else 0.0
+    high = 1.0 if measure.unit == "share" else math.inf
     return replace(finding, low=max(low, finding.low), high=min(high, finding.high))
 
 
 def _pairs(
     name: str,
+    measure: Measure,
     couples: Sequence[tuple[str, str]],
     by_variant: Mapping[str, Sequence[RunResult]],
     measured: Mapping[tuple[str, int], tuple[float, Array]],
@@ -186,7 +189,7 @@ def _pairs(
         shown = adjusted < 1 - confidence
         needed = None if shown else seeds_needed(one, level)
         more = None if needed is None else max(1, needed - one.seeds)
-        sentence = _sentence(MEASURES[name], title, first, second, one, adjusted, shown, more, level, len(couples))
+        sentence = _sentence(measure, title, first, second, one, adjusted, shown, more, level, len(couples))
         pairs.append(Pair(name, first, second, one, adjusted, shown, more, sentence))
     return pairs
 
@@ -244,14 +247,14 @@ def turned(finding: Finding) -> Finding:
 
 def with_interval(finding: Finding, measure: Measure) -> str:
     """`2.3 points [0.5, 4.1]`."""
-    unit = "points" if measure.unit == "share" else "tokens"
-    return f"{number(finding.value, measure)} {unit} [{number(finding.low, measure)}, {number(finding.high, measure)}]"
+    value, low, high = (number(one, measure) for one in (finding.value, finding.low, finding.high))
+    return " ".join(filter(None, [value, UNIT_WORDS[measure.unit], f"[{low}, {high}]"]))
 
 
 def number(value: float, measure: Measure) -> str:
-    """A value or difference as text: percentage points, or tokens."""
-    text = f"{100 * value if measure.unit == 'share' else value:.1f}"
-    return "0.0" if text == "-0.0" else text.replace("-", "−")
+    """A value or difference as text: percentage points, tokens, or a score."""
+    text = f"{value:.3f}" if measure.unit == "score" else f"{100 * value if measure.unit == 'share' else value:.1f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def _discordances(
@@ -295,7 +298,7 @@ def changes(comparison: Comparison) -> list[str]:
     """For each chosen measure of a change, a sentence about each variant."""
     lines = []
     for name in comparison.measures:
-        measure = MEASURES[name]
+        measure = comparison.known[name]
         for variant, finding in comparison.findings[name].items() if measure.is_change else ():
             if math.isnan(finding.p):
                 lines.append(f"{variant}: no {measure.title} is known, because some run has no such completion.")

@@ -5,8 +5,8 @@ Resampling problems is then one matrix product, and means, ratios (the mean leng
 evaluation and a weakest cohort are all resampled the same way.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy
@@ -14,7 +14,8 @@ import numpy
 from rlvr.report.results import RunResult
 from rlvr.report.statistics import Array
 
-Unit = Literal["share", "tokens"]
+# A score has no unit of its own: where all scores lie in [0, 1] it reads as a share.
+Unit = Literal["share", "score", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def weakest(sums: Array) -> Array:
 
 def lengths(run: RunResult, evaluation: int, solved: bool) -> Array:
     """Total tokens and number of the (in)correct sampled completions of each problem `(P, 2)`."""
-    chosen = (run.scores[evaluation] == 1) == solved
+    chosen = run.solved[evaluation] == float(solved)
     return numpy.stack([(run.tokens[evaluation] * chosen).sum(1), chosen.sum(1)], axis=1)
 
 
@@ -97,10 +98,6 @@ def _change_of_length(solved: bool) -> Callable[[RunResult], Array]:
     return lambda run: numpy.concatenate([lengths(run, 0, solved), lengths(run, -1, solved)], axis=1)
 
 
-def _any_right(run: RunResult) -> Array:
-    return (run.scores[-1] == 1).any(1).astype(numpy.float64)
-
-
 def _best_columns(run: RunResult) -> Array:
     return numpy.concatenate([run.greedy[1:].T, numpy.ones((len(run.items), 1))], axis=1)
 
@@ -114,10 +111,10 @@ MEASURES: dict[str, Measure] = {
     "accuracy": Measure("final accuracy", "share", lambda run: _with_ones(run.greedy[-1]), _mean, is_accuracy=True),
     "best_accuracy": Measure("best accuracy", "share", _best_columns, _best, is_accuracy=True),
     "area": Measure("accuracy along the curve", "share", area_columns, _mean, is_accuracy=True),
-    "avg": Measure("avg@k", "share", lambda run: _with_ones(run.scores[-1].mean(1)), _mean, is_accuracy=True),
-    "pass": Measure("pass@k", "share", lambda run: _with_ones(_any_right(run)), _mean, is_accuracy=True),
+    "avg": Measure("avg@k", "score", lambda run: _with_ones(run.scores[-1].mean(1)), _mean, is_accuracy=True),
+    "pass": Measure("pass@k", "share", lambda run: _with_ones(run.any_solved), _mean, is_accuracy=True),
     "maj": Measure("maj@k", "share", lambda run: _with_ones(run.majority[-1]), _mean, is_accuracy=True),
-    "weakest_cohort": Measure("avg@k of the weakest cohort", "share", cohort_columns, weakest, is_accuracy=True),
+    "weakest_cohort": Measure("avg@k of the weakest cohort", "score", cohort_columns, weakest, is_accuracy=True),
     "correct_length": Measure("length of correct completions", "tokens", _length(True), _mean),
     "incorrect_length": Measure("length of incorrect completions", "tokens", _length(False), _mean),
     "correct_length_growth": Measure(
@@ -127,3 +124,13 @@ MEASURES: dict[str, Measure] = {
         "growth in length of incorrect completions", "tokens", _change_of_length(False), _change, is_change=True
     ),
 }
+
+
+def measures_of(runs: Sequence[RunResult]) -> dict[str, Measure]:
+    """`MEASURES` with the units of these runs."""
+    if not all(run.scores_are_shares for run in runs):
+        return dict(MEASURES)
+    return {
+        name: replace(measure, unit="share") if measure.unit == "score" else measure
+        for name, measure in MEASURES.items()
+    }

@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from html import escape
 
 from rlvr.report.charts import cohort_bars, line_charts
-from rlvr.report.conclusions import Comparison, Pair, changes, common_seeds, headlines, number, p_value, turned
+from rlvr.report.conclusions import (
+    UNIT_WORDS,
+    Comparison,
+    Pair,
+    changes,
+    common_seeds,
+    headlines,
+    number,
+    p_value,
+    turned,
+)
 from rlvr.report.costs import Cost
 from rlvr.report.markup import document, figures, table
-from rlvr.report.measures import MEASURES
+from rlvr.report.measures import Measure
 from rlvr.report.results import Answer, Item
 from rlvr.report.statistics import Finding
 from rlvr.report.svg import bars_svg, chart_svg, interval_svg, mark_svg
@@ -41,7 +51,7 @@ def render(comparison: Comparison, cost_rows: Sequence[Cost], setting: Setting) 
     """The whole page."""
     charts = {chart.name: chart for chart in line_charts(comparison)}
     bars = cohort_bars(comparison)
-    learning = [charts[name] for name in ("learning", "sampled")]
+    learning = [charts[name] for name in ("learning", "sampled") if name in charts]
     length = [charts[name] for name in ("length-incorrect", "length-correct", "length-reward") if name in charts]
     training = [charts[name] for name in ("reward", "entropy", "kl") if name in charts]
     places = {variant: place for place, variant in enumerate(comparison.variants)}
@@ -127,7 +137,7 @@ def _summary(comparison: Comparison) -> str:
     rows = []
     for place, variant in enumerate(comparison.variants):
         one = findings[variant]
-        cells = "".join(f"<td>{_with_interval(comparison.findings[name][variant], name)}" for name in names)
+        cells = _cells(comparison, names, variant)
         rows.append(
             f"<tr><th scope=row>{mark_svg(place)}{escape(variant)}<td>{len(comparison.runs[variant])}"
             f"<td>{interval_svg(one.value, one.low, one.high, bottom, top, place)}{cells}"
@@ -144,8 +154,7 @@ def _lengths(comparison: Comparison) -> str:
     names = ["incorrect_length", "incorrect_length_growth", "correct_length", "correct_length_growth"]
     titles = ["incorrect, end", "growth", "correct, end", "growth"]
     rows = [
-        f"<tr><th scope=row>{mark_svg(place)}{escape(variant)}"
-        + "".join(f"<td>{_with_interval(comparison.findings[name][variant], name)}" for name in names)
+        f"<tr><th scope=row>{mark_svg(place)}{escape(variant)}" + _cells(comparison, names, variant)
         for place, variant in enumerate(comparison.variants)
     ]
     head = "".join(f"<th scope=col>{title}" for title in titles)
@@ -157,12 +166,20 @@ def _lengths(comparison: Comparison) -> str:
     )
 
 
-def _with_interval(finding: Finding, measure: str) -> str:
+def _cells(comparison: Comparison, names: Sequence[str], variant: str) -> str:
+    shown = [_with_interval(comparison.findings[name][variant], comparison.known[name]) for name in names]
+    return "".join(f"<td>{one}" for one in shown)
+
+
+def _with_interval(finding: Finding, measure: Measure) -> str:
     if math.isnan(finding.value):
         return "<span class=note>none</span>"
-    share = MEASURES[measure].unit == "share"
+    if measure.unit == "score":
+        interval = "" if math.isnan(finding.low) else f"<small>{finding.low:.3f} to {finding.high:.3f}</small>"
+        return f"{finding.value:.3f}{interval}".replace("-0.000", "0.000").replace("-", "−")
+    share = measure.unit == "share"
     value, low, high = (100 * v if share else v for v in (finding.value, finding.low, finding.high))
-    sign = "+" if MEASURES[measure].is_change else ""
+    sign = "+" if measure.is_change else ""
     interval = "" if math.isnan(low) else f"<small>{low:.1f} to {high:.1f}</small>"
     text = f"{value:{sign}.1f}{'%' if share else ''}{interval}"
     return text.replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "−")
@@ -178,21 +195,21 @@ def _matrix(comparison: Comparison, measure: str, places: Mapping[str, int]) -> 
         for column in columns:
             direct, turned = pairs.get((row, column)), pairs.get((column, row))
             if direct or turned:
-                cells.append(_matrix_cell(direct or turned, 1 if direct else -1))  # type: ignore[arg-type]
+                cells.append(_matrix_cell(direct or turned, 1 if direct else -1, comparison.known[measure]))  # type: ignore[arg-type]
             else:
                 cells.append("<td class=none>" + ("" if row != column else "·"))
         rows.append(f"<tr><th scope=row>{mark_svg(places[row])}{escape(row)}{''.join(cells)}")
-    unit = "points" if MEASURES[measure].unit == "share" else "tokens"
+    words = UNIT_WORDS[comparison.known[measure].unit]
+    unit = words and f", in {words}"
     return table(
         f"<thead><tr><th scope=col class=text>row minus column{head}</thead><tbody>{''.join(rows)}</tbody>",
-        f"{_capital(comparison.title(measure))}, row minus column, in {unit}; coloured where a difference is shown "
+        f"{_capital(comparison.title(measure))}, row minus column{unit}; coloured where a difference is shown "
         f"(Holm's p below {1 - comparison.confidence:.2g}).",
         "matrix",
     )
 
 
-def _matrix_cell(pair: Pair, sign: int) -> str:
-    measure = MEASURES[pair.measure]
+def _matrix_cell(pair: Pair, sign: int, measure: Measure) -> str:
     if math.isnan(pair.finding.p):
         return "<td class=none>none"
     finding = pair.finding if sign > 0 else turned(pair.finding)

@@ -8,8 +8,7 @@ import numpy
 
 from rlvr.errors import RlvrError
 from rlvr.report.charts import Bars, Chart, cohort_bars, line_charts
-from rlvr.report.conclusions import Comparison
-from rlvr.report.measures import MEASURES
+from rlvr.report.conclusions import UNIT_WORDS, Comparison
 
 COLOURS = ("#0b62b8", "#c2410c", "#0f7a5a", "#a21caf", "#8a6100", "#0e7490", "#be123c", "#4b5563")
 MARKS = "os^D"
@@ -100,26 +99,28 @@ def _draw_bars(axes: Any, bars: Bars) -> None:
         y += 0.7
     axes.set_yticks(ticks, names, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), title=bars.title, xlabel=bars.note)
+    axes.set(xlim=bars.range, title=bars.title, xlabel=bars.note)
     axes.xaxis.label.set_fontsize(8)
-    axes.xaxis.set_major_formatter("{x:.0%}")
+    if bars.is_share:
+        axes.xaxis.set_major_formatter("{x:.0%}")
 
 
 def _draw_matrix(axes: Any, comparison: Comparison, measure: str) -> None:
     names = comparison.variants
-    factor = 100 if MEASURES[measure].unit == "share" else 1
+    unit = comparison.known[measure].unit
+    factor, digits = 100 if unit == "share" else 1, 3 if unit == "score" else 1
     shown = numpy.zeros((len(names), len(names)))
     for pair in comparison.pairs[measure]:
         row, column = names.index(pair.first), names.index(pair.second)
         for i, j, sign in ((row, column, 1), (column, row, -1)):
             shown[i, j] = sign * numpy.sign(pair.finding.value) if pair.is_shown else 0
             low, high = sorted((sign * factor * pair.finding.low, sign * factor * pair.finding.high))
-            text = f"{sign * factor * pair.finding.value:+.1f}\n[{low:.1f}, {high:.1f}]"
+            text = f"{sign * factor * pair.finding.value:+.{digits}f}\n[{low:.{digits}f}, {high:.{digits}f}]"
             axes.text(
                 j, i, text, ha="center", va="center", fontsize=7.5, color="#1b2330" if pair.is_shown else "#5a6675"
             )
     axes.imshow(shown, cmap="RdYlGn", vmin=-3, vmax=3, alpha=0.6)
     axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    unit = "points" if factor == 100 else "tokens"
-    axes.set_title(f"{comparison.title(measure)}\nrow minus column, {unit}; coloured where shown", fontsize=9)
+    words = UNIT_WORDS[unit] and f", {UNIT_WORDS[unit]}"
+    axes.set_title(f"{comparison.title(measure)}\nrow minus column{words}; coloured where shown", fontsize=9)

@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from rlvr.errors import DataError
 from rlvr.report.statistics import Array
-from rlvr.rollouts.evaluate import majority
+from rlvr.rollouts.evaluate import any_of, lowest, majority
 from rlvr.runfolder.metrics import read_metrics
 
 PROCESS = "process.json"  # written by `rlvr compare` about the process of a run
@@ -46,9 +46,10 @@ class Answer:
 class RunResult:
     """One finished run.
 
-    `greedy` and `majority` are `(E, P)`, 1 where the problem is solved; `scores` and `tokens` are `(E, P, K)` over the
-    sampled completions. `training` holds metrics by name, each `(N,)`. `tokens_so_far` and `seconds_so_far` are
-    `(N + 1,)`, by step from 0; tokens are those of sampled completions, NaN if the run kept no ledger.
+    `greedy` and `majority` are `(E, P)`, 1 where the problem is solved, NaN where that is unknown; `scores`, `solved`
+    and `tokens` are `(E, P, K)` over the sampled completions. `training` holds metrics by name, each `(N,)`.
+    `tokens_so_far` and `seconds_so_far` are `(N + 1,)`, by step from 0; tokens are those of sampled completions, NaN if
+    the run kept no ledger.
     """
 
     variant: str
@@ -58,6 +59,7 @@ class RunResult:
     greedy: Array
     majority: Array
     scores: Array
+    solved: Array
     tokens: Array
     answers: tuple[Answer, ...]
     training: dict[str, Array]
@@ -68,6 +70,16 @@ class RunResult:
     @property
     def samples(self) -> int:
         return self.scores.shape[2]
+
+    @property
+    def scores_are_shares(self) -> bool:
+        """Whether every score lies in [0, 1], so that a mean can be read as a percentage."""
+        return bool(((self.scores >= 0) & (self.scores <= 1)).all())
+
+    @property
+    def any_solved(self) -> Array:
+        """Whether one of the completions of the last evaluation solves each problem `(P,)`, NaN where unknown."""
+        return numpy.array([_number(any_of([_known(one) for one in own])) for own in self.solved[-1]])
 
 
 def read_run(folder: Path, variant: str, seed: int) -> RunResult:
@@ -82,20 +94,22 @@ def read_run(folder: Path, variant: str, seed: int) -> RunResult:
     drawn_rows = [_rows(path.with_name(path.name.replace("greedy", "drawn"))) for path in evaluations]
     items = tuple(Item(row["problem_id"], row["cohort"] or "", row["prompt"], row["answer"]) for row in greedy_rows[0])
     drawn = [_by_group(rows, len(items)) for rows in drawn_rows]
+    floor = lowest(row["reward"] for groups in drawn for rows in groups for row in rows)
     metrics = [row for row in read_metrics(folder / "metrics.jsonl") if row["step"] > 0]
     return RunResult(
         variant,
         seed,
         items,
         eval_steps=tuple(rows[0]["step"] for rows in greedy_rows),
-        greedy=numpy.array([[float(row["reward"] == 1) for row in rows] for rows in greedy_rows]),
-        majority=numpy.array([[_majority(rows) == 1 for rows in groups] for groups in drawn], dtype=numpy.float64),
-        scores=numpy.array([[[row["reward"] or 0.0 for row in rows] for rows in groups] for groups in drawn]),
+        greedy=numpy.array([[_number(_solved(row)) for row in rows] for rows in greedy_rows]),
+        majority=numpy.array([[_number(_majority(rows)) for rows in groups] for groups in drawn]),
+        scores=numpy.array([[[_score(row, floor) for row in rows] for rows in groups] for groups in drawn]),
+        solved=numpy.array([[[_number(_solved(row)) for row in rows] for rows in groups] for groups in drawn]),
         tokens=numpy.array(
             [[[row["tokens"] for row in rows] for rows in groups] for groups in drawn], dtype=numpy.float64
         ),
         answers=tuple(
-            Answer(row["completion"], row["reward"] == 1, row["status"] or "none", row["tokens"])
+            Answer(row["completion"], _solved(row) is True, row["status"] or "none", row["tokens"])
             for row in greedy_rows[-1]
         ),
         training=_columns(metrics),
@@ -122,8 +136,32 @@ def _by_group(rows: Sequence[dict[str, Any]], groups: int) -> list[list[dict[str
     return rows_of_groups
 
 
-def _majority(rows: Sequence[dict[str, Any]]) -> float:
-    return majority([(row["extracted"], row["reward"] or 0.0) for row in rows])
+def _majority(rows: Sequence[dict[str, Any]]) -> bool | None:
+    return majority([(row["extracted"], _solved(row)) for row in rows], otherwise=False)
+
+
+def _score(row: dict[str, Any], floor: float) -> float:
+    """The score of a completion; `floor` where its grader failed."""
+    return floor if row["reward"] is None else float(row["reward"])
+
+
+def _solved(row: dict[str, Any]) -> bool | None:
+    """Whether a completion solved its problem, `None` if unknown; one whose grader failed did not.
+
+    Ledgers from before this column hold rewards in [0, 1], of which 1 solves.
+    """
+    if row["reward"] is None:
+        return False
+    solved: bool | None = row["solved"] if "solved" in row else row["reward"] == 1
+    return solved
+
+
+def _number(solved: bool | None) -> float:
+    return numpy.nan if solved is None else float(solved)
+
+
+def _known(solved: float) -> bool | None:
+    return None if numpy.isnan(solved) else bool(solved)
 
 
 def _columns(metrics: Sequence[dict[str, float]]) -> dict[str, Array]:

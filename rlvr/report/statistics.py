@@ -20,12 +20,12 @@ variants and seeds in an analysis of variance).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import NormalDist
 
 import numpy
-from mpmath import betainc
 from numpy.typing import NDArray
+
+from rlvr.algorithms.intervals import t_quantile, two_sided
 
 Array = NDArray[numpy.float64]
 
@@ -112,28 +112,6 @@ def find(
         seed_variance=seeds * of_seeds,
         problem_variance=max(0.0, of_problems - of_cells) if seeds > 1 else of_problems,
     )
-
-
-def two_sided(t: float, degrees: float) -> float:
-    """The probability that Student's t with `degrees` degrees of freedom is at least this far from 0."""
-    return float(betainc(degrees / 2, 0.5, 0, degrees / (degrees + t * t), regularized=True))
-
-
-@lru_cache(maxsize=4096)
-def t_quantile(confidence: float, degrees: float) -> float:
-    """The bound that Student's t stays within with probability `confidence`.
-
-    Newton's method, from the smaller bound of the normal distribution: `two_sided` is decreasing and convex, so the
-    iteration approaches from the left without overshooting.
-    """
-    bound = NormalDist().inv_cdf((1 + confidence) / 2)
-    log_scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
-    while True:
-        density = math.exp(log_scale - (degrees + 1) / 2 * math.log1p(bound * bound / degrees))
-        step = (two_sided(bound, degrees) - (1 - confidence)) / (2 * density)
-        bound += step
-        if step < 1e-10 * bound:
-            return bound
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -44,28 +44,39 @@ def bars_svg(bars: Bars) -> str:
     """Grouped horizontal bars, which leave room for names and many variants, one block per group."""
     row, gap, head = 16, 18, 20
     height = TOP + len(bars.groups) * (head + len(bars.labels) * row + gap) + 14
-    x_at = scale(0, 1, LEFT + 50, WIDTH - RIGHT - 50)
+    low, high = bars.range
+    at = (0, 0.25, 0.5, 0.75, 1) if bars.is_share else [tick for tick in ticks(low, high) if low <= tick <= high]
+    x_at = scale(low, high, LEFT + 50, WIDTH - RIGHT - 50)
+
+    def text_of(value: float, digits: int = 1) -> str:
+        return f"{value:.{digits}%}" if bars.is_share else f"{value:.4g}"
+
     parts = [_open(height, f"{bars.title}. {bars.note}")]
-    for tick in (0, 0.25, 0.5, 0.75, 1):
+    for tick in at:
         parts.append(f"<line class=grid x1={x_at(tick):.1f} x2={x_at(tick):.1f} y1={TOP} y2={height - 22} />")
-        parts.append(f"<text class=tick x={x_at(tick):.1f} y={height - 6} text-anchor=middle>{tick:.0%}</text>")
+        parts.append(
+            f"<text class=tick x={x_at(tick):.1f} y={height - 6} text-anchor=middle>{text_of(tick, digits=0)}</text>"
+        )
     y = TOP
     for name, group in zip(bars.groups, bars.bars, strict=True):
         parts.append(f"<text class=axis x=0 y={y + 13}>{escape(name)}</text>")
         y += head
         for label, bar in zip(bars.labels, group, strict=True):
             colour = f"c{bar.place % COLOURS}"
-            shown = f"{label}, {name}: {bar.value:.1%} [{bar.low:.1%}, {bar.high:.1%}]"
+            shown = f"{label}, {name}: {text_of(bar.value)} [{text_of(bar.low)}, {text_of(bar.high)}]"
+            start, end = sorted((x_at(0), x_at(bar.value)))
             parts.append(
-                f"<g><title>{escape(shown)}</title><text class=tick x={x_at(0) - 6:.1f} y={y + 11} text-anchor=end>"
-                f"{escape(shortened(label))}</text><rect class='{colour} bar' x={x_at(0):.1f} y={y + 2} "
-                f"width={max(0.5, x_at(bar.value) - x_at(0)):.1f} height={row - 5} rx=2 />"
+                f"<g><title>{escape(shown)}</title><text class=tick x={x_at(low) - 6:.1f} y={y + 11} text-anchor=end>"
+                f"{escape(shortened(label))}</text><rect class='{colour} bar' x={start:.1f} y={y + 2} "
+                f"width={max(0.5, end - start):.1f} height={row - 5} rx=2 />"
             )
             if not math.isnan(bar.low):
                 parts.append(
                     f"<line class=whisker x1={x_at(bar.low):.1f} x2={x_at(bar.high):.1f} y1={y + 7.5} y2={y + 7.5} />"
                 )
-            parts.append(f"<text class=tick x={WIDTH - RIGHT} y={y + 11} text-anchor=end>{bar.value:.1%}</text></g>")
+            parts.append(
+                f"<text class=tick x={WIDTH - RIGHT} y={y + 11} text-anchor=end>{text_of(bar.value)}</text></g>"
+            )
             y += row
         y += gap
     return "".join(parts) + "</svg>"

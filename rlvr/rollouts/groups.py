@@ -1,5 +1,6 @@
 """Groups after verification: which may be trained on, their statistics, and why they may carry no signal."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -36,19 +37,25 @@ def has_signal(group: Group) -> bool:
 def describe(groups: Sequence[Group]) -> dict[str, float]:
     """Statistics of all groups that a step sampled, kept or not, for the log.
 
-    Means are over rollouts, means of rewards over rollouts with a reward. An answer is correct if its reward is 1.
+    Means are over rollouts, means of rewards over rollouts with a reward. The accuracy is the share of these that solve
+    their problem, NaN if that is unknown of some.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     rewards = [rollout.reward for rollout in rollouts if rollout.reward is not None]
+    solved = [rollout.solved for rollout in rollouts if rollout.reward is not None]
     statuses = Counter(rollout.verdict.status for rollout in rollouts if rollout.verdict is not None)
     by_cohort: dict[str, list[float]] = {}
     for group in groups:
         if group.problem.cohort:
             by_cohort.setdefault(group.problem.cohort, []).extend(group.rewards)
     correct, incorrect = lengths_by_outcome(rollouts)
+    parts: dict[str, list[float]] = {}
+    for rollout in rollouts:
+        for name, score in rollout.verdict.parts.items() if rollout.verdict else ():
+            parts.setdefault(name, []).append(score)
     return {
         "reward/mean": mean(rewards),
-        "reward/accuracy": mean([float(reward == 1) for reward in rewards]),
+        "reward/accuracy": mean([math.nan if one is None else float(one) for one in solved]),
         "reward/failed_graders": mean([float(rollout.reward is None) for rollout in rollouts]),
         "groups/mixed": mean([float(has_spread(group)) for group in groups]),
         "completion/length": mean([rollout.sampled_tokens for rollout in rollouts]),
@@ -57,13 +64,14 @@ def describe(groups: Sequence[Group]) -> dict[str, float]:
         "completion/truncated": mean([float(rollout.finish == "length") for rollout in rollouts]),
         **{f"verdict/{status}": count / len(rollouts) for status, count in sorted(statuses.items())},
         **{f"cohort/{cohort}": mean(values) for cohort, values in sorted(by_cohort.items())},
+        **{f"reward/part/{name}": mean(values) for name, values in sorted(parts.items())},
     }
 
 
 def lengths_by_outcome(rollouts: Sequence[Rollout]) -> tuple[float, float]:
-    """Mean tokens of correct (reward 1) and of other completions; those without a reward are in neither."""
-    known = [(rollout.reward, rollout.sampled_tokens) for rollout in rollouts if rollout.reward is not None]
-    return mean([n for reward, n in known if reward == 1]), mean([n for reward, n in known if reward != 1])
+    """Mean tokens of completions that solve their problem and of those that do not; others are in neither."""
+    known = [(rollout.solved, rollout.sampled_tokens) for rollout in rollouts if rollout.reward is not None]
+    return mean([n for solved, n in known if solved is True]), mean([n for solved, n in known if solved is False])
 
 
 def mean(values: Sequence[float]) -> float:
@@ -72,7 +80,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def why_no_signal(groups: Sequence[Group]) -> str:
-    """Why these groups carry no signal, in words with percentages."""
+    """Why these groups carry no signal, in words with percentages, and what the verdicts were."""
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     kinds = Counter(_kind(group) for group in groups)
     truncated = sum(rollout.finish == "length" for rollout in rollouts)
@@ -82,7 +90,30 @@ def why_no_signal(groups: Sequence[Group]) -> str:
             *(f"{count / len(groups):.0%} of groups {kind}" for kind, count in kinds.most_common()),
             f"{truncated / len(rollouts):.0%} of completions were cut off at max_tokens",
             f"in {no_answer / len(rollouts):.0%} no answer was found",
+            f"verdicts: {statuses(rollouts)}",
         ]
+    )
+
+
+def statuses(rollouts: Sequence[Rollout]) -> str:
+    """How many verdicts there are of each status: `80 wrong, 16 no_answer`."""
+    counts = Counter(rollout.verdict.status for rollout in rollouts if rollout.verdict is not None)
+    return ", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none"
+
+
+def unclear(groups: Sequence[Group], key: str) -> str | None:
+    """That scores do not tell what is solved, if it is so; `key` is the option that would."""
+    scores = [
+        rollout.reward
+        for group in groups
+        for rollout in group.rollouts
+        if rollout.reward is not None and rollout.solved is None
+    ]
+    if not scores:
+        return None
+    return (
+        f"{len(scores)} scores between {min(scores):.4g} and {max(scores):.4g} do not tell what is solved, so shares "
+        f"of solved problems are unknown: set {key} to the score that solves a problem, or return a Verdict"
     )
 
 
@@ -91,6 +122,9 @@ def _kind(group: Group) -> str:
         return "have no reward because the grader failed"
     if has_spread(group):
         return "have mixed rewards"
-    if group.rewards[0] <= 0:
+    outcomes = {rollout.solved for rollout in group.rollouts if rollout.reward is not None}
+    if outcomes == {True}:
+        return "are all right"
+    if outcomes == {False} and group.rewards[0] <= 0:
         return "are all wrong"
-    return "are all right" if group.rewards[0] >= 1 else "have equal rewards between 0 and 1"
+    return "have equal rewards between 0 and 1" if 0 < group.rewards[0] < 1 else "have equal rewards"

@@ -7,8 +7,8 @@ from typing import Any
 from rlvr.config import EvalConfig, RLConfig
 from rlvr.learners.base import Learner
 from rlvr.rollouts.evaluate import Evaluation, evaluate
-from rlvr.rollouts.grader import Grader, check_graders
-from rlvr.rollouts.groups import why_no_signal
+from rlvr.rollouts.grader import Grader, check_graders, failures
+from rlvr.rollouts.groups import unclear, why_no_signal
 from rlvr.rollouts.history import History
 from rlvr.rollouts.play import Player
 from rlvr.rollouts.selection import Pool
@@ -74,11 +74,21 @@ class Rollouts:
         self.history = self.history.steered(config.objective, metrics)
         self.silent_steps = 0 if "loss" in metrics else self.silent_steps + 1
         warnings = []
-        for topic, warning in {"truncation": truncation_of(self.sampling), "batch": pool.shortfall()}.items():
+        groups = pool.fresh or pool.kept
+        silence = f"this step had nothing to learn from: {why_no_signal(groups)}" if groups else None
+        # A learned score is not meant to say what is solved.
+        unsolved = None if config.verify.reward_model else unclear(groups, "verify.solved_at")
+        if failed := failures(pool.fresh):
+            warnings.append(f"warning: {failed}; these completions train nobody")
+        for topic, warning in {
+            "truncation": truncation_of(self.sampling),
+            "batch": pool.shortfall(),
+            "silence": silence if self.silent_steps else None,
+            "solved": unsolved,
+        }.items():
             if warning and topic not in self.warned_of:
                 self.warned_of.add(topic)
                 warnings.append(f"warning: {warning}")
-        groups = pool.fresh or pool.kept
         if groups and self.silent_steps and self.silent_steps % config.no_signal_patience == 0:
             warnings.append(
                 f"warning: {self.silent_steps} steps in a row had nothing to learn from: {why_no_signal(groups)}"
@@ -100,7 +110,7 @@ class Rollouts:
         """The state for a checkpoint, as JSON, which restores floats exactly."""
         return {
             "history": asdict(self.history),
-            "pending": [asdict(group) for group in self.pending],
+            "pending": [group.state() for group in self.pending],
             "silent_steps": self.silent_steps,
             "source": None if self.source is None else self.source.state(),
         }

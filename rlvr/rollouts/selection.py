@@ -59,7 +59,7 @@ def expected_pass_rate(problem: Problem, selection: SelectionConfig, history: Hi
     record = history.problems.get(problem.id)
     if record is not None and step - record.step <= selection.revisit_after:
         return record.pass_rate
-    return history.cohort_average(problem.cohort)
+    return history.pass_rate(problem.cohort)
 
 
 @dataclass(frozen=True)

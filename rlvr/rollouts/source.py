@@ -5,7 +5,7 @@ by number and wait for them, so the speed of an engine changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rlvr.config import SelectionConfig
@@ -122,7 +122,7 @@ class AheadSource:
 
     def state(self) -> dict[str, Any]:
         self.finish_open()
-        finished = {step: [asdict(group) for group in groups] for step, groups in self.finished.items()}
+        finished = {step: [group.state() for group in groups] for step, groups in self.finished.items()}
         return {"cursor": self.draws.cursor, "admitted": self.admitted, "finished": finished}
 
     def restore(self, state: Mapping[str, Any]) -> None:

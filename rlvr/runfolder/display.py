@@ -1,5 +1,6 @@
 """Shows the progress of a run: a bar with live figures in a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,7 +82,8 @@ class Display:
 
     def show(self, done: int, metrics: Mapping[str, float]) -> None:
         """Report that `done` steps are finished."""
-        figures = [f"{label} {form.format(metrics[name])}" for label, name, form in FIGURES if name in metrics]
+        known = {name: value for name, value in metrics.items() if not math.isnan(value)}
+        figures = [f"{label} {form.format(known[name])}" for label, name, form in FIGURES if name in known]
         left = f"{_duration(self.seconds_left(done))} left"
         if self.live:
             self.bar.update(self.task, completed=done, left=left)

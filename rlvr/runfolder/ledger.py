@@ -1,9 +1,13 @@
 """The ledger: every completion of every step, with its verdict, reward and advantage, in parquet.
 
+`solved` is null where the verdict does not tell; `parts` are the scores of the parts of a composition, as JSON.
+
 There is one file per step, written to a temporary name and renamed. `datasets.load_dataset("parquet",
-data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once.
+data_files="runs/x/rollouts/*.parquet")` or any other reader of parquet opens all of them at once. An answer that is not
+text is written as JSON.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pyarrow.parquet
 
 from rlvr.runfolder.files import whole_file
 from rlvr.types import Group
+from verifiers.values import as_text
 
 
 def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
@@ -29,12 +34,14 @@ def write_ledger(path: Path, step: int, groups: Sequence[Group]) -> None:
                 "source": group.problem.source,
                 "cohort": group.problem.cohort,
                 "prompt": group.problem.prompt[-1]["content"],
-                "answer": group.problem.answer,
+                "answer": as_text(group.problem.answer),
                 "completion": rollout.text,
                 "status": verdict.status if verdict else None,
                 "extracted": verdict.extracted if verdict else None,
                 "detail": verdict.detail if verdict else None,
                 "reward": rollout.reward,
+                "solved": rollout.solved,
+                "parts": json.dumps(dict(verdict.parts)) if verdict and verdict.parts else None,
                 "shaping": rollout.shaping,
                 "advantage": rollout.advantage,
                 "tokens": rollout.sampled_tokens,
@@ -61,6 +68,8 @@ SCHEMA = pyarrow.schema(
         ("extracted", pyarrow.string()),
         ("detail", pyarrow.string()),
         ("reward", pyarrow.float32()),
+        ("solved", pyarrow.bool_()),
+        ("parts", pyarrow.string()),
         ("shaping", pyarrow.float32()),
         ("advantage", pyarrow.float32()),
         ("tokens", pyarrow.int32()),

@@ -4,6 +4,9 @@ import random
 import re
 import zlib
 from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy
 
 from tasks.one_liners import PHRASES, write_out
 from verifiers import FunctionVerifier, Verdict
@@ -88,3 +91,43 @@ class AtOnce(FunctionVerifier):
 
 coin_at_once = AtOnce(coin)
 always_fails_at_once = AtOnce(always_fails)
+
+
+def float32_penalty(completion: str, answer: str, **context: object) -> object:
+    return numpy.float32(0.5 if even(completion) else -0.25)
+
+
+def int64_sign(completion: str, answer: str, **context: object) -> object:
+    return numpy.int64(1 if even(completion) else -1)
+
+
+def numpy_bool(completion: str, answer: str, **context: object) -> object:
+    return numpy.bool_(even(completion))
+
+
+def plus_or_minus_1(completion: str, answer: str, **context: object) -> object:
+    return 1 if even(completion) else -1
+
+
+def up_to_10(completion: str, answer: str, **context: object) -> object:
+    """Twice the last digit, at most 10, of which 10 solves."""
+    return min(10, 2 * int(completion[-1]))
+
+
+def unbounded_penalty(completion: str, answer: str, **context: object) -> object:
+    """A thousand times minus the last digit."""
+    return -1000.0 * int(completion[-1])
+
+
+def fraction_score(completion: str, answer: str, **context: object) -> object:
+    return Fraction(2 * int(completion[-1]) - 9, 2)
+
+
+def even(completion: str) -> bool:
+    return completion[-1:] in "02468"
+
+
+def wants_the_column(completion: str, answer: object, wanted: int, level: int) -> Verdict:
+    """Right if the completion says the number in the column `wanted`, modulo 4."""
+    right = completion == f"#### {wanted % 4}"
+    return Verdict(float(right), "correct" if right else "wrong", detail=f"level {level}")

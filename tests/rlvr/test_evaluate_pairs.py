@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlvr.algorithms.intervals import mean_estimate
 from rlvr.evaluate_pairs import PairReport, pair_report
-from rlvr.rollouts.evaluate import mean_estimate
 
 
 def report(

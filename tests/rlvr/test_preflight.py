@@ -105,7 +105,7 @@ def test_a_composed_verifier_is_made_with_all_its_parts() -> None:
 
 def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"question": "2 + 3?", "answer": "5"}\n' * 8)
+    rows.write_text("".join(f'{{"question": "2 + {n}?", "answer": "{2 + n}"}}\n' for n in range(8)))
     overrides = [f"task={{name: dataset, train: {rows}}}", "cold_start={steps: 1}", "eval={problems: 0}"]
     with pytest.raises(DataError, match="has no worked solution, which fine-tuning learns from"):
         check(load_config(QUICKSTART, overrides))

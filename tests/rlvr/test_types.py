@@ -10,6 +10,7 @@ from rlvr.batching import token_batch
 from rlvr.types import Batch, Group, Rollout, Sampling
 from tasks import Problem
 from verifiers import Verdict
+from verifiers.values import Numeral, json_text
 
 
 def rollout(reward: float | None, version: int = 0) -> Rollout:
@@ -37,6 +38,18 @@ def test_a_group_comes_back_from_json_as_it_was() -> None:
     assert Group.of(json.loads(json.dumps(asdict(GROUP)))) == GROUP
     unjudged = Group(GROUP.problem, (Rollout([1], [2], [True], [0.0], "length", 0),))
     assert Group.of(json.loads(json.dumps(asdict(unjudged)))) == unjudged
+
+
+@pytest.mark.parametrize(
+    "answer", ["1", "[1]", 7, 12345678901234567890, Numeral("0.10"), True, ["a", Numeral("2.50")], {"v": None}]
+)
+def test_a_groups_answer_and_columns_come_back_digit_for_digit(answer: object) -> None:
+    problem = Problem("p", ({"role": "user", "content": "?"},), answer, columns={"level": 3, "rate": Numeral("1e-7")})
+    group = Group(problem, GROUP.rollouts, draw=2)
+    again = Group.of(json.loads(json.dumps(group.state())))
+    assert again == group
+    assert json_text([again.problem.answer, again.problem.columns]) == json_text([answer, problem.columns])
+    assert type(again.problem.answer) is type(answer)
 
 
 @pytest.mark.parametrize(

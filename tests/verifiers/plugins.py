@@ -7,7 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
+
 from verifiers import BatchVerifier, Verdict
+from verifiers.verdict import Pair
 
 
 def same_length(completion: str, answer: str, **context: object) -> float:
@@ -121,3 +124,22 @@ class TakesAnything:
 
 
 already_made = TakesAnything(a=1)
+
+
+class Penalizes:
+    """A verifier of one's own that returns bare numbers of numpy."""
+
+    def __call__(self, completion: str, answer: str, **context: object) -> object:
+        return numpy.float32(1 if completion == answer else -1)
+
+
+class PenalizesAsync:
+    async def __call__(self, completion: str, answer: str, **context: object) -> object:
+        return numpy.int64(1 if completion == answer else -1)
+
+
+class ScoresAtOnce(Penalizes):
+    """The same for a whole batch, in the calling process."""
+
+    def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> object:
+        return numpy.array([1 if completion == answer else -1 for completion, answer, *_ in pairs])

@@ -31,6 +31,13 @@ def test_a_verifier_may_be_handed_over_as_an_object() -> None:
     assert [verdict.score for verdict in verify_batch([("a", "a")], plugins.same_many)] == [1.0]
 
 
+@pytest.mark.parametrize("name", ["Penalizes", "PenalizesAsync", "ScoresAtOnce"])
+def test_a_class_may_return_bare_numbers_too(name: str) -> None:
+    verdicts = verify_batch([("a", "a"), ("b", "c")], f"{HERE}:{name}")
+    assert [(verdict.score, verdict.status) for verdict in verdicts] == [(1.0, "correct"), (-1.0, "wrong")]
+    assert {type(verdict.score) for verdict in verdicts} == {float}
+
+
 def test_a_broken_verifier_is_not_a_wrong_answer() -> None:
     pairs = [("fine", ""), ("raise", ""), ("die", ""), ("junk", ""), ("fine", "")]
     verdicts = verify_batch(pairs, f"{HERE}:misbehaves", timeout_seconds=30.0)
@@ -45,6 +52,11 @@ def test_a_verifier_inherits_its_deadline_even_in_big_integer_code() -> None:
     assert time.monotonic() - started < 50.0  # the first would have slept for 60
     assert [verdict.status for verdict in verdicts] == ["timeout", "timeout", "correct"]
     assert [verdict.score for verdict in verdicts] == [None, None, 1.0]
+
+
+def test_the_deadline_of_a_check_does_not_include_the_import_of_its_verifier() -> None:
+    verdicts = verify_batch([("a", "a"), ("a", "b")] * 4, "tests.verifiers.slow_to_import:check", timeout_seconds=1.0)
+    assert [verdict.score for verdict in verdicts] == [1.0, 0.0] * 4
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:

@@ -50,6 +50,23 @@ def test_a_worker_is_kept_for_the_next_call(pool: WorkerPool) -> None:
     assert os.getpid() not in first
 
 
+def test_calls_at_the_same_time_share_the_workers_that_they_ask_for() -> None:
+    with WorkerPool(8) as pool:
+        used: list[set[object]] = []
+
+        def call() -> None:
+            outcomes = pool.run(f"{HERE}:process_id", [None] * 10, 30.0, workers=1)
+            used.append({outcome.value for outcome in outcomes})
+
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(used) == 4
+        assert len(set.union(*used)) == 1
+
+
 def test_a_job_past_its_deadline_is_killed_and_the_others_are_not_harmed(pool: WorkerPool) -> None:
     started = time.monotonic()
     outcomes = pool.run(f"{HERE}:sleep", [0.0, 30.0, 0.0, 0.01], 1.5)

@@ -62,9 +62,16 @@ def test_what_a_configuration_describes_is_what_python_makes(text: str, verifier
 @pytest.mark.parametrize(
     ("text", "scores"),
     [
-        ("{weighted_sum: {math: 3.0, format: 1}}", [1.0, 0.25, 0.75, 0.75]),
+        ("{weighted_mean: {math: 3.0, format: 1}}", [1.0, 0.25, 0.75, 0.75]),
+        ("{weighted_sum: {math: 3.0, format: 1}}", [4.0, 1.0, 3.0, 3.0]),
+        ("{weighted_sum: {math: 1, format: -0.5}}", [0.5, -0.5, 1.0, 1.0]),
         (
-            "{weighted_sum: {math: 1, layout: {weight: 1, verifier: {name: format, tags: [plan, answer]}}}}",
+            "{weighted_sum: {loose: {weight: 2, verifier: {name: math, mode: lenient}}, strict: {weight: -1, "
+            "verifier: {name: math, mode: marked}}}}",
+            [1.0, 0.0, 1.0, 1.0],
+        ),
+        (
+            "{weighted_mean: {math: 1, layout: {weight: 1, verifier: {name: format, tags: [plan, answer]}}}}",
             [0.5, 0.0, 0.5, 1.0],
         ),
         ("{all_of: [math, format]}", [1.0, 0.0, 0.0, 0.0]),
@@ -85,7 +92,7 @@ def test_a_functions_settings_are_its_keyword_arguments_in_workers_too(name: str
         assert [verdict.score for verdict in verify_batch(pairs, verifier)] == [0.0, 1.0]
     assert [verdict.score for verdict in verify_batch(pairs, f"{HERE}:{name}")] == [1.0, 1.0]
     nested = {"weighted_sum": {"format": 1, "long": {"weight": 1, "verifier": spec}}}
-    assert [verdict.score for verdict in verify_batch(pairs, nested)] == [0.0, 0.5]
+    assert [verdict.score for verdict in verify_batch(pairs, nested)] == [0.0, 1.0]
 
 
 def test_a_batch_functions_settings_are_its_keyword_arguments() -> None:
@@ -130,8 +137,11 @@ def test_a_class_of_ones_own_is_made_with_its_settings(tmp_path: Path) -> None:
         ("{math: {mode: lenient}}", "no composition is called 'math': expected 'name' with settings, or one compositi"),
         ("{weighted_sum: [math]}", "verify.verifier.weighted_sum: got ['math'], expected something like {math: 1.0, f"),
         ("{weighted_sum: {mth: 1}}", "verify.verifier.weighted_sum.mth: no verifier is called 'mth': did you mean"),
-        ("{weighted_sum: {math: 0}}", "verify.verifier.weighted_sum.math: got the weight 0, expected a number above 0"),
-        ("{weighted_sum: {math: x}}", "weighted_sum.math: got the weight 'x', expected a number above 0"),
+        ("{weighted_sum: {math: 0}}", "verify.verifier.weighted_sum: every weight is 0, so every score would be"),
+        ("{weighted_sum: {math: x}}", "weighted_sum.math: got the weight 'x', expected a finite number"),
+        ("{weighted_sum: {math: .inf}}", "weighted_sum.math: got the weight inf, expected a finite number"),
+        ("{weighted_mean: {math: 0}}", "weighted_mean.math: got the weight 0, expected a number above 0 (weighted_sum"),
+        ("{weighted_sum: {it: {weight: 1, verifier: math, solves: 1}}}", "it.solves: got 1, expected true or false"),
         ("{weighted_sum: {math: {mode: lenient}}}", "weighted_sum.math: got mode, expected a weight, or {weight: ..."),
         (
             "{weighted_sum: {layout: {weight: 1, verifier: {name: format, tag: [a]}}}}",

@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifiers.accepted import any_accepted
 from verifiers.math.extract.answer import Extraction, Mode, extract_answer
 from verifiers.math.extract.endings import is_mere_prose
 from verifiers.math.rules import Decision, decide, with_rule
 from verifiers.math.text.dressing import undress
 from verifiers.math.tree.reading import is_readable
 from verifiers.pool import Outcome, WorkerPool, shared_pool
+from verifiers.values import Json
 from verifiers.verdict import Pair, Status, Verdict
 
 CONFIRM_CPU_SECONDS = 0.4  # of processor time for one answer; sympy needs a few milliseconds where it can tell at all
@@ -41,11 +43,14 @@ class MathVerifier:
     def __post_init__(self) -> None:
         warm_up(os.getpid())
 
-    def __call__(self, completion: str, answer: str, **context: object) -> Verdict:
+    def __call__(self, completion: str, answer: Json, **context: object) -> Verdict:
         return self.verify_batch([(completion, answer)], workers=1, timeout_seconds=CONFIRM_SECONDS)[0]
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int = 2, timeout_seconds: float = 5.0) -> list[Verdict]:
         """The verdicts of `(completion, answer)` pairs, in order. What cannot be settled in time is not correct."""
+        return any_accepted(pairs, lambda texts: self._verify(texts, workers, timeout_seconds))
+
+    def _verify(self, pairs: Sequence[Pair], workers: int, timeout_seconds: float) -> list[Verdict]:
         warm_up(os.getpid())
         verdicts: list[Verdict] = []
         waiting: list[tuple[int, Decision]] = []

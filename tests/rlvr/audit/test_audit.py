@@ -40,16 +40,25 @@ def test_a_column_that_is_not_there_is_named(dataset: str) -> None:
         load_items(dataset, answer_column="gold")
 
 
-def test_an_answer_that_is_null_counts_as_empty_and_a_list_is_refused(tmp_path: Path) -> None:
+def test_an_answer_that_is_null_counts_as_empty_and_an_object_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"answer": "1"}\n{"answer": null}\n')
     assert [item.answer for item in load_items(str(path))] == ["1", ""]
-    path.write_text('{"answer": "1"}\n{"answer": ["1", "2"]}\n')
-    with pytest.raises(DataError, match="row 1: column 'answer' holds a list; expected text"):
+    path.write_text('{"answer": "1"}\n{"answer": {"a": 1}}\n')
+    with pytest.raises(DataError, match="row 1: column 'answer' holds a dict; expected text"):
         load_items(str(path))
     path.write_text('{"answer": "1"}\n{"question": "q"}\n')
     with pytest.raises(DataError, match="row 1, has no column 'answer': it has question"):
         load_items(str(path))
+
+
+def test_nested_columns_and_lists_of_accepted_answers_are_audited(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "q", "gold": {"value": ["1", "2"]}}\n{"question": "r", "gold": {"value": 0.50}}\n')
+    items = load_items(str(path), answer_column="gold.value")
+    assert [(item.answer, item.gold) for item in items] == [("1", ["1", "2"]), ("0.50", "0.50")]
+    assert items[0].context["gold"] == {"value": ["1", "2"]}
+    assert not audit(items, "math").failures
 
 
 def test_a_question_with_two_answers_is_found_and_one_written_twice_is_none(tmp_path: Path) -> None:

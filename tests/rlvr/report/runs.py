@@ -27,6 +27,7 @@ def run_of(
         greedy=greedy_EP,
         majority=greedy_EP,
         scores=scores_EPK,
+        solved=(scores_EPK == 1).astype(numpy.float64),
         tokens=numpy.full(scores_EPK.shape, 10.0) if tokens is None else numpy.array(tokens, dtype=numpy.float64),
         answers=tuple(Answer(text, bool(solved), "correct" if solved else "wrong", 9) for solved in greedy_EP[-1]),
         training={"step": numpy.arange(1.0, last + 1), "reward/mean": numpy.linspace(0, 1, last)},

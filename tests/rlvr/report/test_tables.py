@@ -61,7 +61,7 @@ def test_what_is_no_number_is_null_in_json_and_empty_in_csv() -> None:
     assert tree["variants"]["grpo"]["cost"]["tokens_to_target"] is None
     assert "NaN" not in json.dumps(tree)
     assert [row["tokens_to_target"] for row in rows_of(RUNS, target=1.0)] == ["", "", "2000", ""]
-    perfect = [replace(run, scores=numpy.ones_like(run.scores)) for run in RUNS]
+    perfect = [replace(run, solved=numpy.ones_like(run.scores)) for run in RUNS]
     assert all(row["incorrect_length"] == "" for row in rows_of(perfect))
 
 

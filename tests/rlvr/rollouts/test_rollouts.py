@@ -99,7 +99,9 @@ def test_steps_without_signal_are_counted_and_warned_of_each_time_patience_ends(
     for step in range(1, 5):
         pool = rollouts.sample(config, step, version=0)
         warnings.append(rollouts.settle(config, pool, {}))
-    assert [len(warned) for warned in warnings] == [0, 1, 0, 1]
+    assert [len(warned) for warned in warnings] == [1, 1, 0, 1]
+    assert warnings[0][0].startswith("warning: this step had nothing to learn from: 100% of groups are all right")
+    assert warnings[0][0].endswith("verdicts: 4 correct")
     assert warnings[1][0].startswith(
         "warning: 2 steps in a row had nothing to learn from: 100% of groups are all right"
     )

@@ -55,8 +55,9 @@ def test_where_all_problems_rest_they_are_asked_after_all() -> None:
 def test_a_curriculum_asks_what_is_nearest_to_the_target_and_takes_the_unseen_for_their_cohorts_average() -> None:
     selection = SelectionConfig(curriculum="pass_rate", target_pass_rate=0.5, oversample=2, revisit_after=5)
     history = History(
-        reward=Average(0.6, 3),
-        cohorts={"even": Average(0.9, 3), "odd": Average(0.3, 3)},
+        reward=Average(-0.6, 3),
+        passed=Average(0.6, 3),
+        cohorts_passed={"even": Average(0.9, 3), "odd": Average(0.3, 3)},
         problems={"row-0": Record(0.5, 0, 9), "row-3": Record(0.0, 0, 9), "row-5": Record(0.5, 0, 2)},
     )
     # rows 0 to 5: measured 0.5, odd 0.3, even 0.9, measured 0.0, even 0.9, measured too long ago: odd 0.3
