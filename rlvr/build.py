@@ -28,6 +28,7 @@ from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, ValueHead, load_reward_model
 from rlvr.models.load import load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
+from rlvr.models.templates import Template
 from rlvr.preflight import check, check_parts, check_sampling, first_problems, pick_device
 from rlvr.rollouts.grader import Grader, make_grader
 from rlvr.rollouts.play import Player
@@ -116,7 +117,10 @@ def open_rollouts(config: RunConfig, evaluates: bool, checkpoint: Path | None = 
     check_parts(config)
     check_sampling(config, config.problems, trains=not evaluates)
     device, task = set_up(config), task_of(config)
-    chat = chat_for_rows(config) if isinstance(config, SFTConfig | DPOConfig) else chat_for_problems(config.model, task)
+    if isinstance(config, SFTConfig | DPOConfig) and config.model.scratch is not None:
+        chat = chat_for_rows(config)
+    else:
+        chat = chat_for_problems(config.model, task)
     held_out = evaluated_on(config, task, chat, trains=False) if evaluates else []
     if evaluates and not held_out:
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
@@ -133,7 +137,7 @@ def restored(
     if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and start.scratch is not None:
         chat = chat_for_rows(config)
     else:
-        chat = load_chat(str(start.path))
+        chat = load_chat(str(start.path), start.chat_template, template_of(start), needs_template=False)
     model: Policy | RewardModel
     if isinstance(config, RewardModelConfig):
         model = load_reward_model(start, chat, device, config.seed)
@@ -237,26 +241,34 @@ def task_of(config: PolicyRunConfig) -> Task:
 
 def chat_for_problems(model: ModelConfig, task: Task) -> Chat:
     if model.scratch is None:
-        return load_chat(str(model.path))
+        return load_chat(str(model.path), model.chat_template, template_of(model))
     problems = [task.problem(number) for number in range(TOKENIZER_PROBLEMS)]
     texts = [
         text
         for problem in problems
         for text in (*(message["content"] for message in problem.prompt), problem.solution or as_text(problem.answer))
     ]
-    return scratch_chat(model.scratch, texts)
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+
+
+def template_of(model: ModelConfig) -> Template:
+    return Template(model.chat_template_kwargs, model.merge_system)
 
 
 def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig) -> Chat:
-    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task."""
-    if config.model.scratch is None:
-        return load_chat(str(config.model.path))
+    """The tokenizer of a run on data. For `model.scratch` it is trained on the first rows, or else on the task.
+
+    Rows of plain text need no chat template.
+    """
+    model = config.model
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(config.model, task_of(config))
+        return chat_for_problems(model, task_of(config))
     rows, _ = split_rows(config.data, reader_of(config))
+    if model.scratch is None:
+        return load_chat(str(model.path), model.chat_template, template_of(model), not isinstance(rows[0].prompt, str))
     texts = [text for row in islice(rows, TOKENIZER_PROBLEMS) for text in texts_of(row)]
-    return scratch_chat(config.model.scratch, texts)
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
 
 
 def reference_of(config: RLConfig, model: ModelConfig, chat: Chat, device: torch.device) -> Policy | None:

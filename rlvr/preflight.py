@@ -32,10 +32,11 @@ from rlvr.errors import ConfigError, DataError, ModelError
 from rlvr.models.adapters import adapter_config_at, base_of, check_adapters
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
+from rlvr.models.templates import check_template
 from rlvr.rollouts.grader import LearnedPart
 from rlvr.rollouts.groups import KEEP
 from tasks import Problem, Task, make_task
-from verifiers import Spec, Verifier, get_verifier
+from verifiers import Spec, Verifier, get_verifier, verify_batch
 from verifiers.registry import NO_OTHERS
 
 # Number of training problems whose verifiers are made before a run: a mixture has several.
@@ -97,6 +98,8 @@ def check_model(config: ModelConfig, key: str) -> None:
     if config.lora is not None and config.lora.path is not None:
         check_path(config.lora.path, f"{key}.lora.path")
         check_adapters(config.lora, f"{key}.lora")
+    if config.chat_template is not None:
+        check_template(config.chat_template)
     if config.attention:
         check_attention(config.attention, f"{key}.attention")
 
@@ -143,6 +146,38 @@ def check_sampling(config: PolicyRunConfig, problems: TaskConfig, trains: bool) 
         read += [task.problem(number) for number in range(CHECKED_PROBLEMS)] if trains else []
         for spec in {str(problem.verifier): problem.verifier for problem in read}.values():
             check_verifier(spec, "the task's verifier")
+    if isinstance(config, RLConfig) and trains:
+        check_solved(config)
+        if config.objective.combine == "decoupled":
+            first = [*read, task.problem(0)]
+            for problem in {str(config.verify.verifier or problem.verifier): problem for problem in first}.values():
+                check_rewards_apart(config.verify, problem)
+
+
+def check_solved(config: RLConfig) -> None:
+    """Refuse a selection by solved problems where no reward says what is solved. Raises `ConfigError`."""
+    learned = config.verify.verifier == LEARNED and config.verify.solved_at is None
+    if learned and config.selection.by_problem:
+        key = "skip_solved" if config.selection.skip_solved else "curriculum"
+        raise ConfigError(
+            f"selection.{key} asks which problems are solved, and the score of a reward model does not say; set "
+            f"verify.solved_at to the score that solves a problem, or leave selection.{key} out"
+        )
+
+
+def check_rewards_apart(config: VerifyConfig, problem: Problem) -> None:
+    """Try the verifier on an empty completion: `combine: decoupled` needs verdicts with parts. Raises `ConfigError`."""
+    others: Mapping[str, Verifier] = {LEARNED: LearnedPart()} if config.reward_model is not None else NO_OTHERS
+    spec = config.verifier or problem.verifier
+    pairs = [("", problem.answer, problem.context)]
+    verifier = get_verifier(spec, others=others)
+    (verdict,) = verify_batch(pairs, verifier, workers=1, timeout_seconds=config.timeout_seconds)
+    if verdict.score is not None and not verdict.parts:
+        raise ConfigError(
+            f"objective.combine is 'decoupled', which normalizes each part of a verdict, and the verifier {spec!r} "
+            "gives none; name one that is composed of others in verify.verifier, such as {weighted_sum: {math: 1.0, "
+            "format: 0.2}}, or use combine: sum"
+        )
 
 
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:

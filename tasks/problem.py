@@ -3,17 +3,19 @@
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 from verifiers.values import Json, json_text, parse_json
 from verifiers.verdict import Spec
 
 
 class Message(TypedDict):
-    """One chat message, in the form that chat templates read."""
+    """One chat message, in the form that chat templates read. The assistant's may have a thought of its own."""
 
     role: str
     content: str
+    reasoning_content: NotRequired[str]
+    thinking: NotRequired[str]
 
 
 # A conversation or a part of one, oldest message first.

@@ -16,6 +16,8 @@ Row = Mapping[str, Any]
 # A prompt or an answer: plain text, or chat messages.
 Text = str | tuple[Message, ...]
 CHAT_ROLES = ("system", "developer", "user", "assistant", "tool")
+# Fields that hold the thought of a message.
+THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 
 
 class FieldError(ValueError):
@@ -126,7 +128,20 @@ def _message(value: Any, field: str) -> Message:
         raise FieldError(f"{field}.content", f"expected text, got {_shown(value['content'])}")
     if not value["content"].strip() and value["role"] != "system":
         raise FieldError(f"{field}.content", "is empty; expected text")
-    return {"role": value["role"], "content": value["content"]}
+    message: Message = {"role": value["role"], "content": value["content"]}
+    thought = _thought(value, field)
+    return {**message, "reasoning_content": thought} if thought else message
+
+
+def _thought(message: Mapping[str, Any], field: str) -> str:
+    """The thought of a message in a field of its own, or nothing. Raises `FieldError`."""
+    named = [name for name in THOUGHTS if message.get(name)]
+    if not named:
+        return ""
+    thought = message[named[0]]
+    if not isinstance(thought, str) or message["role"] != "assistant":
+        raise FieldError(f"{field}.{named[0]}", f"expected a text, of the assistant; got {_shown(thought)}")
+    return thought
 
 
 def check_prompt(prompt: Text, field: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import BadTests, Grade, Limits, Sandbox, SandboxUnavailable
+from verifiers.thought import NEVER_ENDS, said
 from verifiers.values import Json, as_text
 from verifiers.verdict import Pair, Status, Verdict
 
@@ -78,11 +79,14 @@ class CodeVerifier:
 
     def _check(self, completion: str, answer: str, workers: int, timeout_seconds: float) -> Verdict:
         started = time.perf_counter()
-        code = extract_code(completion)
+        text = said(completion)
+        if text is None:
+            return Verdict(0.0, "no_answer", None, NEVER_ENDS, time.perf_counter() - started, {"tests": 0.0})
+        code = extract_code(text)
         if code is None and not self.require_fence:
-            code = completion
+            code = text
         if code is None or not code.strip():
-            languages = sorted({match.group(2) for match in _FENCE.finditer(completion)})
+            languages = sorted({match.group(2) for match in _FENCE.finditer(text)})
             detail = f"only blocks in {', '.join(languages)}" if languages else "no fenced block of Python"
             return Verdict(0.0, "no_answer", None, detail, time.perf_counter() - started, {"tests": 0.0})
         try:

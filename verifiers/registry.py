@@ -33,6 +33,7 @@ COMPOSITIONS = {
     "all_of": "verifiers.compose:AllOf",
     "gate": "verifiers.compose:Gate",
     "length_penalty": "verifiers.compose:LengthPenalty",
+    "trl": "verifiers.trl:TRLFunction",
 }
 EXPECTED_KEYS = f"'name' with settings, or one composition: {', '.join(COMPOSITIONS)}"
 NO_OTHERS: Mapping[str, Verifier] = MappingProxyType({})
@@ -96,6 +97,8 @@ def _named(name: str, settings: Mapping[str, object], key: str) -> Verifier:
         factory: Any = target
         made: Verifier = construct(factory, settings, key, title)
         return made
+    if inspect.isfunction(target) and takes_lists(target):
+        raise refusal(key, f"{title} takes lists of completions, as TRL calls it: write {{trl: '{name}'}}")
     if inspect.isfunction(target):
         # A worker finds the function by its name again, so that it need not be picklable.
         spec = {"name": name, **settings} if settings else name
@@ -109,6 +112,11 @@ def _named(name: str, settings: Mapping[str, object], key: str) -> Verifier:
         raise refusal(key, f"{name!r} is a {type(target).__name__}, not a verifier: expected a class or a callable")
     verifier: Verifier = target
     return verifier
+
+
+def takes_lists(function: Any) -> bool:
+    """Whether a function is one for TRL, which takes the completions and prompts of a batch as lists."""
+    return next(iter(inspect.signature(function).parameters), "") in ("completions", "prompts")
 
 
 def _load(path: str, name: str, key: str) -> Any:

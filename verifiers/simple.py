@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from verifiers.accepted import any_accepted
 from verifiers.math import Mode, extract_answer, number_of, same_choice, undress
+from verifiers.thought import NEVER_ENDS, said
 from verifiers.values import Json
 from verifiers.verdict import Pair, Verdict, Verifier
 
@@ -53,7 +54,8 @@ def right_or_wrong(correct: bool, extracted: str, detail: str) -> Verdict:
 
 @dataclass(frozen=True)
 class ExactVerifier:
-    """The whole completion equals the ground truth, apart from white space around it and, with `ignore_case`, case."""
+    """The whole completion behind its thought equals the ground truth, apart from white space around it and, with
+    `ignore_case`, case."""
 
     ignore_case: bool = False
 
@@ -61,7 +63,10 @@ class ExactVerifier:
         return check_one(self._check, completion, answer)
 
     def _check(self, completion: str, answer: str) -> Verdict:
-        ours, truth = completion.strip(), answer.strip()
+        behind_thought = said(completion)
+        if behind_thought is None:
+            return Verdict(0.0, "no_answer", detail=NEVER_ENDS)
+        ours, truth = behind_thought.strip(), answer.strip()
         same = ours == truth or (self.ignore_case and ours.casefold() == truth.casefold())
         return right_or_wrong(same, ours[:200], "the same text" if same else "another text")
 
@@ -164,7 +169,7 @@ class FormatVerifier:
 
     def __call__(self, completion: str, answer: Json = "", **context: object) -> Verdict:
         text = completion.strip()
-        if self.prefilled:
+        if self.prefilled and not text.startswith(f"<{self.tags[0]}>"):
             text = f"<{self.tags[0]}>" + text
         position = 0
         for tag in self.tags:
@@ -188,7 +193,10 @@ class FormatVerifier:
 
 @dataclass(frozen=True)
 class RegexVerifier:
-    """The ground truth is a regular expression that matches somewhere in the completion; with `full`, all of it."""
+    """The ground truth is a regular expression that matches somewhere in the completion; with `full`, all of it.
+
+    A completion whose thought never ends matches nothing.
+    """
 
     full: bool = False
 
@@ -202,6 +210,8 @@ class RegexVerifier:
             pattern = re.compile(answer, re.DOTALL)
         except (re.error, OverflowError, RecursionError) as error:
             return Verdict(None, "bad_gold", detail=f"the ground truth is not a regular expression: {error}"[:200])
+        if said(completion) is None:
+            return Verdict(0.0, "no_answer", detail=NEVER_ENDS)
         match = pattern.fullmatch(completion) if self.full else pattern.search(completion)
         if match is None:
             return Verdict(0.0, "wrong", detail="the pattern does not match")

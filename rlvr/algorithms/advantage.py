@@ -6,6 +6,7 @@ not in these tensors. `returns` turns the advantages of completions into advanta
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -33,6 +34,12 @@ class Outcomes:
     part_weights: Tensor | None = None
     cohort_lag_B: Tensor | None = None
     truncated_B: Tensor | None = None
+
+    def rows(self, chosen_B: Tensor) -> Self:
+        """The outcomes of the rows where `chosen_B` is true."""
+        by_row = ("rewards", "group_index", "lengths_B", "parts", "cohort_lag_B", "truncated_B")
+        known = {name: value[chosen_B] for name in by_row if (value := vars(self)[name]) is not None}
+        return replace(self, **known)
 
 
 def snapped(values: Tensor, magnitude: Tensor) -> Tensor:
@@ -183,15 +190,26 @@ def summed(outcomes: Outcomes, objective: Objective) -> Tensor:
 
 def decoupled(outcomes: Outcomes, objective: Objective) -> Tensor:
     """sum_k weight_k (r_k - baseline_k) / scale_k: each reward is normalized by itself before the sum, so that
-    combinations with equal sums stay distinct (GDPO, arXiv:2601.05242). The weights are used as given."""
+    combinations with equal sums stay distinct (GDPO, arXiv:2601.05242). The weights are used as given. A part that does
+    not apply to a row (NaN) adds nothing there, and is normalized over the other rows."""
     if outcomes.parts is None:
         raise ValueError(
             "parts is missing: expected (B, K) where combine is decoupled; use a verifier whose verdicts have parts"
         )
     columns = outcomes.parts.unbind(-1)
     weights = [1.0] * len(columns) if outcomes.part_weights is None else outcomes.part_weights.tolist()
-    each = [summed(replace(outcomes, rewards=column), objective) for column in columns]
+    each = [summed_where_known(replace(outcomes, rewards=column), objective) for column in columns]
     return torch.stack([weight * part for weight, part in zip(weights, each, strict=True)]).sum(0)
+
+
+def summed_where_known(outcomes: Outcomes, objective: Objective) -> Tensor:
+    """`summed` over the rows whose reward is known, and 0 in the others."""
+    known_B = ~outcomes.rewards.isnan()
+    if known_B.all():
+        return summed(outcomes, objective)
+    values = torch.zeros_like(outcomes.rewards)
+    values[known_B] = summed(outcomes.rows(known_B), objective)
+    return values
 
 
 COMBINES: dict[str, Callable[[Outcomes, Objective], Tensor]] = {"sum": summed, "decoupled": decoupled}

@@ -44,7 +44,7 @@ def export(source: Path, out: Path, step: int | None = None, best: bool = False,
 
 
 def _export_merged(source: str, out: Path) -> str:
-    chat = load_chat(source)
+    chat = load_chat(source, needs_template=False)
     policy = load_policy(ModelConfig(path=source), chat, torch.device("cpu"), temperature=1.0, seed=0)
     with whole_folder(out) as partial:
         policy.save(partial, chat.tokenizer)

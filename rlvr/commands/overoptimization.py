@@ -14,7 +14,7 @@ import pyarrow.parquet
 import torch
 
 from rlvr.batching import token_batch
-from rlvr.build import task_of
+from rlvr.build import task_of, template_of
 from rlvr.config import LearnedRewardConfig, ModelConfig, PolicyRunConfig, RLConfig
 from rlvr.config.file import load_config
 from rlvr.errors import DataError
@@ -167,7 +167,8 @@ def final_kl(folder: Path, config: PolicyRunConfig, problems: dict[str, Problem]
     initial = initial_model(folder, config)
     if initial is None or not (folder / "model").is_dir():
         return math.nan
-    chat, device = load_chat(str(folder / "model")), pick_device(config.device)
+    chat = load_chat(str(folder / "model"), template=template_of(config.model))
+    device = pick_device(config.device)
     encoded = []
     for row in rows:
         ids = chat.completion_ids(row["completion"])

@@ -61,9 +61,14 @@ class ModelConfig(Section):
     """Exactly one of `path` and `scratch`."""
 
     path: str | None = None
-    """Hub id or folder in Hugging Face format, with a tokenizer that has a chat template; adapters of peft are merged
-    into their base."""
+    """Hub id or folder in Hugging Face format; adapters of peft are merged into their base."""
     scratch: ScratchConfig | None = None
+    chat_template: str | None = None
+    """Instead of the tokenizer's own: plain, r1_zero or chatml, a .jinja file, or the text of a template."""
+    chat_template_kwargs: dict[str, Any] = {}
+    """Values that the chat template gets at every call, such as {enable_thinking: false}."""
+    merge_system: bool = False
+    """Write a system message at the beginning of the first user's turn: for templates without one (Gemma 2)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Dtype of the weights. Full fine-tuning in bfloat16 loses small updates: use it with lora."""
     autocast: Literal["none", "bfloat16"] = "none"

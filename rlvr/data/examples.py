@@ -1,8 +1,10 @@
 """Rows of a dataset as tokens: read and tokenized once, before training, so that a broken row fails early."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,13 +19,16 @@ from tasks.conversations import Conversation, read_conversations
 from tasks.preferences import Preference, UnpairedPreference, read_preferences, read_unpaired
 from tasks.table import Rows, Text
 
+REWRITES = "the chat template rewrites earlier turns"
+
 
 @dataclass(frozen=True)
 class Answers:
     """A prompt and its answers in tokens: one to imitate or to judge, two or more to compare, best first.
 
     `learned[i]` marks the assistant's tokens of answer `i`. `ranks` are 0 for the best and equal for ties; `ratings`
-    are the ratings in the data, if any. `row` is the number of the row in its source, from 1.
+    are the ratings in the data, if any. `row` is the number of the row in its source, from 1. `only_read` counts the
+    turns of the assistant that are not learned, because the chat template rewrites them once the conversation goes on.
     """
 
     row: int
@@ -32,6 +37,7 @@ class Answers:
     learned: tuple[Sequence[int], ...]
     ranks: tuple[int, ...] = (0,)
     ratings: tuple[float, ...] | None = None
+    only_read: int = 0
 
     @property
     def longest(self) -> int:
@@ -41,15 +47,20 @@ class Answers:
 
 @dataclass(frozen=True)
 class Examples:
-    """The rows to train on, the held-out rows, and the number of rows that were too long."""
+    """The rows to train on, the held-out rows, the number of rows that were too long, and of those that became several
+    (a row for each turn that the chat template rewrites later on)."""
 
     train: Sequence[Answers]
     held_out: Sequence[Answers]
     left_out: int
+    split: int = 0
 
     def __str__(self) -> str:
         too_long = f"; {self.left_out} longer than data.max_tokens were left out" if self.left_out else ""
-        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}"
+        split = f"; {self.split} conversations became several rows, since {REWRITES}" if self.split else ""
+        only_read = sum(example.only_read for example in (*self.train, *self.held_out))
+        read = f"; {only_read} of the assistant's turns are read and not learned, since {REWRITES}" if only_read else ""
+        return f"{len(self.train)} rows to train on, {len(self.held_out)} held out{too_long}{split}{read}"
 
 
 def reader_of(config: SFTConfig | DPOConfig | RewardModelConfig) -> Callable[..., Rows[Any]]:
@@ -63,13 +74,15 @@ def load_examples(config: DataConfig, read: Callable[..., Rows[Any]], chat: Chat
     """Read and tokenize all rows; `read` is one of the readers of `tasks`. Raises `DataError`."""
     most = min(config.max_tokens or chat.context, chat.context)
     encoded = [
-        [encode(row, part.number(index), chat, part.source) for index, row in enumerate(part)]
+        [encode_all(row, part.number(index), chat, part.source) for index, row in enumerate(part)]
         for part in split_rows(config, read)
     ]
-    train, held_out = ([example for example in part if example.longest <= most] for part in encoded)
+    parts = [[example for examples in part for example in examples] for part in encoded]
+    train, held_out = ([example for example in part if example.longest <= most] for part in parts)
     if not train:
         raise DataError(f"dataset {config.train!r}: no row to train on is within {most} tokens; raise data.max_tokens")
-    return Examples(train, held_out, sum(map(len, encoded)) - len(train) - len(held_out))
+    left_out = sum(map(len, parts)) - len(train) - len(held_out)
+    return Examples(train, held_out, left_out, sum(len(examples) > 1 for part in encoded for examples in part))
 
 
 def numbers_of(step: int, rows_per_step: int) -> range:
@@ -151,20 +164,55 @@ class Part(Sequence[Any]):
         return self.rows.number(self.places[index])
 
 
+def encode_all(row: Any, number: int, chat: Chat, source: str) -> list[Answers]:
+    """A row in tokens. A conversation whose turns the chat template rewrites later on becomes several examples, in
+    which each turn of the assistant is learned once, after the very tokens that it is sampled after.
+    """
+    if not isinstance(row, Conversation):
+        return [encode(row, number, chat, source)]
+    with naming(source, number):
+        examples = chat.examples(row.prompt, row.completion)
+    starts = [learned.index(True) for _, learned in examples]
+    return [
+        Answers(number, array("i", ids[:start]), (array("i", ids[start:]),), (array("b", learned[start:]),))
+        for start, (ids, learned) in zip(starts, examples, strict=True)
+    ]
+
+
 def encode(row: Any, number: int, chat: Chat, source: str) -> Answers:
-    """A conversation, a preference or a judged answer in tokens."""
-    try:
-        encoded = [chat.encode(row.prompt, answer) for answer in answers_of(row)]
-    except DataError as error:
-        raise DataError(f"{source!r}, row {number}: {error}") from error
+    """A conversation, a preference or a judged answer in tokens, one row for each answer.
+
+    What the answers begin with alike is their prompt. Of an answer whose turns the chat template rewrites later on,
+    only those are learned that stand as they would be sampled.
+    """
+    with naming(source, number):
+        examples = [chat.examples(row.prompt, answer) for answer in answers_of(row)]
+    rows = [example[-1] for example in examples]
+    start = min(learned.index(True) for _, learned in rows)
+    start = next((place for place in range(start) if len({ids[place] for ids, _ in rows}) > 1), start)
     return Answers(
         number,
-        array("i", encoded[0][0]),
-        tuple(array("i", ids) for _, ids, _ in encoded),
-        tuple(array("b", learned) for _, _, learned in encoded),
+        array("i", rows[0][0][:start]),
+        tuple(array("i", ids[start:]) for ids, _ in rows),
+        tuple(array("b", learned[start:]) for _, learned in rows),
         row.ranks if isinstance(row, Preference) else (int(isinstance(row, UnpairedPreference) and not row.wanted),),
         row.ratings if isinstance(row, Preference) else None,
+        sum(turns_of(learned) for example in examples for _, learned in example[:-1]),
     )
+
+
+@contextmanager
+def naming(source: str, number: int) -> Iterator[None]:
+    """Name the row in a `DataError`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{source!r}, row {number}: {error}") from error
+
+
+def turns_of(learned: Sequence[bool]) -> int:
+    """The number of runs of learned tokens."""
+    return sum(now and not before for before, now in pairwise([False, *learned]))
 
 
 def answers_of(row: Conversation | Preference | UnpairedPreference) -> tuple[Text, ...]:

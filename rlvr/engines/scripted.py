@@ -51,7 +51,7 @@ class ScriptedEngine:
         self.abort()
 
     def _write(self, request: Request, number: int) -> Completion:
-        ids = self.chat.completion_ids(self.script(self.chat.text(request.prompt_ids), request.seed, number))
+        ids = self.chat.completion_ids(self.script(self.chat.prompt_text(request.prompt_ids), request.seed, number))
         kept = ids[: request.sampling.max_tokens]
         return Completion(kept, [0.0] * len(kept), "stop" if kept == ids else "length", (self.version,))
 

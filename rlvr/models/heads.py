@@ -185,8 +185,10 @@ def _draw_head(model: PreTrainedModel, seed: int) -> None:
 def padding_id(chat: Chat) -> int:
     """A token that never ends a row: transformers takes the last token that is not padding as the end of a row."""
     tokenizer = chat.tokenizer
-    for token in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id):
-        if token is not None and token not in chat.end_ids:
+    ends = (chat.end_ids[0], tokenizer.eos_token_id)
+    spare = sorted(token for token, added in tokenizer.added_tokens_decoder.items() if added.special)
+    for token in (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id, *spare):
+        if token is not None and token not in ends:
             return int(token)
     raise ModelError(
         "the only token to pad with is the end token, so a saved reward model could not find where a row ends; "

@@ -1,5 +1,6 @@
 """From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny new model."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from huggingface_hub.errors import HFValidationError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     Qwen3Config,
 )
@@ -23,6 +24,8 @@ from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
 from rlvr.models.policy import Policy
 from rlvr.models.scratch import build_model, build_tokenizer
+from rlvr.models.templates import AS_IT_IS, Template, set_template
+from rlvr.models.tokenizer import load_tokenizer, optional_file
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -77,27 +80,52 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def load_chat(path: str) -> Chat:
-    """The tokenizer of a model; its weights are not loaded."""
+def load_chat(
+    path: str, chat_template: str | None = None, template: Template = AS_IT_IS, needs_template: bool = True
+) -> Chat:
+    """The tokenizer of a model; its weights are not loaded.
+
+    `chat_template` takes the place of the tokenizer's own: a name, a file, or the text of one. Raises `ModelError`.
+    """
     check_path(path)
     model_path, tokenizer_path = sources_of(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_path)
+        tokenizer = load_tokenizer(tokenizer_path)
         config = AutoConfig.from_pretrained(model_path)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
-    text_config = config.get_text_config()
-    ends = text_config.eos_token_id
-    context = getattr(text_config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return make_chat(tokenizer, ends if isinstance(ends, list) else [] if ends is None else [ends], context, repr(path))
+    context = getattr(config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    if not tokenizer.chat_template and (file := optional_file(tokenizer_path, "chat_template.json")) is not None:
+        tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
+    set_template(tokenizer, chat_template, repr(path))
+    return make_chat(tokenizer, model_end_ids(model_path, config), context, repr(path), template, needs_template)
 
 
-def scratch_chat(config: ScratchConfig, texts: Sequence[str]) -> Chat:
+def model_end_ids(path: str, config: PreTrainedConfig) -> list[int]:
+    """The end tokens that a model's own files name: its configuration, on both levels where it is composed of several,
+    and its generation_config.json.
+
+    That file is read as it stands: transformers refuses some that hold all that is needed here.
+    """
+    file = optional_file(path, "generation_config.json")
+    try:
+        generation = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    except ValueError as error:
+        raise ModelError(f"{file} is not JSON: {one_line(error)}; correct or delete it") from error
+    named = [source.to_dict().get("eos_token_id") for source in (config.get_text_config(), config)]
+    ends = [*named, generation.get("eos_token_id")]
+    return [int(end) for some in ends for end in (some if isinstance(some, list) else [some]) if end is not None]
+
+
+def scratch_chat(
+    config: ScratchConfig, texts: Sequence[str], chat_template: str | None = None, template: Template = AS_IT_IS
+) -> Chat:
     """A new tokenizer trained on `texts`."""
     tokenizer = build_tokenizer(texts, config.vocab_size)
-    return make_chat(tokenizer, [], config.max_length, "model.scratch")
+    set_template(tokenizer, chat_template, "model.scratch")
+    return make_chat(tokenizer, [], config.max_length, "model.scratch", template)
 
 
 def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperature: float, seed: int) -> Policy:

@@ -22,7 +22,10 @@ SHOWN_REASONS = 3
 
 @dataclass(frozen=True)
 class LearnedPart:
-    """A reward model where a verifier is expected. It scores in this process, while verifiers check in theirs."""
+    """A reward model where a verifier is expected. It scores in this process, while verifiers check in theirs.
+
+    Without a model, for checks before there is one, every score is 0.
+    """
 
     grader: Grader | None = None
 
@@ -30,7 +33,8 @@ class LearnedPart:
         raise TypeError("a reward model scores the completions of a problem at once")
 
     def verify_batch(self, pairs: Sequence[Pair], *, workers: int, timeout_seconds: float) -> list[Verdict]:
-        assert self.grader is not None
+        if self.grader is None:
+            return [Verdict(0.0, "scored")] * len(pairs)
         problem, rollouts = GRADED.get()
         return self.grader(problem, rollouts)
 

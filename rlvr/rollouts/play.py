@@ -172,7 +172,8 @@ class Player:
         """Add a turn of the policy; then the environment ends the conversation or replies."""
         play = self.plays[ticket]
         conversation = play.conversations[index]
-        conversation.add_turn(completion, self.chat.text(completion.ids))
+        prompt_ids = [*play.prompt_ids, *conversation.ids]
+        conversation.add_turn(completion, self.chat.text(completion.ids, prompt_ids))
         room = play.sampling.max_tokens - len(conversation.ids)
         if completion.finish == "length":
             conversation.is_over = True
@@ -180,6 +181,8 @@ class Player:
         try:
             reply = checked_reply(conversation.environment.step(conversation.messages))
             ids = [] if reply is None else self.chat.reply_ids(conversation.messages, reply)
+        except DataError as error:
+            raise DataError(f"problem {play.problem.id!r} of {play.problem.source!r}: {error}") from error
         except RlvrError:
             raise
         except Exception as error:  # whatever an environment of the user's does

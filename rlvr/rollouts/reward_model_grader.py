@@ -19,6 +19,7 @@ import torch
 
 from rlvr.batching import plan, token_batch
 from rlvr.config import LearnedRewardConfig, ModelConfig
+from rlvr.errors import DataError
 from rlvr.models.chat import Chat
 from rlvr.models.heads import RewardModel, load_reward_model
 from rlvr.models.load import load_chat
@@ -40,9 +41,15 @@ class RewardModelGrader:
     def __call__(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per completion, with `score=None` if the completion is too long for the reward model."""
         started = monotonic()
-        encoded = [
-            self.chat.encode(problem.prompt, ({"role": "assistant", "content": rollout.text},)) for rollout in rollouts
-        ]
+        try:
+            encoded = [
+                self.chat.encode(problem.prompt, ({"role": "assistant", "content": rollout.text},))
+                for rollout in rollouts
+            ]
+        except DataError as error:
+            raise DataError(
+                f"problem {problem.id!r} of {problem.source!r}, for the reward model's own template: {error}"
+            ) from error
         fitting = [i for i, (prompt, ids, _) in enumerate(encoded) if len(prompt) + len(ids) <= self.chat.context]
         scores = dict(zip(fitting, self._scores([encoded[i] for i in fitting]), strict=True))
         seconds = (monotonic() - started) / max(1, len(rollouts))

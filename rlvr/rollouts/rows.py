@@ -1,5 +1,6 @@
 """Groups as rows of tensors. The rows are aligned here: row b of every tensor of a step is the same rollout."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,6 +15,7 @@ from rlvr.batching import pad, token_batch
 from rlvr.errors import DataError
 from rlvr.rollouts.history import History
 from rlvr.types import Batch, Group, Rollout
+from verifiers import Verdict
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,23 @@ class Rows:
 
 
 def parts_of(rollouts: Sequence[Rollout]) -> list[list[float]]:
-    """The scores of the parts of each verdict `(B, K)`, in the order of their names. Raises `DataError` if the
-    verdicts do not have the same parts."""
-    parts = [dict(rollout.verdict.parts) if rollout.verdict else {} for rollout in rollouts]
-    names = sorted(parts[0]) if parts else []
-    for scores in parts:
-        if not scores or sorted(scores) != names:
+    """The scores of the parts of each verdict `(B, K)`, in the order of their names; NaN for a part that has a weight
+    and does not apply. Raises `DataError` if the verdicts do not have the same parts."""
+    verdicts = [rollout.verdict or Verdict(None, "error") for rollout in rollouts]
+    names = names_of_parts(verdicts[0]) if verdicts else []
+    for verdict in verdicts:
+        own = names_of_parts(verdict)
+        if not verdict.parts or own != names:
             raise DataError(
-                f"objective.combine is 'decoupled', which needs the same parts in every verdict: got {sorted(scores)} "
+                f"objective.combine is 'decoupled', which needs the same parts in every verdict: got {own} "
                 f"beside {names}. Name a verifier that is composed of others in verify.verifier, or use combine: sum"
             )
-    return [[scores[name] for name in names] for scores in parts]
+    return [[verdict.parts.get(name, math.nan) for name in names] for verdict in verdicts]
+
+
+def names_of_parts(verdict: Verdict) -> list[str]:
+    """The parts of a verdict, and those that have a weight in it and do not apply."""
+    return sorted({*verdict.parts, *verdict.weights})
 
 
 def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
@@ -105,12 +113,13 @@ def part_weights_of(rollouts: Sequence[Rollout]) -> Tensor | None:
     verdicts = [rollout.verdict for rollout in rollouts if rollout.verdict]
     if not any(verdict.weights for verdict in verdicts):
         return None
-    weights, *others = [[verdict.weights.get(name, 1.0) for name in sorted(verdict.parts)] for verdict in verdicts]
+    weights, *others = [[verdict.weights.get(name, 1.0) for name in names_of_parts(verdict)] for verdict in verdicts]
     for other in others:
         if other != weights:
             raise DataError(
                 f"objective.combine is 'decoupled', which needs the same weights in every verdict: got {other} beside "
-                f"{weights} for the parts {', '.join(sorted(verdicts[0].parts))}. Name one verifier in verify.verifier"
+                f"{weights} for the parts {', '.join(names_of_parts(verdicts[0]))}. Name one verifier in "
+                "verify.verifier"
             )
     return torch.tensor(weights)
 

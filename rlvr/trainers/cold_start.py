@@ -20,7 +20,7 @@ def cold_started(config: RLConfig) -> ModelConfig:
 
 
 def cold_model(config: RLConfig, first: SFTConfig) -> ModelConfig:
-    """`config.model` with the final weights of the cold start `first`.
+    """`config.model` with the final weights of the cold start `first`, and the chat template that was saved there.
 
     Adapters that began with those of a file go on as they are, on the same base; others are new ones on a merged model.
     """
@@ -28,7 +28,7 @@ def cold_model(config: RLConfig, first: SFTConfig) -> ModelConfig:
     if lora is not None and lora.path is not None:
         going_on = lora.model_copy(update={"path": str(adapter_of(first.out))})
         return config.model.model_copy(update={"lora": going_on})
-    return config.model.model_copy(update={"path": str(model_of(first.out)), "scratch": None})
+    return config.model.model_copy(update={"path": str(model_of(first.out)), "scratch": None, "chat_template": None})
 
 
 def started_from(config: RunConfig) -> ModelConfig:

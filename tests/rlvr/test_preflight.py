@@ -34,6 +34,8 @@ def test_a_sound_recipe_passes_and_leaves_no_trace(tmp_path: Path) -> None:
         (["eval.verifier=mth"], ConfigError, "eval.verifier.*did you mean 'math'"),
         (["verify={verifier: reward_model, reward_model: {path: ./no/judge}}"], ModelError,
          r"verify\.reward_model\.path './no/judge': there is no such folder"),
+        (["objective=gdpo"], ConfigError, "objective.combine is 'decoupled', .* and the verifier .math. gives none"),
+        (["objective=gdpo", "verify.verifier=tests.rlvr.scripts:plus_or_minus_1"], ConfigError, "gives none; name one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_refused_with_the_key(
@@ -101,6 +103,23 @@ def test_a_composed_verifier_is_made_with_all_its_parts() -> None:
     check_rewards(VerifyConfig(verifier={"weighted_sum": {"math": 1.0, "format": 0.2}}))
     with pytest.raises(ConfigError, match=r"^verify\.verifier.*'fromat'"):
         check_rewards(VerifyConfig(verifier={"weighted_sum": {"math": 1.0, "fromat": 0.2}}))
+
+
+@pytest.mark.parametrize(
+    "verifier", ["{weighted_sum: {math: 1.0, format: -0.2}}", "{length_penalty: {verifier: math}}"]
+)
+def test_a_composition_has_parts_to_take_apart(verifier: str) -> None:
+    check(load_config(QUICKSTART, ["objective=gdpo", f"verify.verifier={verifier}"]))
+
+
+@pytest.mark.parametrize("key", ["skip_solved=1", "curriculum=pass_rate"])
+def test_problems_cannot_be_selected_by_a_score_that_does_not_say_what_is_solved(key: str, tmp_path: Path) -> None:
+    learned = f"verify={{verifier: reward_model, reward_model: {{path: {tmp_path}}}}}"
+    with pytest.raises(
+        ConfigError, match=rf"selection\.{key.split('=')[0]} asks which problems are solved.* verify\.sol"
+    ):
+        check(load_config(QUICKSTART, [learned, f"selection.{key}"]))
+    check(load_config(QUICKSTART, [learned, f"selection.{key}", "verify.solved_at=0.5"]))
 
 
 def test_rows_without_worked_solutions_are_no_cold_start(tmp_path: Path) -> None:

@@ -95,3 +95,10 @@ def test_a_batch_keeps_its_order(verifier: CodeVerifier) -> None:
     verdicts = verifier.verify_batch([(RIGHT, TESTS), (HALF, TESTS), ("", TESTS)] * 20, workers=2, timeout_seconds=30.0)
     assert [verdict.score for verdict in verdicts] == [1.0, 0.0, 0.0] * 20
     assert [verdict.status for verdict in verdicts[:3]] == ["correct", "wrong", "no_answer"]
+
+
+def test_a_program_in_a_thought_is_no_answer(verifier: CodeVerifier) -> None:
+    never = verifier(f"<think>\n{RIGHT}", TESTS)
+    assert (never.score, never.status, never.detail) == (0.0, "no_answer", "the thinking never ends")
+    assert verifier(f"<think>\n{RIGHT}\n</think>\n\nDone.", TESTS).status == "no_answer"
+    assert verifier(f"<think>\n{HALF}\n</think>\n\n{RIGHT}", TESTS).score == 1.0

@@ -177,9 +177,9 @@ def test_what_is_wrong_is_said_with_its_key_and_the_way_out(text: str, said: str
 def test_the_recipes_of_the_documentation_are_read() -> None:
     blocks = re.findall(r"^```yaml\n(.*?)^```", Path("docs/verifiers.md").read_text(), re.MULTILINE | re.DOTALL)
     specs = [recipe["verify"]["verifier"] for block in blocks for recipe in yaml.safe_load_all(block)]
-    assert len(specs) == 8
-    for spec in specs:
-        assert get_verifier(spec)(GOOD, "42").score in (0.0, 1.0)  # 0 where other tags are asked for
+    assert len(specs) == 10
+    scores = [get_verifier(spec)(GOOD, "42").score for spec in specs]
+    assert scores == [1.0, 1.0, 1.2, 1.0, 1.0, 1.2, 1.0, 0.0, 1.0, 1.0]  # 0 where other tags are asked for
 
 
 def test_without_a_key_an_error_begins_with_what_is_wrong() -> None:

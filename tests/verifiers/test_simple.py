@@ -99,3 +99,26 @@ def test_a_regular_expression_that_never_ends_is_stopped() -> None:
     verdicts = verify_batch([("a" * 40 + "b", r"(a+)+$"), ("ac", "c")], "regex", timeout_seconds=2.0)
     assert time.monotonic() - started < 60  # the expression would take hours
     assert [verdict.status for verdict in verdicts] == ["timeout", "correct"]
+
+
+@pytest.mark.parametrize("name", ["exact", "numeric", "regex", "math", "choice", "format"])
+def test_a_thought_that_never_ends_earns_nothing(name: str) -> None:
+    answer = "A" if name == "choice" else "5"
+    for thought in (
+        f"<think>\n{answer}",
+        f"<think>\n\\boxed{{{answer}}}",
+        "<think>" + "so " * 200_000 + f"\\boxed{{{answer}}}",
+    ):
+        assert score(name, thought, answer) == 0.0
+
+
+def test_exact_compares_what_is_said_behind_the_thought() -> None:
+    assert score("exact", "<think>\n2 and 3 are 5\n</think>\n\n5", "5") == 1.0
+    assert score("exact", "<think>\n5\n</think>\n\n6", "5") == 0.0
+
+
+def test_a_prefilled_tag_that_the_text_already_has_is_not_written_twice() -> None:
+    text = "so</think><answer>5</answer>"
+    assert FormatVerifier(prefilled=True)(text).score == 1.0
+    assert FormatVerifier(prefilled=True)("<think>\n" + text).score == 1.0
+    assert FormatVerifier()("<think>\n" + text).score == 1.0

@@ -126,6 +126,26 @@ def test_rewards_apart_count_by_their_weights() -> None:
     assert_close(advantages_of(outcomes, Objective(combine="decoupled")), expected)
 
 
+def test_a_part_that_does_not_apply_adds_nothing_and_is_no_part_of_its_mean() -> None:
+    parts = tensor([[1.0, math.nan], [0.0, 3.0], [0.0, 1.0], [1.0, math.nan]])
+    outcomes = Outcomes(parts.nan_to_num().sum(-1), torch.tensor([0, 0, 0, 1]), torch.ones(4), parts=parts)
+    # Of the second part only rows 1 and 2 are known: 3 - 2 and 1 - 2. Row 3 is alone in its group.
+    expected = tensor([2 / 3, -1 / 3 + 1, -1 / 3 - 1, 0.0])
+    assert_close(advantages_of(outcomes, Objective(combine="decoupled", scale="none")), expected)
+
+
+def test_advantages_see_numbers_of_any_sign_and_size() -> None:
+    group = torch.tensor([0, 0, 0, 0])
+    for rewards in ([-1.0, 1.0, -1.0, 1.0], [-1000.0, -3000.0, 0.0, -4000.0], [0.0, 10.0, 7.5, 2.5]):
+        outcomes = Outcomes(tensor(rewards), group, torch.ones(4))
+        centred = [reward - sum(rewards) / 4 for reward in rewards]
+        spread = (sum(one**2 for one in centred) / 3) ** 0.5
+        assert_close(advantages_of(outcomes, Objective(scale="none")), tensor(centred))
+        assert_close(advantages_of(outcomes, Objective()), tensor([one / spread for one in centred]))
+    equal = Outcomes(tensor([-0.1] * 4), group, torch.ones(4))
+    assert advantages_of(equal, Objective()).tolist() == [0.0] * 4
+
+
 def test_rewards_apart_without_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="parts is missing"):
         advantages_of(Outcomes(REWARDS, GROUPS, torch.ones(6)), Objective(combine="decoupled"))

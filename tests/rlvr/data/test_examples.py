@@ -20,9 +20,10 @@ from rlvr.data.examples import (
     texts_of,
 )
 from rlvr.errors import DataError
-from rlvr.models.chat import Chat
+from rlvr.models.chat import Chat, make_chat
 from tasks.conversations import Conversation, read_conversations
 from tasks.preferences import Preference, UnpairedPreference, read_preferences, read_unpaired
+from tests.rlvr.models.templates import stand_in
 from tests.rlvr.trainers.rows import assistant, recipe, user, write
 
 
@@ -153,3 +154,60 @@ def test_a_tokenizer_learns_from_all_that_is_said() -> None:
     assert texts_of(Conversation((user("q"),), (assistant("a"), user("r"), assistant("b")))) == ["q", "a", "r", "b"]
     assert texts_of(Preference("q", ("good", "bad"), (0, 1))) == ["q", "good", "bad"]
     assert texts_of(UnpairedPreference("q", "a", True)) == ["q", "a"]
+
+
+def test_conversations_that_the_template_rewrites_become_a_row_for_each_turn_and_are_counted(tmp_path: Path) -> None:
+    chat = make_chat(stand_in("qwen3"), [], 4096, "qwen3")
+    long = {"messages": [user("2 + 3?"), thoughtful("It is 5."), user("again"), thoughtful("It is 5.")]}
+    examples = load_examples(data(tmp_path, [*ROWS, long]), read_conversations, chat)
+    assert [example.row for example in examples.train] == [1, 2, 3, 4, 5, 6, 6]
+    assert str(examples) == (
+        "7 rows to train on, 0 held out; 1 conversations became several rows, since the chat template rewrites earlier "
+        "turns"
+    )
+    for example in examples.train[-2:]:
+        said = chat.tokenizer.decode(list(example.answer_ids[0]))
+        assert said == "<think>\n2 and 3\n</think>\n\nIt is 5.<|im_end|>"
+        assert list(example.learned[0]) == [1] * len(example.learned[0])
+        assert "2 and 3\n" not in chat.tokenizer.decode(list(example.prompt_ids))
+
+
+def thoughtful(text: str) -> dict[str, str]:
+    return {**assistant(text), "reasoning_content": "2 and 3"}
+
+
+def test_of_a_preference_between_conversations_the_turns_that_are_rewritten_are_read(tmp_path: Path) -> None:
+    chat = make_chat(stand_in("qwen3"), [], 4096, "qwen3")
+    chosen, rejected = (
+        [thoughtful(first), user("again"), assistant(last)] for first, last in (("It is 5.", "5"), ("It is 6.", "6"))
+    )
+    row = {"prompt": [user("2 + 3?")], "chosen": chosen, "rejected": rejected}
+    examples = load_examples(data(tmp_path, [row]), read_preferences, chat)
+    (pair,) = examples.train
+    assert (
+        chat.tokenizer.decode(list(pair.prompt_ids))
+        == "<|im_start|>user\n2 + 3?<|im_end|>\n<|im_start|>assistant\nIt is "
+    )
+    for ids, learned, last in zip(pair.answer_ids, pair.learned, ("5", "6"), strict=True):
+        taught = [token for token, now in zip(ids, learned, strict=True) if now]
+        assert chat.tokenizer.decode(taught) == f"<think>\n\n</think>\n\n{last}<|im_end|>"
+    assert str(examples).endswith(
+        "2 of the assistant's turns are read and not learned, since the chat template rewrites earlier turns"
+    )
+
+
+def test_a_row_that_the_template_refuses_is_named(tmp_path: Path) -> None:
+    chat = make_chat(stand_in("gemma2"), [], 4096, "gemma2")
+    row = {"messages": [{"role": "system", "content": "Be brief."}, user("2 + 3?"), assistant("5")]}
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl', row 6: the chat template refuses .*: System role not supported\."
+    ):
+        load_examples(data(tmp_path, [*ROWS, row]), read_conversations, chat)
+
+
+def test_a_thought_that_is_no_text_or_not_the_assistants_is_refused(tmp_path: Path, chat: Chat) -> None:
+    for message in ({**assistant("5"), "reasoning_content": ["2"]}, {**user("2 + 3?"), "thinking": "so"}):
+        messages = [message] if message["role"] == "user" else [user("2 + 3?"), message]
+        rows = [{"messages": [*messages, assistant("5")][:2]}]
+        with pytest.raises(DataError, match=r"expected a text, of the assistant"):
+            load_examples(data(tmp_path, rows), read_conversations, chat)

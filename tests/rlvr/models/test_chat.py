@@ -4,12 +4,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from rlvr.config import ScratchConfig
 from rlvr.errors import DataError, ModelError
 from rlvr.models.chat import Chat, make_chat, solution_of
 from rlvr.models.load import scratch_chat
+from rlvr.models.tokenizer import load_tokenizer
 from tasks import Message, Problem
 from tests.rlvr.trainers.rows import assistant, user
 
@@ -89,10 +90,9 @@ def test_what_was_sampled_stays_where_a_template_would_rewrite_it(chat: Chat) ->
     assert written(forgets, forgets.reply_ids(SAID, AGAIN)) == "<|user|>again<|end|><|assistant|>"
 
 
-def test_a_template_without_end_tokens_cannot_tell_a_reply_apart(chat: Chat) -> None:
+def test_behind_an_answer_without_an_end_in_the_template_the_whole_reply_is_read(chat: Chat) -> None:
     endless = with_template(chat, "{% for m in messages %}{{ m['content'] }}{% endfor %}")
-    with pytest.raises(DataError, match="the chat template ends 0 turns of a conversation, and 0 once"):
-        endless.reply_ids(SAID, AGAIN)
+    assert written(endless, endless.reply_ids(SAID, AGAIN)) == "again"
 
 
 def test_of_a_conversation_only_the_assistants_turns_and_their_ends_are_learned(chat: Chat) -> None:
@@ -116,9 +116,19 @@ def test_a_tokenizer_without_a_chat_template_is_refused(chat: Chat) -> None:
         make_chat(bare, [], 256, "'x'")
 
 
-def test_completions_end_with_the_tokenizers_own_token_or_those_of_the_model(chat: Chat) -> None:
+def test_completions_end_with_what_the_template_writes_and_all_that_the_tokenizer_and_the_model_name(
+    chat: Chat, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert make_chat(chat.tokenizer, [7, 1, 7], 256, "x").end_ids == (1, 7)  # <|end|> is 1
     endless = PreTrainedTokenizerFast(tokenizer_object=chat.tokenizer.backend_tokenizer, chat_template=LINES)
+    assert capsys.readouterr().out == ""
+    assert make_chat(endless, [7], 256, "x").end_ids == (1, 7)
+    assert "the chat template of x ends an answer with '<|end|>', which neither" in capsys.readouterr().out
+
+
+def test_where_neither_the_template_nor_the_model_knows_an_end_there_is_none(chat: Chat) -> None:
+    bare = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    endless = PreTrainedTokenizerFast(tokenizer_object=chat.tokenizer.backend_tokenizer, chat_template=bare)
     assert make_chat(endless, [7], 256, "x").end_ids == (7,)
     with pytest.raises(ModelError, match=r"has no end token \(eos_token\), so completions would never end"):
         make_chat(endless, [], 256, "x")
@@ -143,25 +153,50 @@ REAL = {
         "#### 6<end_of_turn>",
         "\n<start_of_turn>user\nagain<end_of_turn>\n<start_of_turn>model\n",
     ),
+    "deepseek_v3": (
+        "<｜begin▁of▁sentence｜><｜User｜>2 + 3?<｜Assistant｜>",
+        "#### 6<｜end▁of▁sentence｜>",
+        "<｜User｜>again<｜Assistant｜>",
+    ),
 }
+BIG = ("gemma3", "deepseek_v3")  # whose files take long to read
 
 
-@pytest.mark.parametrize("name", ["qwen3", "llama3_1", pytest.param("gemma3", marks=pytest.mark.nightly)])
-def test_the_templates_of_real_models_write_what_is_sampled(
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly) if n in BIG else n for n in REAL])
+def test_the_templates_of_real_models_write_what_is_sampled_and_what_is_taught(
     data: Path, has_all_data: bool, tmp_path: Path, name: str
 ) -> None:
     if not has_all_data:
         pytest.skip("needs the tokenizers among the data files: set RLVR_DATA")
     with tarfile.open(data / "tokenizers" / f"{name}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    real = make_chat(AutoTokenizer.from_pretrained(tmp_path), [], 4096, name)
+    real = make_chat(load_tokenizer(str(tmp_path)), [], 4096, name)
     prompt, completion, reply = REAL[name]
     said = [*real.prompt_ids(QUESTION), *real.completion_ids("#### 6")]
     assert written(real, said) == prompt + completion
-    assert real.text(real.completion_ids("#### 6")) == "#### 6"
     ids = real.reply_ids(SAID, AGAIN)
     assert written(real, ids) == reply
     assert [*said, *ids] == real.prompt_ids((*SAID, *AGAIN))
+    for text in (
+        "#### 6",
+        "  if x == 1 :\n\n    return 'it' , \\frac{1}{2}",
+        "\n\n12 345",
+        "<think>\nso\n</think>\n\n5",
+    ):
+        assert real.text(real.completion_ids(text)) == text
+    messages = (*SAID, *AGAIN, assistant("#### 5"))
+    rows = real.examples(QUESTION, messages[1:])
+    if name == "qwen3":  # it writes an empty thought before the last answer, and none before earlier ones
+        empty = "<think>\n\n</think>\n\n"
+        assert [written(real, taught(row)) for row in rows] == [f"{empty}#### {n}<|im_end|>" for n in (6, 5)]
+        assert [row[0][: row[1].index(True)] for row in rows] == [real.prompt_ids(messages[:n]) for n in (1, 3)]
+    else:
+        assert [written(real, taught(row)) for row in rows] == [completion + completion.replace("6", "5")]
+        assert rows[0][0][: len(said)] == said
+
+
+def taught(row: tuple[list[int], list[bool]]) -> list[int]:
+    return [token for token, learned in zip(*row, strict=True) if learned]
 
 
 def test_a_new_tokenizer_reads_any_text_and_each_digit_apart() -> None:

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch.testing import assert_close
 from transformers import PreTrainedTokenizerFast
 
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig, ModelConfig
 from rlvr.errors import ModelError
-from rlvr.models.chat import Chat
+from rlvr.models.chat import Chat, make_chat
 from rlvr.models.heads import RewardModel, ValueHead, load_reward_model, padding_id
 from rlvr.models.policy import Policy
 from rlvr.types import Batch
 from tests.conftest import TINY
+from tests.rlvr.models.templates import stand_in
 
 CPU = torch.device("cpu")
 
@@ -134,13 +137,23 @@ def test_a_folder_without_a_model_is_no_reward_model(chat: Chat, tmp_path: Path)
 def test_rows_are_padded_with_a_token_that_ends_none(chat: Chat) -> None:
     assert padding_id(chat) == chat.tokenizer.pad_token_id == 0
     backend = chat.tokenizer.backend_tokenizer
-    lone = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|end|>", pad_token="<|end|>")
+    words = Tokenizer(WordLevel({"<|end|>": 0, "a": 1}))
+    lone = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|end|>", pad_token="<|end|>")
     with pytest.raises(ModelError, match="the only token to pad with is the end token"):
-        padding_id(Chat(lone, (1,), 256))
+        padding_id(Chat(lone, (0,), 256))
     with_bos = PreTrainedTokenizerFast(
         tokenizer_object=backend, eos_token="<|end|>", pad_token="<|end|>", bos_token="<|user|>"
     )
     assert padding_id(Chat(with_bos, (1,), 256)) == backend.token_to_id("<|user|>")
+
+
+def test_a_model_whose_padding_may_end_a_completion_pads_with_what_ends_no_row() -> None:
+    """Qwen2.5 pads with <|endoftext|>, which its generation_config names as an end beside <|im_end|>."""
+    tokenizer = stand_in("qwen2_5")
+    assert tokenizer.convert_ids_to_tokens(padding_id(make_chat(tokenizer, [], 256, "base"))) == "<|im_start|>"
+    tokenizer.eos_token = "<|im_end|>"
+    chat = make_chat(tokenizer, [tokenizer.pad_token_id], 256, "chat")
+    assert chat.tokenizer.convert_ids_to_tokens(padding_id(chat)) == "<|endoftext|>"
 
 
 def test_a_model_whose_head_is_called_otherwise_is_named(chat: Chat, tmp_path: Path) -> None:

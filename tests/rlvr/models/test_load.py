@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import decoders, pre_tokenizers
+from transformers import AutoTokenizer, Gemma3Config, LlamaConfig, LlamaForCausalLM
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
+from rlvr.engines.base import Request
+from rlvr.engines.transformers_engine import TransformersEngine
 from rlvr.errors import ModelError
-from rlvr.models.chat import Chat
+from rlvr.models.chat import Chat, make_chat
 from rlvr.models.load import check_attention, check_path, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Policy
+from rlvr.models.templates import TEMPLATES
+from rlvr.models.tokenizer import load_tokenizer, round_trip
+from rlvr.types import Sampling
 from tests.conftest import TINY
+from tests.rlvr.models.templates import stand_in
 
 CPU = torch.device("cpu")
 
@@ -135,3 +142,84 @@ def test_a_model_of_another_family_is_loaded_as_well(chat: Chat, tmp_path: Path)
     chat.tokenizer.save_pretrained(tmp_path)
     policy = load_policy(ModelConfig(path=str(tmp_path)), load_chat(str(tmp_path)), CPU, 1.0, 0)
     assert type(policy.model).__name__ == "LlamaForCausalLM"
+
+
+@pytest.mark.parametrize(("ends", "expected"), [(7, (1, 7)), ([9, 7], (1, 9, 7)), (None, (1,))])
+def test_ends_that_only_the_generation_config_names_end_a_completion_too(
+    saved: Path, ends: int | list[int] | None, expected: tuple[int, ...]
+) -> None:
+    # transformers calls this one invalid: a temperature, and no sampling.
+    (saved / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": ends, "do_sample": False, "temperature": 0.7})
+    )
+    assert load_chat(str(saved)).end_ids == expected
+
+
+def test_a_generation_config_that_is_not_json_is_one_sentence(saved: Path) -> None:
+    (saved / "generation_config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"generation_config\.json is not JSON: .*; correct or delete it"):
+        load_chat(str(saved))
+
+
+def test_both_levels_of_a_composite_configuration_name_ends(chat: Chat, tmp_path: Path) -> None:
+    text = {"vocab_size": len(chat.tokenizer), "hidden_size": 32, "max_position_embeddings": 99, "eos_token_id": 7}
+    config = Gemma3Config(text_config=text, eos_token_id=[1, 9])
+    config.save_pretrained(tmp_path)
+    chat.tokenizer.save_pretrained(tmp_path)
+    assert load_chat(str(tmp_path)).end_ids == (1, 7, 9)
+    assert load_chat(str(tmp_path)).context == 99
+
+
+def test_a_turn_ends_where_only_the_generation_config_says_so(policy: Policy, tmp_path: Path) -> None:
+    """The engine goes on behind the tokenizer's end only, if nobody tells it of the other."""
+    folder = tmp_path / "qwen"
+    stand_in("qwen2_5", "{% for m in messages %}{{ m['content'] }}{% endfor %}").save_pretrained(folder)
+    policy.model.config.save_pretrained(folder)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 0]}))
+    chat = load_chat(str(folder))
+    head = policy.model.get_output_embeddings()
+    with torch.no_grad():
+        head.weight.zero_()
+        head.weight[2] = 1.0  # every token is <|im_end|>, or everything is equally likely
+    engine = TransformersEngine(policy.model, chat.end_ids)
+    engine.submit(Request(0, [5, 6], 4, Sampling(8, temperature=0.0), seed=0))
+    ((_, completions),) = engine.ready()
+    assert all(list(c.ids) in ([2], [0]) and c.finish == "stop" for c in completions)
+
+
+def test_a_tokenizer_that_its_class_would_change_is_the_one_in_its_file(tmp_path: Path) -> None:
+    """DeepSeek-V3 names a Llama tokenizer, which transformers 5 builds anew: 'a b' came back as 'ab'."""
+    stand_in("qwen3").save_pretrained(tmp_path)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"tokenizer_class": "LlamaTokenizerFast"}))
+    assert round_trip(AutoTokenizer.from_pretrained(tmp_path), "a b 2 + 3") != "a b 2 + 3"
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert round_trip(tokenizer, "a b 2 + 3") == "a b 2 + 3"
+    tokenizer.save_pretrained(tmp_path / "again")
+    assert round_trip(AutoTokenizer.from_pretrained(tmp_path / "again"), "a b 2 + 3") == "a b 2 + 3"
+
+
+def test_a_tokenizer_that_glues_words_together_is_refused() -> None:
+    tokenizer = stand_in("qwen3")
+    tokenizer.backend_tokenizer.decoder = decoders.Fuse()
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    with pytest.raises(ModelError, match=r"the tokenizer of 'x' loses spaces: 'a b 2 \+ 3' comes back as 'ab2\+3'"):
+        make_chat(tokenizer, [], 256, "'x'")
+
+
+def test_the_saved_model_has_the_template_that_it_was_trained_with(saved: Path, tmp_path: Path) -> None:
+    chat = load_chat(str(saved), "plain")
+    assert chat.prompt_ids(({"role": "user", "content": "2 + 3"},)) == chat.tokenizer.encode("2 + 3")
+    policy = load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    policy.save(tmp_path / "trained", chat.tokenizer)
+    again = load_chat(str(tmp_path / "trained"))
+    assert again.tokenizer.chat_template == TEMPLATES["plain"]
+    assert again.end_ids == chat.end_ids
+
+
+def test_the_template_of_a_processor_is_read_where_the_tokenizer_has_none(saved: Path) -> None:
+    (saved / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="has no chat template"):
+        load_chat(str(saved))
+    (saved / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATES["plain"]}))
+    assert load_chat(str(saved)).tokenizer.chat_template == TEMPLATES["plain"]

@@ -29,7 +29,7 @@ def test_the_majority_is_of_answers_and_silence_does_not_vote() -> None:
 def test_an_evaluation_tells_greedy_mean_any_and_majority_apart(chat: Chat) -> None:
     task = Arithmetic()
     problems = task.held_out(40)
-    answer_of = {chat.text(chat.prompt_ids(problem.prompt)): problem.answer for problem in problems}
+    answer_of = {chat.prompt_text(chat.prompt_ids(problem.prompt)): problem.answer for problem in problems}
 
     def script(prompt: str, seed: int, number: int) -> str:
         # The first two of four completions are right, the others give two different wrong answers.

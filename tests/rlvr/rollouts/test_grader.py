@@ -4,11 +4,11 @@ import pytest
 
 from rlvr.config import VerifyConfig
 from rlvr.errors import GraderError
-from rlvr.rollouts.grader import check_graders, make_grader
+from rlvr.rollouts.grader import check_graders, failures, make_grader
 from rlvr.types import Group, Rollout
 from tasks import Problem
 from tasks.problem import question_problem
-from verifiers import Verdict
+from verifiers import Verdict, is_solved
 
 PROBLEM = Problem("p-1", ({"role": "user", "content": "2 + 3?"},), "5", verifier="math")
 
@@ -59,6 +59,22 @@ def test_a_share_of_failures_that_is_allowed_passes_and_one_above_it_stops_the_r
     expected = r"failed on 25% of this step's completions \(first: timeout: it took 5 seconds\); expected at most 20%"
     with pytest.raises(GraderError, match=expected):
         check_graders(groups, max_failed_share=0.2)
+
+
+def test_failures_are_counted_with_their_reasons_the_most_frequent_first() -> None:
+    broken = Verdict(None, "error", detail="no")
+    assert failures([judged(RIGHT, RIGHT)]) is None
+    assert failures([judged(RIGHT, FAILED), judged(RIGHT)]) == "1 of 3 graders failed: timeout: it took 5 seconds"
+    said = failures([judged(broken, FAILED, broken), judged(RIGHT)])
+    assert said == "3 of 4 graders failed: error: no (2); timeout: it took 5 seconds (1)"
+    many = failures([judged(*(Verdict(None, "error", detail=str(n)) for n in range(5)))])
+    assert many == "5 of 5 graders failed: error: 0 (1); error: 1 (1); error: 2 (1); 2 more"
+
+
+def test_a_threshold_says_what_is_solved_whatever_the_verifier_says() -> None:
+    grade = make_grader(VerifyConfig(verifier="tests.rlvr.scripts:up_to_10", workers=1, solved_at=6))
+    verdicts = grade(PROBLEM, [says("1"), says("3"), says("9")])
+    assert [(verdict.score, is_solved(verdict)) for verdict in verdicts] == [(2.0, False), (6.0, True), (10.0, True)]
 
 
 def test_a_failure_without_a_reason_says_so() -> None:

@@ -158,6 +158,39 @@ def test_parts_are_normalized_apart_and_shaping_is_one_of_them() -> None:
     assert advantages(credited([pair], KL_IN_REWARD, penalty=PENALTY)) == [[0.5, -0.5]]
 
 
+def test_a_part_with_a_weight_that_does_not_apply_is_not_a_number() -> None:
+    weights = {"right": 1.0, "code": 0.5}
+    parts = [{"right": 1.0}, {"right": 0.0, "code": 1.0}]
+    pair = with_rollouts(group(1.0, 0.5), verdict=[Verdict(1.0, "partial", parts=p, weights=weights) for p in parts])
+    (first, second) = parts_of(pair.rollouts)
+    assert (math.isnan(first[0]), first[1], second) == (True, 1.0, [1.0, 0.0])
+    assert advantages(credited([pair], Objective(combine="decoupled", scale="none"))) == [[0.5, -0.5]]
+
+
+def test_accuracy_is_of_what_is_solved_and_unknown_where_that_is() -> None:
+    signs = group(1.0, -1.0, -1.0, 1.0)
+    assert describe([signs])["reward/accuracy"] == 0.5
+    judged = with_rollouts(
+        signs, verdict=[Verdict(7.0, "scored"), *(rollout.verdict for rollout in signs.rollouts[1:])]
+    )
+    assert math.isnan(describe([judged])["reward/accuracy"])
+    said = with_rollouts(signs, verdict=[Verdict(-1.0, "wrong", solved=True)] * 4)
+    assert describe([said])["reward/accuracy"] == 1.0
+
+
+def test_the_mean_of_each_part_is_logged_over_the_verdicts_that_have_it() -> None:
+    parts = [{"right": 1.0}, {"right": 0.0, "code": -0.5}]
+    pair = with_rollouts(group(1.0, 0.5), verdict=[Verdict(1.0, "partial", parts=p) for p in parts])
+    figures = describe([pair])
+    assert (figures["reward/part/right"], figures["reward/part/code"]) == (0.5, -0.5)
+
+
+def test_groups_of_equal_penalties_are_wrong_and_equal_scores_are_said_to_be_equal() -> None:
+    said = why_no_signal([group(-1.0, -1.0), group(-1.0, -1.0), with_rollouts(group(7.0, 7.0))])
+    assert said.startswith("67% of groups are all wrong; 33% of groups have equal rewards; ")
+    assert said.endswith("verdicts: 6 wrong")
+
+
 def test_parts_count_by_the_weights_of_their_verdicts_and_shaping_counts_once() -> None:
     def weighted(**weights: float) -> Group:
         parts = {"right": 1.0, "form": 0.0}, {"form": 1.0, "right": 0.0}

@@ -9,6 +9,23 @@ from rlvr.rollouts.history import MEMORY_STEPS, Average, History, Record
 from tests.rlvr.rollouts.test_groups import group
 
 
+def test_a_pass_rate_counts_scores_in_0_to_1_as_they_are_and_others_as_solved_or_not() -> None:
+    history = History().updated(1, [group(-1.0, 1.0, 1.0, -1.0, cohort="a", id="signs")], 1.0, by_problem=True)
+    assert (history.reward.value, history.passed.value, history.pass_rate("a")) == (0.0, 0.5, 0.5)
+    assert history.problems["signs"] == Record(0.5, 0, 1)
+    history = history.updated(2, [group(0.25, 0.75, cohort="b", id="parts")], 1.0, by_problem=True)
+    assert (history.pass_rate("b"), history.problems["parts"].pass_rate) == (0.5, 0.5)
+    again = history.updated(3, [group(1.0, 1.0, cohort="a", id="signs")], 1.0, by_problem=True)
+    assert again.problems["signs"] == Record(0.75, 1, 3)
+
+
+def test_a_checkpoint_from_before_pass_rates_has_rewards_in_their_place() -> None:
+    history = History().updated(1, [group(0.0, 1.0, cohort="a")], 1.0, by_problem=False)
+    values = asdict(history)
+    del values["passed"], values["cohorts_passed"]
+    assert History.of(values) == history
+
+
 def test_an_average_is_the_mean_at_first_and_forgets_later() -> None:
     average = Average()
     for value in (1.0, 0.0, 0.5):

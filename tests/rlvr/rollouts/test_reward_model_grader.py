@@ -3,18 +3,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvr.config import LearnedRewardConfig, ModelConfig
+from rlvr.config import LearnedRewardConfig, ModelConfig, VerifyConfig
 from rlvr.config.file import load_config
 from rlvr.errors import ConfigError, ModelError
 from rlvr.models.chat import Chat
 from rlvr.models.heads import load_reward_model
 from rlvr.models.load import load_policy
+from rlvr.rollouts.grader import make_grader
 from rlvr.rollouts.reward_model_grader import load_reward_model_grader
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import grpo
 from rlvr.types import Finish, Rollout
 from tasks import Problem
 from tests.conftest import TINY
+from verifiers import is_solved
 
 CPU = torch.device("cpu")
 
@@ -96,8 +98,51 @@ def test_rewards_are_the_models_and_evaluations_the_tasks_own(judge: Path, chat:
     assert 0 <= before["eval/avg@2"] <= 1
 
 
+def test_a_reward_model_is_a_part_like_any_verifier(judge: Path) -> None:
+    learned = load_reward_model_grader(LearnedRewardConfig(path=str(judge), cut_off_penalty=0.25), CPU)
+    verifier = {"weighted_sum": {"math": 1.0, "reward_model": 0.1}}
+    section = LearnedRewardConfig(path=str(judge))
+    grade = make_grader(VerifyConfig(verifier=verifier, reward_model=section, workers=1), learned)
+    problem = Problem("p", ({"role": "user", "content": "2+2?"},), "4")
+    rollouts = [said("#### 4"), said("#### 5"), said("#### 4", "length")]
+    scores = [verdict.score for verdict in learned(problem, rollouts)]
+    verdicts = grade(problem, rollouts)
+    assert [verdict.score for verdict in verdicts] == pytest.approx(
+        [right + 0.1 * score for right, score in zip((1.0, 0.0, 1.0), scores, strict=True)]
+    )
+    assert [is_solved(verdict) for verdict in verdicts] == [True, False, True]  # that is what math says
+    assert verdicts[0].parts == pytest.approx({"math": 1.0, "reward_model": scores[0]})
+    gated = make_grader(
+        VerifyConfig(
+            verifier={"gate": {"first": "math", "then": "reward_model", "otherwise": -5}}, reward_model=section
+        ),
+        learned,
+    )
+    assert [verdict.score for verdict in gated(problem, rollouts)] == pytest.approx([scores[0], -5.0, scores[2]])
+    assert [verdict.status for verdict in gated(problem, rollouts)] == ["scored", "wrong", "scored"]
+
+
+def test_a_recipe_adds_a_reward_model_to_a_verifier(judge: Path, chat: Chat, tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    load_policy(ModelConfig(scratch=TINY), chat, CPU, 1.0, 0).save(tmp_path / "policy", chat.tokenizer)
+    overrides = [
+        f"out={tmp_path / 'run'}", f"model.path={tmp_path / 'policy'}", "model.scratch=null", "cold_start=null",
+        "steps=1", "prompts_per_step=2", "group_size=4", "eval={problems: 2, samples: 1}",
+        "engine={name: scripted, script: 'tests.rlvr.scripts:half_right'}",
+        f"verify={{verifier: {{weighted_sum: {{math: 1.0, reward_model: 0.1}}}}, reward_model: {{path: {judge}}}}}",
+    ]  # fmt: skip
+    run = grpo.train(load_config("configs/quickstart.yaml", overrides))
+    after = read_metrics(run.folder / "metrics.jsonl")[1]
+    parts = after["reward/part/math"], after["reward/part/reward_model"]
+    assert after["reward/mean"] == pytest.approx(parts[0] + 0.1 * parts[1])
+    assert after["reward/accuracy"] == parts[0]
+
+
 def test_the_name_and_the_section_go_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected both or neither"):
         load_config("configs/quickstart.yaml", ["verify.verifier=reward_model"])
+    composed = "verify.verifier={all_of: {a: math, b: {weighted_sum: {j: {weight: 1, verifier: reward_model}}}}}"
+    with pytest.raises(ConfigError, match="expected both or neither"):
+        load_config("configs/quickstart.yaml", [composed])
     with pytest.raises(ConfigError, match="expected both or neither"):
         load_config("configs/quickstart.yaml", [f"verify.reward_model={{path: {tmp_path}}}"])

@@ -1,13 +1,16 @@
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 
 from rlvr.config.file import load_config
-from rlvr.data.examples import answer_batch, encode
-from rlvr.errors import DataError
+from rlvr.data.examples import answer_batch, encode, encode_all
+from rlvr.errors import DataError, ModelError
 from rlvr.models.chat import Chat
 from rlvr.models.policy import Policy, TokenScores
+from rlvr.models.templates import TEMPLATES
+from rlvr.models.tokenizer import load_tokenizer
 from rlvr.runfolder.metrics import read_metrics
 from rlvr.trainers import sft
 from tasks import Problem
@@ -103,15 +106,15 @@ def test_prompt_padding_and_tool_output_carry_no_gradient(chat: Chat, policy: Po
     assert ((leaf.grad != 0) == batch.completion_mask).all()
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(chat: Chat) -> None:
-    from copy import deepcopy
-
+def test_where_a_template_rewrites_earlier_turns_each_is_learned_behind_what_it_is_sampled_after(chat: Chat) -> None:
     tokenizer = deepcopy(chat.tokenizer)
     tokenizer.chat_template = "{% for m in messages %}{{ loop.length }}{{ m['content'] }}{% endfor %}"
-    with pytest.raises(
-        DataError, match=r"'rows', row 3: the chat template rewrites earlier turns \(seen at message 2\)"
-    ):
-        encode(TALK, 3, Chat(tokenizer, chat.end_ids, chat.context), "rows")
+    first, second = encode_all(TALK, 3, Chat(tokenizer, chat.end_ids, chat.context), "rows")
+    assert tokenizer.decode(first.prompt_ids) + "|" + tokenizer.decode(first.answer_ids[0]) == (
+        "1what is 2+2?|let me ask<|end|>"  # the template writes the number of messages before each
+    )
+    assert str(tokenizer.decode(second.prompt_ids)).startswith("3what is 2+2?3let me ask")
+    assert tokenizer.decode(second.answer_ids[0]) == "it is 4<|end|>"
 
 
 def test_plain_rows_are_taken_as_they_stand_and_ended(chat: Chat) -> None:
@@ -172,3 +175,41 @@ def test_a_broken_row_stops_the_run_before_its_first_step(tmp_path: Path) -> Non
     config = load_config(recipe(tmp_path / "sft.yaml", "sft", data=f"{{train: {path}}}"))
     with pytest.raises(DataError, match=r"rows.jsonl', row 6, field 'messages': expected an assistant turn"):
         sft.train(config)
+
+
+def base_model(chat: Chat, policy: Policy, folder: Path) -> str:
+    """A model without a chat template, as base models are."""
+    tokenizer = deepcopy(chat.tokenizer)
+    tokenizer.chat_template = None
+    policy.save(folder, tokenizer)
+    return str(folder)
+
+
+def test_a_base_model_learns_plain_rows_without_a_template_and_chats_with_one_from_the_recipe(
+    chat: Chat, policy: Policy, tmp_path: Path
+) -> None:
+    base = base_model(chat, policy, tmp_path / "base")
+    plain = write(tmp_path / "plain.jsonl", [{"prompt": f"{n}+0=", "completion": f"{n}"} for n in range(8)])
+    chats = write(tmp_path / "chats.jsonl", conversations(8))
+    run = sft.train(
+        load_config(recipe(tmp_path / "a.yaml", "sft", model=f"{{path: {base}}}", data=f"{{train: {plain}}}"))
+    )
+    assert load_tokenizer(str(run.model_folder)).chat_template is None
+    bare = recipe(tmp_path / "b.yaml", "sft", model=f"{{path: {base}}}", data=f"{{train: {chats}}}", out=tmp_path / "b")
+    with pytest.raises(ModelError, match=r"has no chat template.*model\.chat_template \(plain, r1_zero, chatml"):
+        sft.train(load_config(bare))
+    model = f"{{path: {base}, chat_template: plain}}"
+    named = recipe(tmp_path / "c.yaml", "sft", model=model, data=f"{{train: {chats}}}", out=tmp_path / "c")
+    assert load_tokenizer(str(sft.train(load_config(named)).model_folder)).chat_template == TEMPLATES["plain"]
+
+
+def test_a_template_that_is_not_there_is_refused_before_the_folder_is_claimed(
+    chat: Chat, policy: Policy, tmp_path: Path
+) -> None:
+    model = f"{{path: {base_model(chat, policy, tmp_path / 'base')}, chat_template: ./no.jinja}}"
+    rows = write(tmp_path / "rows.jsonl", conversations(8))
+    with pytest.raises(
+        ModelError, match=r"model\.chat_template: got '\./no\.jinja', expected the path of a \.jinja file"
+    ):
+        sft.train(load_config(recipe(tmp_path / "a.yaml", "sft", model=model, data=f"{{train: {rows}}}")))
+    assert not (tmp_path / "run").exists()

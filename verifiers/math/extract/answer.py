@@ -23,6 +23,7 @@ from verifiers.math.rules import decide
 from verifiers.math.text.choices import CHOICE
 from verifiers.math.text.dressing import UNWRAPPED, undress
 from verifiers.math.tree.reading import is_readable
+from verifiers.thought import NEVER_ENDS, said
 
 Mode = Literal["marked", "standard", "lenient"]
 
@@ -41,18 +42,15 @@ END_MARKS = re.compile(r"(?:</s>|<eos>|<\|[\w-]{1,40}\|>|\s)+\Z")  # what a toke
 NAMED_ANSWER = re.compile(  # {"answer": 42}
     r'"(?:final[ _])?answer"\s*+:\s*+(?:"(?P<text>[^"\n\\]++)"|(?P<number>-?\d[\d.]*+))\s*+[,}]', re.IGNORECASE
 )
-THINKING = re.compile(r"\s*<think>")
 
 
 def extract_answer(text: str, mode: Mode = "standard") -> Extraction:
     """The candidates of a completion. `marked` mode stops after announced answers; `lenient` goes to the end."""
-    text = text[-MAX_COMPLETION_CHARS:]
+    behind_thought = said(text)
+    if behind_thought is None:
+        return Extraction((), "", NEVER_ENDS)
+    text = behind_thought[-MAX_COMPLETION_CHARS:]
     text = text[:-200] + END_MARKS.sub("", text[-200:])
-    _, closed, after = text.rpartition("</think>")
-    if closed:
-        text = after
-    elif THINKING.match(text):
-        return Extraction((), "", "the thinking never ends")
     if "\\\\boxed" in text:  # escaped twice on its way here
         text = text.replace("\\\\boxed", "\\boxed")
     marks, broken = find_marks(text)
