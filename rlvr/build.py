@@ -21,14 +21,14 @@ from rlvr.config import (
     SamplingConfig,
     SFTConfig,
 )
-from rlvr.data.examples import Examples, readable, reader_of, split_rows, texts_of, tokenized
+from rlvr.data.examples import Examples, Part, readable, reader_of, split_rows, texts_of, tokenized
 from rlvr.engines.base import Generator
 from rlvr.engines.scripted import ScriptedEngine, load_script
 from rlvr.errors import ConfigError, DataError
-from rlvr.learners.local import LocalLearner
+from rlvr.learners.local import LocalLearner, load_weights
 from rlvr.learners.optimizer import loss_scale_of
 from rlvr.models.chat import Chat
-from rlvr.models.heads import ValueHead, load_reward_model
+from rlvr.models.heads import RewardModel, ValueHead, load_reward_model
 from rlvr.models.load import commit_of, load_chat, load_policy, scratch_chat
 from rlvr.models.policy import Critic, Policy
 from rlvr.models.templates import Template
@@ -134,23 +134,23 @@ def open_data_run(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Ru
     return Run(config, folder, learner, rollouts), chat, examples
 
 
-def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]:
+def open_rollouts(config: RunConfig, evaluates: bool, checkpoint: Path | None = None) -> tuple[Rollouts, Grader]:
     """The parts of a command that samples without training: the policy in `config.model` and its grader.
 
-    With `evaluates` the held-out problems are among them. Raises `ConfigError` if the recipe names no task or no
+    With `evaluates` the held-out problems are among them. With `checkpoint` the policy has its weights, and
+    `config.model` is what its run started from. Raises `ConfigError` if the recipe names no task or no
     trained model, or evaluates nothing.
     """
     if not isinstance(config, PolicyRunConfig) or (config.problems is None and not (evaluates and config.eval.sets)):
         purpose = "evaluate on" if evaluates else "sample"
         raise ConfigError(f"this recipe has no problems to {purpose}; name a task under task:")
-    if config.model.path is None:
+    if config.model.path is None and checkpoint is None:
         raise ConfigError("model.scratch is not trained; name a model, such as model.path=runs/quickstart/model")
     if evaluates and not (config.eval.problems or config.eval.sets):
         raise ConfigError("eval.problems is 0; expected the number of held-out problems to evaluate on")
     check_parts(config)
     check_sets(config)
-    model = config.model
-    device, chat = set_up(config), load_model_chat(model)
+    device, chat = set_up(config), chat_of(config)
     fitting, held_out = None, []
     if config.problems is not None:
         check_sampling(config, config.problems, trains=not evaluates)
@@ -161,6 +161,8 @@ def open_rollouts(config: RunConfig, evaluates: bool) -> tuple[Rollouts, Grader]
         raise ConfigError(f"the task {config.problems.name!r} holds out no problems; expected some to evaluate on")
     sets = sets_of(config, chat) if evaluates else []
     policy = load_policy(config.model, chat, device, config.sampling.temperature, config.seed)
+    if checkpoint is not None:
+        load_weights(policy, checkpoint)
     return rollouts_of(config, policy, chat, fitting, held_out, sets, evaluates), grader_of(config, device)
 
 
@@ -176,6 +178,23 @@ def player_chat(config: PolicyRunConfig, chat: Chat) -> Chat:
     """The chat with the context that the engine computes, which may be shorter than the model's."""
     limit = config.engine.max_model_len if config.engine.name == "vllm" else None
     return chat if limit is None else replace(chat, context=min(limit, chat.context))
+
+
+def restored(
+    config: RunConfig, start: ModelConfig, checkpoint: Path, device: torch.device
+) -> tuple[Policy | RewardModel, Chat]:
+    """The policy or reward model of a run that started from `start`, with the weights of one of its checkpoints."""
+    if isinstance(config, SFTConfig | DPOConfig | RewardModelConfig) and start.scratch is not None:
+        chat = chat_for_rows(config)
+    else:
+        chat = load_model_chat(start, needs_template=False)
+    model: Policy | RewardModel
+    if isinstance(config, RewardModelConfig):
+        model = load_reward_model(start, chat, device, config.seed)
+    else:
+        model = load_policy(start, chat, device, config.scoring_temperature, config.seed)
+    load_weights(model, checkpoint)
+    return model, chat
 
 
 def evaluated_on(config: PolicyRunConfig, task: Task, chat: Chat, trains: bool) -> list[Problem]:
@@ -356,24 +375,38 @@ def template_of(model: ModelConfig) -> Template:
     return Template(model.chat_template_kwargs, model.merge_system)
 
 
-def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Chat, Examples | None]:
-    """The tokenizer of a run on data and its rows in tokens; what was read and what was left out is printed.
+def chat_of(config: PolicyRunConfig) -> Chat:
+    """The tokenizer of a policy, for a command that samples from it."""
+    if isinstance(config, SFTConfig | DPOConfig) and config.model.scratch is not None:
+        return chat_for_rows(config)
+    return (
+        load_model_chat(config.model) if config.problems is None else chat_for_problems(config.model, task_of(config))
+    )
 
-    For `model.scratch` the tokenizer is trained on the first rows, or else on the task. Rows of plain text need no chat
-    template.
+
+def chat_for_rows(config: SFTConfig | DPOConfig | RewardModelConfig, parts: tuple[Part, Part] | None = None) -> Chat:
+    """The tokenizer of a run on data; `parts` are its rows, where they are already read.
+
+    For `model.scratch` it is trained on the first rows, or else on the task. Rows of plain text need no chat template.
     """
     model = config.model
     if config.data is None:
         assert isinstance(config, SFTConfig)
-        return chat_for_problems(model, task_of(config)), None
-    parts = split_rows(config.data, reader_of(config))
-    first = (row for row, _ in readable(parts[0], config.data.skip_broken))
+        return chat_for_problems(model, task_of(config))
+    train, _ = parts or split_rows(config.data, reader_of(config))
+    first = (row for row, _ in readable(train, config.data.skip_broken))
     if model.scratch is None:
-        are_chats = any(not isinstance(row.prompt, str) for row in islice(first, 1))
-        chat = load_model_chat(model, are_chats)
-    else:
-        texts = [text for row in islice(first, TOKENIZER_PROBLEMS) for text in texts_of(row)]
-        chat = scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+        return load_model_chat(model, any(not isinstance(row.prompt, str) for row in islice(first, 1)))
+    texts = [text for row in islice(first, TOKENIZER_PROBLEMS) for text in texts_of(row)]
+    return scratch_chat(model.scratch, texts, model.chat_template, template_of(model))
+
+
+def chat_and_examples(config: SFTConfig | DPOConfig | RewardModelConfig) -> tuple[Chat, Examples | None]:
+    """The tokenizer of a run on data and its rows in tokens; what was read and what was left out is printed."""
+    if config.data is None:
+        return chat_for_rows(config), None
+    parts = split_rows(config.data, reader_of(config))
+    chat = chat_for_rows(config, parts)
     examples = tokenized(config.data, parts, chat)
     for line in (str(examples), examples.read_as):
         print(f"{config.trainer}: {line}", flush=True)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,8 +24,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 ConfigArgument = Annotated[
-    Path, typer.Argument(help="A YAML file, such as configs/quickstart.yaml.", show_default=False)
+    Path,
+    typer.Argument(help="A YAML file, such as configs/quickstart.yaml, or a run folder.", show_default=False),
 ]
+StepOption = Annotated[int | None, typer.Option(min=0, help="The checkpoint of this step.", show_default=False)]
+BestOption = Annotated[bool, typer.Option("--best", help="The checkpoint that checkpoint.best kept.")]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False)
 ]
@@ -35,6 +39,8 @@ def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
     """Train, or resume from the last checkpoint in the run folder.
 
     Example: rlvr train configs/quickstart.yaml seed=1 out=runs/seed1
+
+    A run folder resumes with its own configuration: rlvr train runs/seed1 steps=400
     """
     from rlvr.config.file import load_config
 
@@ -46,17 +52,63 @@ def train(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
 
 
 @app.command()
-def eval(config: ConfigArgument, overrides: OverridesArgument = None) -> None:
+def eval(
+    source: Annotated[Path, typer.Argument(help="A recipe, a run folder or a checkpoint.", show_default=False)],
+    overrides: OverridesArgument = None,
+    step: StepOption = None,
+    best: BestOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for the result; empty: evaluations/eval-N of the run.", show_default=False),
+    ] = None,
+) -> None:
     """Evaluate a model on a recipe's held-out problems: greedy, avg@k, pass@k and maj@k with 95 % intervals.
 
     Example: rlvr eval configs/quickstart.yaml model.path=runs/quickstart/model
+
+    Of a run, its model or newest checkpoint: rlvr eval runs/quickstart --step 100 eval.problems=2000
     """
-    from rlvr.config.file import load_trained
+    from rlvr.commands.evaluate_model import evaluate_source
 
-    loaded = load_trained(config, overrides or [])
-    from rlvr.commands.evaluate_model import evaluate_model
+    evaluate_source(source, overrides or [], step, best, out, shlex.join(["rlvr", *sys.argv[1:]]))
 
-    evaluate_model(loaded)
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, a checkpoint, or adapters to merge.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="A new folder.", show_default=False)],
+    step: StepOption = None,
+    best: BestOption = False,
+    adapter: Annotated[bool, typer.Option("--adapter", help="Only the adapters, in peft's format.")] = False,
+) -> None:
+    """Write a Hugging Face folder of any state of a run: its model, or a checkpoint with adapters merged in.
+
+    Example: rlvr export runs/quickstart exported --step 100
+    """
+    from rlvr.commands.export import export as export_state
+
+    print(f"{export_state(run, out, step, best, adapter)} is in {out}")
+
+
+@app.command()
+def push(
+    run: Annotated[Path, typer.Argument(help="A run folder or a checkpoint.", show_default=False)],
+    repo: Annotated[str, typer.Argument(help="The repository, USER/NAME.", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="If the repository is new, make it private.")] = False,
+    step: StepOption = None,
+    best: BestOption = False,
+    adapter: Annotated[bool, typer.Option("--adapter", help="Only the adapters, in peft's format.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only write the model card, to card.md in the run.")
+    ] = False,
+) -> None:
+    """Upload a state of a run to the hub, with a model card: accuracy before and after, recipe, data, licence.
+
+    Example: rlvr push runs/quickstart me/quickstart --private
+    """
+    from rlvr.commands.push import push as push_state
+
+    print(push_state(run, repo, private, step, best, adapter, dry_run))
 
 
 @app.command()

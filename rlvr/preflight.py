@@ -33,8 +33,9 @@ from rlvr.config import (
 )
 from rlvr.data.examples import reader_of, split_rows
 from rlvr.engines.scripted import load_script
-from rlvr.errors import ConfigError, DataError
+from rlvr.errors import ConfigError, DataError, ModelError
 from rlvr.learners.optimizer import loss_scale_of
+from rlvr.models.adapters import adapter_config_at, base_of, check_adapters
 from rlvr.models.chat import solution_of
 from rlvr.models.load import check_attention, check_path
 from rlvr.models.remote_code import check_code
@@ -70,11 +71,13 @@ def check(config: RunConfig) -> None:
     """Check a run before any work is done. Raises `ConfigError`, `ModelError` or `DataError`."""
     check_parts(config)
     check_training(config)
+    check_best(config)
     if isinstance(config, RLConfig):
         check_objective(config.objective)
     if isinstance(config, PPOConfig) and config.critic is not None:
         check_model(config.critic, "critic")
         check_scorer(config.critic, "critic")
+        check_no_adapters({"critic.path": config.critic.path, "critic.lora.path": lora_path(config.critic)})
     if isinstance(config, RewardModelConfig):
         check_scorer(config.model, "model")
     if isinstance(config, DPOConfig):
@@ -96,6 +99,8 @@ def check_parts(config: RunConfig) -> None:
         check_engine(config.engine)
         if config.engine.name == "vllm":
             check_vllm(config)
+    else:
+        check_no_adapters({"model.path": config.model.path, "model.lora.path": lora_path(config.model)})
 
 
 def check_training(config: RunConfig) -> None:
@@ -155,13 +160,55 @@ def check_vllm(config: PolicyRunConfig) -> None:
 def check_model(config: ModelConfig, key: str) -> None:
     if config.path is not None:
         check_path(config.path, f"{key}.path", config.revision)
-        check_code(config.path, config.trust_remote_code, config.revision, key)
+        adapter = adapter_config_at(config.path)
+        if adapter is None:
+            check_code(config.path, config.trust_remote_code, config.revision, key)
+        else:
+            base = base_of(config.path, adapter, f"{key}.path")
+            try:
+                check_path(base, f"{key}.path {config.path!r} holds adapters, and their base")
+            except ModelError as error:
+                raise ModelError(
+                    f"{error}; if the base lies elsewhere: {key}.path=THERE {key}.lora.path={config.path}"
+                ) from error
+            check_code(base, config.trust_remote_code, None, key)
+    if config.lora is not None and config.lora.path is not None:
+        check_path(config.lora.path, f"{key}.lora.path")
+        check_adapters(config.lora, f"{key}.lora")
     if config.quantize != "none":
         check_bitsandbytes(f"{key}.quantize: {config.quantize}")
     if config.chat_template is not None:
         check_template(config.chat_template)
     if config.attention:
         check_attention(config.attention, f"{key}.attention")
+
+
+def lora_path(config: ModelConfig) -> str | None:
+    return None if config.lora is None else config.lora.path
+
+
+def check_no_adapters(paths: Mapping[str, str | None]) -> None:
+    """Refuse adapters of a policy, by their keys, where a model has a head that scores. Raises `ModelError`."""
+    for key, path in paths.items():
+        if path and adapter_config_at(path) is not None:
+            raise ModelError(
+                f"{key} {path!r} holds adapters, and a model with a head that scores is loaded as a whole; merge "
+                f"those of a policy first: rlvr export {path} OUT, then name OUT there"
+            )
+
+
+def check_best(config: RunConfig) -> None:
+    """Refuse `checkpoint.best` of an evaluation in a run that never evaluates. Raises `ConfigError`."""
+    best = config.checkpoint.best
+    if best is None or not best.startswith("eval/"):
+        return
+    evaluation = config.eval
+    asked = isinstance(evaluation, EvalConfig) and evaluation.happens
+    if not asked or not isinstance(config, PolicyRunConfig) or config.problems is None:
+        raise ConfigError(
+            f"checkpoint.best is {best!r}, but this run evaluates no problems; expected eval.problems of 1 or more and "
+            "a task, or the name of another metric"
+        )
 
 
 def check_sampling(config: PolicyRunConfig, problems: TaskConfig, trains: bool) -> None:
@@ -311,6 +358,7 @@ def check_rewards(config: VerifyConfig) -> None:
     others: Mapping[str, Verifier] = {}
     if config.reward_model is not None:
         check_path(config.reward_model.path, "verify.reward_model.path")
+        check_no_adapters({"verify.reward_model.path": config.reward_model.path})
         others = {LEARNED: LearnedPart()}
     if config.verifier:
         check_verifier(config.verifier, "verify.verifier", others)

@@ -7,32 +7,48 @@ rollouts/          the ledger: one parquet file per step
 evaluations/       the same for each evaluation; those of a named set in a folder of its name
 base_model.json    the commit of the hub id that the run began with
 checkpoints/       step-N, complete or absent
+best/              the same for the best step by `checkpoint.best`
+changes.jsonl      what a resume changed in the configuration, and after which step
 model/             the result, in Hugging Face format
+adapter/           the adapters alone, in peft's format, if the run trained some
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
-from rlvr.config import RunConfig
-from rlvr.errors import CheckpointError
+from rlvr.algorithms.choices import nearest
+from rlvr.config import MeasureConfig, RunConfig
+from rlvr.errors import CheckpointError, ConfigError
 from rlvr.learners.base import Learner
 from rlvr.rollouts.evaluate import EvalSet
 from rlvr.rollouts.rollouts import Rollouts
-from rlvr.runfolder.checkpoint import checkpoints, is_readable, read_checkpoint, save_checkpoint, step_of
-from rlvr.runfolder.claim import model_of
+from rlvr.runfolder.best import Record, forget_after, forget_beaten, record_of
+from rlvr.runfolder.checkpoint import (
+    checkpoints,
+    is_readable,
+    read_checkpoint,
+    save_checkpoint,
+    step_of,
+    write_checkpoint,
+)
+from rlvr.runfolder.claim import BEST, CHECKPOINTS, adapter_of, model_of, steps_taken
 from rlvr.runfolder.files import whole_folder
 from rlvr.runfolder.journal import Journal
 from rlvr.runfolder.signals import StopSignals
 from rlvr.runfolder.tensor_cache import cached_tensors
 from rlvr.seeds import set_global_generators
 from rlvr.types import Group
+
+# The names of metrics that only evaluations have.
+EVALUATED = ("eval/", "held_out/")
 
 
 @dataclass
@@ -51,6 +67,7 @@ class Run:
     measure: Callable[[], dict[str, float]] | None = None
     open_parts: ExitStack = field(default_factory=ExitStack)
     tokens_learned: int = 0
+    warned_of_best: bool = False
 
     @property
     def stage(self) -> str:
@@ -85,11 +102,15 @@ class Run:
         """The numbers of the remaining steps, each after seeding the global generators; then ends the run."""
         if self.done == self.config.steps and self.model_folder.exists():
             self.journal.say(
-                f"this run is finished ({self.folder}); choose another folder to train again, out=runs/NAME"
+                f"this run is finished ({self.folder}); add steps to go on, steps={2 * self.done}, or choose another "
+                "folder to train again, out=runs/NAME"
             )
             return
+        self._set_aside()
         if self.done == 0 and self.config.eval.at_start:
-            self.journal.write(0, self.evaluate())
+            metrics = self.evaluate()
+            self.journal.write(0, metrics)
+            self.keep_best(metrics)
         while self.done < self.config.steps and not self.signals.received:
             self.journal.seconds.clear()
             set_global_generators(self.config.seed, "step", self.done + 1)
@@ -129,6 +150,7 @@ class Run:
         if due or (last and self.config.eval.at_end):
             metrics |= self.evaluate()
         self.journal.write(step, metrics)
+        self.keep_best(metrics)
         every = self.config.checkpoint.every
         if last or (every and step % every == 0):
             self.checkpoint()
@@ -168,20 +190,99 @@ class Run:
         return cached_tensors(self.folder / f"{name}.safetensors", digest, compute, self._checkpoints())
 
     def _finish(self) -> None:
-        with whole_folder(self.model_folder) as partial:
-            self.learner.export(partial)
-        self.say(f"{self.stage} finished: the model is in {self.model_folder}")
+        """Write the model, and the adapters alone if there are some. Raises `CheckpointError`: nothing is lost."""
+        try:
+            with whole_folder(self.model_folder) as partial:
+                self.learner.export(partial)
+            alone = self._export_adapter() if self.learner.adapter() is not None else ""
+        except Exception as error:  # whatever transformers or the disk has against it, the weights are safe
+            (newest,) = self._checkpoints()[-1:]
+            raise CheckpointError(
+                f"training is finished, but its model cannot be written to {self.model_folder}: {error}. The weights "
+                f"are safe in {newest}: start the same command again to write the model, or rlvr export {self.folder} "
+                "OUT to write it elsewhere"
+            ) from error
+        self.say(f"{self.stage} finished: the model is in {self.model_folder}{alone}")
+        best = self._record()
+        if best is not None:
+            self.say(f"the best {best}: rlvr export {self.folder} OUT --best makes a model of it")
+
+    def _export_adapter(self) -> str:
+        folder = adapter_of(self.folder)
+        with whole_folder(folder) as partial:
+            stands_alone = self.learner.export_adapter(partial)
+        if stands_alone:
+            return f", the adapters alone are in {folder}"
+        folder.rmdir()
+        return " with its adapters merged; alone they would lack a head, or a base model that a folder holds"
+
+    def _set_aside(self) -> None:
+        """Rename the model of a finished run that now takes more steps: `model/` is always that of the last step."""
+        finished = steps_taken(self.folder)
+        if finished >= self.config.steps:
+            return
+        for path in (self.model_folder, adapter_of(self.folder)):
+            if path.exists():
+                kept = path.with_name(f"{path.name}-step-{finished:06d}")
+                path.rename(kept)
+                self.say(f"{path} is of step {finished}: it is now {kept}")
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def checkpoint(self) -> Path:
         """Save everything that the next step needs."""
-        history = {} if self.rollouts is None else self.rollouts.state()
         keep = self.config.checkpoint.keep_last
-        return save_checkpoint(self.folder / "checkpoints", self.done, self.learner.save, history, keep)
+        path = save_checkpoint(self.folder / CHECKPOINTS, self.done, self.learner.save, self._history(), keep)
+        forget_beaten(self.folder / BEST)
+        return path
+
+    def _history(self) -> dict[str, Any]:
+        return {} if self.rollouts is None else self.rollouts.state()
+
+    def keep_best(self, metrics: Mapping[str, float]) -> None:
+        """Keep this step in `best/` if its metrics have the best value of `checkpoint.best` so far.
+
+        Raises `ConfigError` if the evaluation before training has no such metric.
+        """
+        metric, mode = self.config.checkpoint.best, self.config.checkpoint.best_mode
+        if metric is None:
+            return
+        if metric not in metrics:
+            self._miss_best(metric, metrics)
+            return
+        value, best = metrics[metric], self._record()
+        if not math.isfinite(value) or (best is not None and best.beats(value)):
+            return
+        measured = self._measured(metric)
+        notes = {"metric": metric, "mode": mode, "measured": measured, "value": value}
+        path = write_checkpoint(self.folder / BEST, self.done, self.learner.save, self._history(), notes)
+        self.say(f"the best so far: {Record(path, self.done, metric, mode, measured, value)}")
+
+    def _measured(self, metric: str) -> dict[str, Any]:
+        """What a value of an evaluation depends on besides the policy: a resume may change it."""
+        settings = self.config.eval.model_dump(mode="json", exclude=set(MeasureConfig.model_fields))
+        return settings if metric.startswith(EVALUATED) else {}
+
+    def _miss_best(self, metric: str, metrics: Mapping[str, float]) -> None:
+        evaluated = any(name.startswith(EVALUATED) for name in metrics)
+        if metric.startswith(EVALUATED) and not evaluated:
+            return
+        known = [name for name in metrics if name.startswith(EVALUATED) == metric.startswith(EVALUATED)]
+        hint = f"{nearest(metric, known)}; measured: {', '.join(known)}"
+        if metric.startswith(EVALUATED) and self.done == 0:
+            raise ConfigError(f"checkpoint.best: no evaluation has a metric {metric!r}{hint}")
+        if self.done > 0 and not self.warned_of_best:
+            self.warned_of_best = True
+            self.say(f"warning: checkpoint.best: step {self.done} has no metric {metric!r}{hint}")
+
+    def _record(self) -> Record | None:
+        metric, mode = self.config.checkpoint.best, self.config.checkpoint.best_mode
+        return None if metric is None else record_of(self.folder / BEST, metric, mode, self._measured(metric))
 
     def restore(self) -> None:
         """Load the newest complete checkpoint; without one, start from the beginning."""
+        if not self._checkpoints():
+            forget_after(self.folder / BEST, -1)
         newest = self._checkpoints()[-1:]
         if newest and not is_readable(newest[0]):
             if self.model_folder.exists() and step_of(newest[0]) == self.config.steps:
@@ -199,6 +300,7 @@ class Run:
                 continue
             self.learner.load(path)
             self.done = step
+            forget_after(self.folder / BEST, step)
             if self.rollouts is not None:
                 self.rollouts.restore(history)
                 self.rollouts.sync(self.learner, {})
@@ -207,7 +309,7 @@ class Run:
             return
 
     def _checkpoints(self) -> list[Path]:
-        return checkpoints(self.folder / "checkpoints")
+        return checkpoints(self.folder / CHECKPOINTS)
 
     def _speed(self, groups: Sequence[Group]) -> dict[str, float]:
         seconds = self.journal.seconds

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from rlvr.algorithms.objective import Objective
 from rlvr.config import RunConfig, TaskConfig
 from rlvr.config.file import TRAINERS
+from rlvr.config.resume import RULES
 from rlvr.preflight import AXES
 from tasks.registry import TASKS, task_class
 
@@ -27,6 +28,18 @@ WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 REQUIRED = "**required**"
 HEADINGS = ("key", "value", "default", "description")
+RESUME = """## What may change on resume
+
+The same command resumes a run, and so does `rlvr train RUN_FOLDER`. Some keys may change then; what changed, and after
+which step, is in `changes.jsonl` in the run folder. A key follows the longest entry here that it lies under. A schedule
+of the learning rate is computed anew for the new number of `steps`. A comparison changes only memory and speed.
+"""
+RESUMED = {
+    "speed": "may change: memory, speed, storage",
+    "looking": "may change: what is looked at",
+    "learning": "may change: the steps from then on",
+    "fixed": "stays",
+}
 OWN_FUNCTIONS = """A choice that names a function also accepts a function of your own, `module:name`. It is called like
 the functions in the table; their docstrings give the shapes (`rlvr/algorithms/`, `rlvr/rollouts/groups.py`).
 """
@@ -35,6 +48,7 @@ the functions in the table; their docstrings give the shapes (`rlvr/algorithms/`
 def key_page() -> str:
     """The whole page, in Markdown."""
     parts = [HEAD, "## Every trainer\n", *described(RunConfig)]
+    parts += [RESUME, *table(resume_rows(), ("key or section", "on resume", "reason"))]
     for name, model in TRAINERS.items():
         own = [
             key
@@ -99,6 +113,10 @@ def field_rows(kind: Any) -> list[tuple[str, ...]]:
         for field in dataclasses.fields(kind)
         if field.init
     ]
+
+
+def resume_rows() -> list[tuple[str, ...]]:
+    return [(f"`{entry}`", RESUMED[rule.kind], rule.why) for entry, rule in RULES.items()]
 
 
 def axis_rows() -> list[tuple[str, ...]]:

@@ -52,7 +52,9 @@ def check(
 
 
 def pairs(
-    config: Annotated[Path, typer.Argument(help="A recipe with a task and a model.", show_default=False)],
+    config: Annotated[
+        Path, typer.Argument(help="A recipe with a task and a model, or a run folder.", show_default=False)
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Overrides with dotted keys.", show_default=False),
@@ -71,10 +73,10 @@ def pairs(
 
     Example: rlvr pairs configs/quickstart.yaml model.path=runs/quickstart/model --out pairs.jsonl --sft right.jsonl
     """
-    from rlvr.config.file import load_trained
-
-    loaded = load_trained(config, overrides or [])
     from rlvr.commands.sample_pairs import sample_pairs
+    from rlvr.commands.state import state_of
 
-    written = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out)
+    loaded, saved = state_of(config, overrides or [])
+    checkpoint = saved.checkpoint if saved else None
+    written = sample_pairs(loaded, out, sft, problems, samples, per_problem, noise, held_out, checkpoint)
     print(f"{written}; written: {out}" + (f", {sft}" if sft else ""))

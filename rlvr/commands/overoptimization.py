@@ -15,7 +15,7 @@ import torch
 
 from rlvr.batching import token_batch
 from rlvr.build import task_of, template_of
-from rlvr.config import LearnedRewardConfig, PolicyRunConfig, RLConfig
+from rlvr.config import LearnedRewardConfig, ModelConfig, PolicyRunConfig, RLConfig
 from rlvr.config.file import load_config
 from rlvr.errors import DataError
 from rlvr.learners.local import LocalLearner
@@ -75,8 +75,10 @@ def score_run(name: str, folder: Path, config: PolicyRunConfig, grader: RewardMo
             f"{folder} holds {len(ledgers)} evaluations with drawn completions, expected two or more: set "
             "eval.problems and eval.samples, and a task"
         )
-    problems = {problem.id: problem for problem in first_problems(task_of(config), config.eval)}
-    evaluations = [read_evaluation(path, problems, grader) for path in ledgers]
+    most = max(pyarrow.parquet.read_table(path, columns=["group"])["group"].to_pylist()[-1] + 1 for path in ledgers)
+    wanted = config.eval.model_copy(update={"problems": max(most, config.eval.problems)})
+    problems = {problem.id: problem for problem in first_problems(task_of(config), wanted)}
+    evaluations = of_the_same_problems(folder, [read_evaluation(path, problems, grader) for path in ledgers])
     steps = tuple(step for step, _ in evaluations)
     lengths, cut_off = numpy.array([length_and_cut_off(groups) for _, groups in evaluations]).T
     last_rows = [row for group in evaluations[-1][1] for row in group]
@@ -118,6 +120,20 @@ def read_evaluation(
             row["score"] = math.nan if verdict.score is None else verdict.score
             row["reward"] = floor if row["reward"] is None else row["reward"]
     return rows[0]["step"], [groups[index] for index in sorted(groups)]
+
+
+def of_the_same_problems(
+    folder: Path, evaluations: list[tuple[int, list[list[dict]]]]
+) -> list[tuple[int, list[list[dict]]]]:
+    """The evaluations on the problems of the last one: a resume may have changed `eval.problems`. Raises `DataError` if
+    there are not two."""
+    asked = [[group[0]["problem_id"] for group in groups] for _, groups in evaluations]
+    same = [evaluation for evaluation, ids in zip(evaluations, asked, strict=True) if ids == asked[-1]]
+    if len(same) < len(evaluations):
+        print(f"{folder}: {len(evaluations) - len(same)} evaluations on other problems than the last are left out")
+    if len(same) < 2:
+        raise DataError(f"{folder}: only the last evaluation is on its problems; expected another one to compare with")
+    return same
 
 
 def problem_means(evaluations: Sequence[tuple[int, list[list[dict]]]], key: str) -> numpy.ndarray:
@@ -162,17 +178,20 @@ def final_kl(folder: Path, config: PolicyRunConfig, problems: dict[str, Problem]
     prompts, answers = zip(*encoded, strict=True)
     batch = token_batch(prompts, answers, [[True] * len(ids) for ids in answers], range(len(answers)))
     totals = []
-    for path in (str(folder / "model"), initial):
-        model = config.model.model_copy(update={"path": path, "scratch": None, "lora": None})
+    final = config.model.model_copy(update={"path": str(folder / "model"), "scratch": None, "lora": None})
+    for model in (final, initial):
         policy = load_policy(model, chat, device, config.sampling.temperature, config.seed)
         learner = LocalLearner(policy, config.optimizer, 1)
         totals.append(learner.frozen_logprobs(batch, torch.arange(len(batch))).sum())
     return float(totals[0] - totals[1]) / len(rows)
 
 
-def initial_model(folder: Path, config: PolicyRunConfig) -> str | None:
-    """The path of the policy that RL started from: the cold start's result, or `model.path`; `None` if not kept."""
+def initial_model(folder: Path, config: PolicyRunConfig) -> ModelConfig | None:
+    """The policy that RL started from: the cold start's result, or `model.path` with the adapters of `model.lora.path`;
+    `None` if not kept."""
     if not isinstance(config, RLConfig) or config.cold_start is None:
-        return config.model.path
+        lora = config.model.lora
+        started = config.model.model_copy(update={"lora": lora if lora is not None and lora.path else None})
+        return started if started.path is not None else None
     made = model_of(cold_start_of(folder))
-    return str(made) if made.is_dir() else None
+    return config.model.model_copy(update={"path": str(made), "scratch": None, "lora": None}) if made.is_dir() else None

@@ -51,12 +51,15 @@ def sample_pairs(
     per_problem: int,
     noise: float = 0.0,
     held_out: bool = False,
+    checkpoint: Path | None = None,
 ) -> PairCounts:
     """Sample `samples` completions of each of the first `problems` training (or held-out) problems and write the files.
 
+    With `checkpoint` the policy has its weights, and `config.model` is what its run started from.
+
     Raises `ConfigError` if the recipe has no task or no trained model.
     """
-    rollouts, grader = open_rollouts(config, evaluates=False)
+    rollouts, grader = open_rollouts(config, evaluates=False, checkpoint=checkpoint)
     assert rollouts.task is not None
     pairs = demonstrations = 0
     outcomes: list[bool] = []

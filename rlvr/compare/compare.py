@@ -136,7 +136,7 @@ def _job(name: str, config: RLConfig | SFTConfig, threads: int, needs: Job | Non
         threads = yaml.safe_load((folder / "config.yaml").read_text())["threads"] or threads
     config = config.model_copy(update={"threads": config.threads or threads})
     assert config.threads is not None
-    return Job(name, claim_folder(config), config.steps, config.threads, needs)
+    return Job(name, claim_folder(config, one_protocol=True), config.steps, config.threads, needs)
 
 
 def write_results(plan: Plan, planned: Sequence[Job], command: str) -> Comparison:

@@ -16,6 +16,8 @@ from rlvr.config.renamed import new_key, with_new_names
 from rlvr.errors import ConfigError
 from tasks.wording import in_words
 
+# The configuration in a run folder.
+RUN_CONFIG = "config.yaml"
 TRAINERS: dict[str, type[BaseModel]] = {
     "grpo": GRPOConfig,
     "sft": SFTConfig,
@@ -28,6 +30,7 @@ TRAINERS: dict[str, type[BaseModel]] = {
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
     """Read `path`, apply `key=value` overrides (dotted keys), and check the result.
 
+    `path` is a YAML file or a run folder, which stands for its own configuration with `out` set to it.
     `task.max_steps=4` changes one key; `task={name: gsm8k}` replaces the whole section.
 
     Raises `ConfigError` with one line for each mistake, which names the override or the line of the file.
@@ -50,6 +53,13 @@ def load_trained(path: str | Path, overrides: Sequence[str] = ()) -> AnyConfig:
 def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], "Origin"]:
     """The unchecked values of a YAML file with overrides applied, and where they come from."""
     path = Path(path)
+    folder = path if path.is_dir() else None
+    path = path / RUN_CONFIG if folder else path
+    if folder and not path.is_file():
+        raise ConfigError(
+            f"{str(folder)!r} is a folder without a {RUN_CONFIG}; expected a recipe, such as configs/quickstart.yaml, "
+            "or the folder of a run"
+        )
     if not path.is_file():
         raise ConfigError(f"there is no configuration file {str(path)!r}{_nearest_file(path)}")
     try:
@@ -57,6 +67,8 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[s
         tree = OmegaConf.create(text)
         if not isinstance(tree, DictConfig):
             raise ConfigError(f"{path}: expected keys and values, got a list")
+        if folder:  # where the run lies now, also if it was moved
+            tree["out"] = str(folder)
         for override in overrides:
             _apply(override, tree)
         values = OmegaConf.to_container(tree, resolve=True)

@@ -84,7 +84,7 @@ class RLConfig(PolicyRunConfig):
             threads=self.threads,
             sampling=self.sampling,
             verify=self.verify,
-            checkpoint=self.checkpoint,
+            checkpoint=self.checkpoint.model_copy(update={"best": None}),
             accept_changed_data=self.accept_changed_data,
         )
 

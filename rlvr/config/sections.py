@@ -4,7 +4,16 @@ import re
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from rlvr.algorithms.choices import nearest
 from tasks.layouts import NAMES
@@ -55,6 +64,8 @@ class ScratchConfig(Section):
 class LoraConfig(Section):
     """Low-rank adapters (Hu et al., 2021) through peft, instead of training all weights."""
 
+    path: str | None = None
+    """Adapters to go on training, a peft folder or hub id; the other keys then come from its adapter_config.json."""
     rank: int = Field(32, ge=1)
     alpha: int = Field(64, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -63,12 +74,18 @@ class LoraConfig(Section):
     modules_to_save: list[str] = []
     """Names of modules that are trained whole beside the adapters, such as lm_head and embed_tokens."""
 
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """With `path` the defaults are not what the adapters have, so only keys that were given are written."""
+        values: dict[str, Any] = dump(self)
+        return values if self.path is None else {key: values[key] for key in values if key in self.model_fields_set}
+
 
 class ModelConfig(Section):
     """Exactly one of `path` and `scratch`."""
 
     path: str | None = None
-    """Hub id or folder in Hugging Face format."""
+    """Hub id or folder in Hugging Face format; adapters of peft are merged into their base."""
     scratch: ScratchConfig | None = None
     chat_template: str | None = None
     """Instead of the tokenizer's own: plain, r1_zero or chatml, a .jinja file, or the text of a template."""
@@ -372,6 +389,10 @@ class CheckpointConfig(Section):
     every: int = Field(50, ge=0)
     """Steps between checkpoints; 0: only when the run ends or is interrupted."""
     keep_last: int = Field(2, ge=1)
+    best: str | None = None
+    """Also keep the checkpoint with the best value of this metric, such as eval/greedy, in `<out>/best`."""
+    best_mode: Literal["max", "min"] = "max"
+    """Whether the largest or the smallest value of `best` is the best one."""
 
 
 class ColdStartConfig(Section):

@@ -145,4 +145,11 @@ class Learner(Protocol):
         """Write the model and its tokenizer in Hugging Face format, with adapters merged in."""
         ...
 
+    def export_adapter(self, folder: Path) -> bool:
+        """Write the adapters alone, in peft's format, for the base model that they were trained on.
+
+        Returns false, and writes nothing, if they cannot stand alone.
+        """
+        ...
+
     def stats(self) -> LearnerStats: ...

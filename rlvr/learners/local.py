@@ -21,9 +21,10 @@ from typing_extensions import TypeVar
 
 from rlvr.batching import Piece, one_longer, plan
 from rlvr.config import OptimizerConfig
-from rlvr.errors import ConfigError, DivergenceError
+from rlvr.errors import CheckpointError, ConfigError, DivergenceError
 from rlvr.learners.base import Learner, LearnerStats, Loss, Snapshot, Total, Update
 from rlvr.learners.optimizer import LossScale, lr_at, make_optimizer
+from rlvr.models.adapters import save_adapters, stands_alone
 from rlvr.models.heads import RewardModel
 from rlvr.models.policy import Policy, TokenScores
 from rlvr.models.weights import merged_shapes
@@ -31,6 +32,8 @@ from rlvr.runfolder.checkpoint import writing
 from rlvr.types import Batch
 
 WEIGHTS, MOMENTS, STATE = "weights.safetensors", "optimizer.pt", "learner.json"
+# The names of a critic's weights begin with it.
+CRITIC = "critic."
 
 
 class Scorer(Protocol):
@@ -147,7 +150,7 @@ class LocalLearner(Generic[Model]):
             raise DivergenceError(
                 f"loss or gradient was not a finite number in {MAX_SKIPPED_IN_A_ROW} optimizer steps in a row (last: "
                 f"loss {loss}, gradient norm {grad_norm}); expected finite numbers. Lower optimizer.lr, or set "
-                "max_grad_norm; the last checkpoint is from before."
+                "optimizer.max_grad_norm; the last checkpoint is from before."
             )
         return {"grad_norm": Total(grad_norm), "lr": Total(lr), "skipped": Total(float(not finite))}
 
@@ -158,7 +161,7 @@ class LocalLearner(Generic[Model]):
         policy = (self.reference or self.policy) if reference else self.policy
         policy.train(False)
         out = torch.zeros(batch.input_ids.shape)
-        with policy.without_adapters() if reference else nullcontext():
+        with policy.as_at_start() if reference else nullcontext():
             for piece in plan(batch.rows(rows), self.config.microbatch_tokens)[0]:
                 chosen = batch.rows(rows[piece.rows])
                 scores = policy.scores(chosen.to(policy.device))
@@ -234,11 +237,10 @@ class LocalLearner(Generic[Model]):
 
     def load(self, folder: Path) -> None:
         device = self.policy.device
-        weights = load_file(folder / WEIGHTS, device=str(device))
-        with torch.no_grad():
-            for name, parameter in self.policy.trainable().items():
-                parameter.copy_(weights[name])
-        self.optimizer.load_state_dict(torch.load(folder / MOMENTS, map_location=device, weights_only=True))
+        load_weights(self.policy, folder)
+        moments = torch.load(folder / MOMENTS, map_location=device, weights_only=True)
+        # Settings such as betas are those of the configuration, which may have changed since.
+        self.optimizer.load_state_dict(moments | {"param_groups": self.optimizer.state_dict()["param_groups"]})
         state = json.loads((folder / STATE).read_text())
         self.version, self.skipped_in_a_row = state["version"], state["skipped_in_a_row"]
         if "loss_scale" in state:  # older checkpoints have none
@@ -249,8 +251,37 @@ class LocalLearner(Generic[Model]):
             raise ValueError("this learner has no tokenizer; expected one to export with the model")
         self.policy.save(folder, self.tokenizer)
 
+    def export_adapter(self, folder: Path) -> bool:
+        policy = self.policy
+        if self.tokenizer is None or not isinstance(policy, Policy) or policy.adapters is None:
+            return False
+        if stands_alone(policy.model):
+            save_adapters(policy.adapters, folder, self.tokenizer)
+            return True
+        return False
+
     def stats(self) -> LearnerStats:
         return LearnerStats(self.tokens_seen, peak_memory_mb(self.policy.device))
+
+
+@torch.no_grad()
+def load_weights(model: Scorer, folder: Path) -> None:
+    """Load the trained weights of the checkpoint in `folder` into a model, without its critic and its optimizer.
+
+    Raises `CheckpointError` if they are of another model.
+    """
+    weights = load_file(folder / WEIGHTS, device=str(model.device))
+    own = model.trainable()
+    strange = [
+        name for name, parameter in own.items() if name not in weights or weights[name].shape != parameter.shape
+    ] + [name for name in weights if name not in own and not name.startswith(CRITIC)]
+    if strange:
+        raise CheckpointError(
+            f"the checkpoint {folder} holds the weights of another model: {strange[0]!r} is not in both, or has "
+            f"another shape ({len(strange)} such); expected the model and the adapters of the run's own configuration"
+        )
+    for name, parameter in own.items():
+        parameter.copy_(weights[name])
 
 
 def in_this_process(learner: Learner, what: str) -> "LocalLearner[Policy]":

@@ -56,5 +56,8 @@ class ScriptedLearner:
     def export(self, folder: Path) -> None:
         (folder / "scripted.json").write_text(json.dumps({"version": self.version}))
 
+    def export_adapter(self, folder: Path) -> bool:
+        return False
+
     def stats(self) -> LearnerStats:
         return LearnerStats(tokens=sum(int(batch.attention_mask.sum()) for batch in self.batches), peak_memory_mb=0.0)

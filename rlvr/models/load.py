@@ -24,6 +24,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
+from rlvr.models.adapters import adapter_config_at, base_of, merged_into, put_adapters, sources_of, values_of
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
@@ -120,19 +121,25 @@ def load_chat(
     `chat_template` takes the place of the tokenizer's own: a name, a file, or the text of one. Raises `ModelError`.
     """
     check_path(path, revision=revision)
+    model_path, tokenizer_path = sources_of(path)
     try:
-        tokenizer = load_tokenizer(path, trust_remote_code, revision)
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
+        tokenizer = load_tokenizer(tokenizer_path, trust_remote_code, revision)
+        config = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code, revision=revision)
     except (OSError, ValueError) as error:
         refuse_code(path, error)
         raise ModelError(
             f"model.path {path!r} has no tokenizer or configuration that transformers can load: {one_line(error)}"
         ) from error
     context = context_of(config.get_text_config()) or tokenizer.model_max_length
-    if not tokenizer.chat_template and (file := optional_file(path, "chat_template.json", revision)) is not None:
+    if (
+        not tokenizer.chat_template
+        and (file := optional_file(tokenizer_path, "chat_template.json", revision)) is not None
+    ):
         tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]  # a processor's
     set_template(tokenizer, chat_template, repr(path))
-    return make_chat(tokenizer, model_end_ids(path, config, revision), context, repr(path), template, needs_template)
+    return make_chat(
+        tokenizer, model_end_ids(model_path, config, revision), context, repr(path), template, needs_template
+    )
 
 
 def context_of(config: Any) -> int | None:
@@ -197,7 +204,10 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
             model.enable_input_require_grads()
     is_composite = model.config.get_text_config() is not model.config
     files = processor_files(str(config.path), config.revision) if is_composite else {}
-    return Policy(model, adapters, temperature, AUTOCAST[config.autocast], config.compile, config.packing, files)
+    policy = Policy(model, adapters, temperature, AUTOCAST[config.autocast], config.compile, config.packing, files)
+    if config.lora and config.lora.path:
+        policy.start = values_of(policy.trainable())
+    return policy
 
 
 def new_model(size: ScratchConfig, chat: Chat, seed: int) -> PreTrainedModel:
@@ -222,6 +232,9 @@ def load_weights_of(path: str, config: ModelConfig, device: torch.device) -> Pre
     Raises `ModelError`.
     """
     disable_progress_bar()
+    adapter = adapter_config_at(path)
+    if adapter is not None:
+        return merged_into(load_weights_of(base_of(path, adapter), config, device), path)
     dtype = getattr(torch, config.dtype)
     options: dict[str, Any] = {}
     if config.quantize != "none":
@@ -339,6 +352,8 @@ def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | No
 
     Says so where `all-linear` leaves out experts that are not linear layers. Raises `ModelError`.
     """
+    if config.path is not None:
+        return put_adapters(model, config)
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rlvr.models.adapters import with_values
 from rlvr.models.logprobs import token_logprobs
 from rlvr.models.packing import token_states
 from rlvr.models.weights import adapter_weights, merged_weights, save_model
@@ -70,6 +71,8 @@ class Policy:
         self.autocast = autocast
         self.packing = packing
         self.critic: Critic | None = None
+        # The values of the trained adapters before training, if it began with those of a file.
+        self.start: Mapping[str, Tensor] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +107,10 @@ class Policy:
     def without_adapters(self) -> AbstractContextManager[object]:
         """Turn the adapters off inside the context, which gives the reference policy at no cost."""
         return self.adapters.disable_adapter() if self.adapters is not None else nullcontext()
+
+    def as_at_start(self) -> AbstractContextManager[object]:
+        """The policy before training, inside the context: with the adapters it began with, or without any."""
+        return self.without_adapters() if self.start is None else with_values(self.trainable(), self.start)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every weight of the plain model by its name on the hub, adapters merged in, tensor by tensor."""

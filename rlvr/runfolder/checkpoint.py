@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -36,6 +37,20 @@ def save_checkpoint(
 
     Raises `CheckpointError` if it cannot be written; earlier checkpoints stay untouched.
     """
+    final = write_checkpoint(folder, step, save, history)
+    for old in checkpoints(folder)[:-keep_last]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def write_checkpoint(
+    folder: Path,
+    step: int,
+    save: Callable[[Path], None],
+    history: Mapping[str, Any],
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """Write `folder/step-N`, with `notes` in its state. Raises `CheckpointError`; earlier checkpoints stay."""
     final = folder / f"step-{step:06d}"
     try:
         with writing(final), whole_folder(final) as partial:
@@ -44,7 +59,7 @@ def save_checkpoint(
                 path.write_text(json.dumps(history))  # JSON restores floats exactly
             files = {path.name: _fingerprint(path) for path in sorted(partial.iterdir())}
             with writing(partial / STATE) as path:
-                path.write_text(json.dumps({"step": step, "format": FORMAT, "files": files}, indent=1))
+                path.write_text(json.dumps({"step": step, "format": FORMAT, "files": files, **notes}, indent=1))
             for path in (*partial.iterdir(), partial):
                 _flush(path)
         _flush(folder)
@@ -52,8 +67,6 @@ def save_checkpoint(
         for partial in folder.glob("*.partial"):
             shutil.rmtree(partial, ignore_errors=True)
         raise
-    for old in checkpoints(folder)[:-keep_last]:
-        shutil.rmtree(old, ignore_errors=True)
     return final
 
 

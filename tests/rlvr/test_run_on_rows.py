@@ -113,7 +113,7 @@ def test_a_set_without_training_rows_can_be_evaluated_on_and_not_trained_on(tiny
     config = recipe(tiny, path, "eval={problems: 5, samples: 1}", task=f", test: {path}")
     with pytest.raises(DataError, match=r"each of its questions is in the test set .* so there is none to train on"):
         check(config)
-    assert len(evaluate_model(config).groups[0]) == 5
+    assert len(evaluate_model(config)[""].groups[0]) == 5
 
 
 def test_the_verifier_of_each_part_of_a_mixture_is_made_before_a_run(tiny: Path, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from rlvr.commands.overoptimization import final_kl
-from rlvr.config import GRPOConfig, ModelConfig
+from rlvr.commands.overoptimization import final_kl, of_the_same_problems
+from rlvr.config import GRPOConfig, LoraConfig, ModelConfig
 from rlvr.config.file import load_config
+from rlvr.errors import DataError
+from rlvr.models.adapters import save_adapters
 from rlvr.models.chat import Chat
 from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
@@ -66,3 +68,35 @@ def test_the_end_is_measured_from_what_the_cold_start_made_as_the_steps_are(chat
     assert final_kl(run, config(), problems, ROWS) == pytest.approx(from_made, abs=1e-4)
     (run / "model").rename(tmp_path / "elsewhere")
     assert math.isnan(final_kl(run, config(), problems, ROWS))
+
+
+def test_the_start_of_a_run_that_goes_on_with_adapters_has_them(chat: Chat, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    saved(chat, tmp_path / "base", 0)
+    adapted = load_policy(
+        ModelConfig(path=str(tmp_path / "base"), lora=LoraConfig(rank=2)), chat, torch.device("cpu"), 1.0, 0
+    )
+    with torch.no_grad():
+        for parameter in adapted.trainable().values():
+            parameter.add_(0.1)
+    (tmp_path / "adapter").mkdir()
+    save_adapters(adapted.adapters, tmp_path / "adapter", chat.tokenizer)
+    (run / "model").mkdir()
+    adapted.save(run / "model", chat.tokenizer)
+    model = f"{{path: {tmp_path / 'base'}, lora: {{path: {tmp_path / 'adapter'}}}}}"
+    nowhere = final_kl(run, config(model=model, cold_start="null"), {"p": PROBLEM}, ROWS)
+    assert nowhere == pytest.approx(0, abs=1e-4)
+    bare = final_kl(run, config(model=f"{{path: {tmp_path / 'base'}}}", cold_start="null"), {"p": PROBLEM}, ROWS)
+    assert abs(bare) > 1e-2
+
+
+def test_evaluations_on_other_problems_than_the_last_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    def evaluation(step: int, *ids: str) -> tuple[int, list[list[dict[str, Any]]]]:
+        return step, [[{"problem_id": name}] for name in ids]
+
+    rows = [evaluation(0, "a"), evaluation(2, "a", "b"), evaluation(4, "a", "b")]
+    assert of_the_same_problems(Path("run"), rows) == rows[1:]
+    assert capsys.readouterr().out == "run: 1 evaluations on other problems than the last are left out\n"
+    with pytest.raises(DataError, match="only the last evaluation is on its problems"):
+        of_the_same_problems(Path("run"), rows[:2])
