@@ -43,6 +43,7 @@ RULES: dict[str, Rule] = {
     "model.path": Rule(
         "fixed", "the run began with the weights it names (if that folder was moved, put a link in its old place)"
     ),
+    "model.revision": Rule("speed", "the commit that it names is compared with that of the start"),
     "model.dtype": Rule("fixed", "it is the precision of the trained weights"),
     "model.lora": Rule("fixed", "the checkpoint holds adapters of this shape, or all weights"),
     "model.chat_template": Rule("fixed", "it writes the prompts"),
@@ -67,13 +68,14 @@ RULES: dict[str, Rule] = {
     "eval": LOOKING,
     "checkpoint": Rule("speed", "it is what is kept, and when"),
     "ledger": LOOKING,
+    "accept_changed_data": Rule("looking", "it says what is accepted"),
     "no_signal_patience": LOOKING,
     # -- sampling
     "engine": Rule("fixed", "it changes which completions are sampled"),
     "engine.name": Rule("learning", "the next completions are drawn by another engine, from the same policy"),
     "engine.cache_tokens": ROUNDING,
     "engine.gpu_memory_utilization": MEMORY,
-    "engine.max_model_len": Rule("learning", "the next completions have another room"),
+    "engine.max_model_len": Rule("learning", "the next problems and completions have another room"),
     "engine.enforce_eager": ROUNDING,
     "engine.logprob_tolerance": MEMORY,
     "sampling": Rule("fixed", "completions that wait, and averages of earlier ones, were drawn with it"),

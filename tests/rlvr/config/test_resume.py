@@ -19,6 +19,7 @@ ADVICE = r"\b(?:[Rr]aise|[Ll]ower|[Ss]et|[Uu]se|[Aa]dd|[Cc]hoose|[Tt]ry|[Ii]ncre
 BEFORE_THE_FIRST_STEP = {
     "data.max_tokens",
     "data.held_out_rows",
+    "data.held_out_by",
     "task.held_out_rows",
     "model.path",
     "task.train",
