@@ -60,9 +60,15 @@ def parse_conversation(row: Row, reading: Reading = AS_RECOGNIZED) -> Conversati
         return _split(*whole, row)
     answer = next((name for name in ANSWERS if row.get(name) is not None), None)
     if (answer is not None or row.get("prompt") is not None) and "text" not in named:
-        if answer is not None and not askers(row) and listed(row[answer]):
+        if answer is None:
+            raise FieldError(
+                "completion",
+                f"is missing; expected the answer to the prompt in one of {', '.join(ANSWERS)}; the row has: "
+                f"{', '.join(row)}. Name its column in data.columns",
+            )
+        if not askers(row) and listed(row[answer]):
             return _split(answer, messages_field(row, answer), row)
-        found = find(row, [answer or "completion"], reading)
+        found = find(row, [answer], reading)
         return Conversation(found.prompt, found.answers[0], found.layout, found.unread)
     if row.get("text") is not None and ("text" in named or not askers(row)):
         text = text_field(row, "text")
@@ -78,8 +84,10 @@ def parse_conversation(row: Row, reading: Reading = AS_RECOGNIZED) -> Conversati
 
 def _split(name: str, messages: tuple[Message, ...], row: Row) -> Conversation:
     first = next((i for i, message in enumerate(messages) if message["role"] == "assistant"), None)
-    if not first:
+    if first is None:
         raise FieldError(name, "expected an assistant turn after the prompt, got none")
+    if not first:
+        raise FieldError(f"{name}[0].role", "got 'assistant' before any question, expected user or system first")
     check_prompt(messages[:first], name)
     last = messages[-1]["role"]
     if last != "assistant":

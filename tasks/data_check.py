@@ -128,17 +128,20 @@ def check_data(
 
 
 def _kind(rows: Sequence[Row], reading: Reading) -> str:
-    """The kind of data, judging by the first row that is an object."""
+    """The kind of data, judging by the first row that has the columns of one; parts of such a row may be empty."""
     for index in range(len(rows)):
         try:
             row = renamed(rows[index], reading.columns)
         except FieldError:
             continue
-        if row.get("chosen") is not None or row.get("completions") is not None:
+        if row.get("completions") is not None or any(row.get(name) is not None for name in ("chosen", "rejected")):
             return "preferences"
         if row.get("label") is not None:
             return "unpaired preferences"
-        return "problems" if columns_of_problem(row) is not None else "conversations"
+        if columns_of_problem(row) is not None:
+            return "problems"
+        if any(row.get(name) is not None for name in (*CONVERSATIONS, *ANSWERS, "text")):
+            return "conversations"
     return "conversations"
 
 

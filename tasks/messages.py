@@ -89,7 +89,7 @@ def message_of(value: Any, field: str) -> Message:
         raise FieldError(field, f'expected {{"role": ..., "content": ...}}, got {shown(value)}')
     if role not in CHAT_ROLES:
         raise FieldError(f"{field}.role", f"got {role!r}, expected one of {', '.join(CHAT_ROLES)}")
-    if given.get("weight", 1) == 0:
+    if role == "assistant" and given.get("weight", 1) == 0:  # others are never learned (OpenHermes gives them a weight)
         raise FieldError(
             f"{field}.weight", "is 0, but every turn of an answer is learned; cut the conversation before this turn"
         )

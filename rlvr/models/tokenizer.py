@@ -1,6 +1,8 @@
 """What a tokenizer does to texts: the right one for a model, and whether it gives back what was written."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -17,7 +19,7 @@ def load_tokenizer(path: str, trust_remote_code: bool = False, revision: str | N
 
     transformers 5 builds some tokenizers anew from the class that tokenizer_config.json names, and then they split
     texts in another way (DeepSeek-V3's as a Llama's, which loses spaces). Where the two differ the file is right: it is
-    what the model was trained with.
+    what the model was trained with. Whether a text begins with BOS the configuration says (`add_bos_token`).
     """
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code, revision=revision)
     file = optional_file(path, "tokenizer.json", revision)
@@ -28,8 +30,17 @@ def load_tokenizer(path: str, trust_remote_code: bool = False, revision: str | N
         ids = described.encode(text, add_special_tokens=False).ids
         if ids != tokenizer.encode(text, add_special_tokens=False):
             as_described = PreTrainedTokenizerFast.from_pretrained(path, revision=revision)
+            if adds_bos(path, revision) and as_described.bos_token_id not in leading_ids(as_described):
+                as_described.add_bos_token = True  # it is saved in tokenizer.json
             return as_described if round_trip(as_described, text) == text else tokenizer
     return tokenizer
+
+
+def adds_bos(path: str, revision: str | None = None) -> bool:
+    """Whether tokenizer_config.json says that a text begins with BOS. Tokenizers without a class of their own ignore
+    it under transformers 5."""
+    file = optional_file(path, "tokenizer_config.json", revision)
+    return file is not None and bool(json.loads(Path(file).read_text(encoding="utf-8")).get("add_bos_token"))
 
 
 def optional_file(path: str, name: str, revision: str | None = None) -> str | None:

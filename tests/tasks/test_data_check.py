@@ -35,6 +35,12 @@ def test_preferences_are_counted_measured_and_doubted(tmp_path: Path) -> None:
     assert "    row 6: field 'chosen[0].content': is empty; expected text" in report.lines()
 
 
+def test_empty_rows_at_the_beginning_do_not_decide_what_a_file_holds(tmp_path: Path) -> None:
+    empty = dict.fromkeys(("prompt", "chosen", "rejected"))
+    report = check_data(write(tmp_path / "pairs.jsonl", empty, {**empty, "prompt": "q"}, pair("q", "a", "b")))
+    assert (report.kind, [row for row, _ in report.broken]) == ("preferences", [1, 2])
+
+
 def test_conversations_and_unpaired_rows_are_told_apart(tmp_path: Path) -> None:
     talk = {"messages": [user("q"), user("again"), assistant("a")]}
     report = check_data(write(tmp_path / "sft.jsonl", talk, talk))

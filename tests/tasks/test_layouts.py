@@ -210,6 +210,21 @@ def test_what_a_message_holds_and_cannot_be_kept_is_refused(message: dict[str, A
         parse_conversation({"messages": [user("2+2?"), message]})
 
 
+def test_a_weight_of_a_turn_that_is_never_learned_says_nothing_new() -> None:
+    """OpenHermes and SlimOrca give the turns of the user a weight of 0, and their answers 1."""
+    turns = [{**said("system", "Be brief."), "weight": None}, {**said("human", "2+2?"), "weight": 0.0}]
+    row = {"conversations": [*turns, {**said("gpt", "4"), "weight": 1.0}]}
+    assert parse_conversation(row) == Conversation((SYSTEM, user("2+2?")), (assistant("4"),))
+    assert parse_conversation({"conversations": numpy.array(row["conversations"])}).unread == ()
+
+
+def test_a_row_without_an_answer_or_a_question_says_what_it_has() -> None:
+    with pytest.raises(FieldError, match=r"'completion': is missing; .* the row has: prompt, response_1\. Name its col"):
+        parse_conversation({"prompt": "2+2?", "response_1": "4"})
+    with pytest.raises(FieldError, match=r"\[0\]\.role': got 'assistant' before any question, expected user or system"):
+        parse_conversation({"messages": [assistant("hello"), user("2+2?"), assistant("4")]})
+
+
 def test_keys_of_messages_that_are_not_read_are_named() -> None:
     row = {"messages": [{**user("2+2?"), "name": "Mia"}, assistant("4")], "source": "web", "empty": None}
     assert parse_conversation(row).unread == ("source", "messages[].name")

@@ -135,7 +135,8 @@ def test_a_broken_preference_names_its_field(row: dict[str, Any], message: str) 
         ({"body": "once upon a time"}, "field 'messages': is missing; expected messages, or prompt and completion"),
         ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
         ({"messages": [user("q"), assistant("a"), user("q")]}, r"'messages\[2\].role': got 'user', expected assistant"),
-        ({"messages": [assistant("a")]}, "expected an assistant turn after the prompt, got none"),
+        ({"messages": [assistant("a")]}, r"'messages\[0\].role': got 'assistant' before any question"),
+        ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
         ({"prompt": "Q:", "completion": " "}, "field 'completion': is empty"),
     ],
 )

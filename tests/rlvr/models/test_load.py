@@ -322,6 +322,22 @@ def test_a_tokenizer_that_its_class_would_change_is_the_one_in_its_file(tmp_path
     assert round_trip(AutoTokenizer.from_pretrained(tmp_path / "again"), "a b 2 + 3") == "a b 2 + 3"
 
 
+def test_a_tokenizer_from_its_file_begins_a_text_as_its_configuration_says(tmp_path: Path) -> None:
+    """DeepSeek-V3 has `add_bos_token: true`; its tokenizer.json alone writes no BOS, and plain prompts had none."""
+    stand_in("qwen3").save_pretrained(tmp_path)
+    settings = tmp_path / "tokenizer_config.json"
+    changed = {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "bos_token": "<|endoftext|>"}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | changed))
+    tokenizer = load_tokenizer(str(tmp_path))
+    bos = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    chat = make_chat(tokenizer, [], 256, "'x'")
+    ids, _ = chat.examples("2 + 3", " 5")[0]
+    assert ids[0] == bos and ids.count(bos) == 1
+    assert chat.text_ids("<|endoftext|>2 + 3") == chat.text_ids("2 + 3") == tokenizer.encode("2 + 3")
+    tokenizer.save_pretrained(tmp_path / "again")
+    assert AutoTokenizer.from_pretrained(tmp_path / "again").encode("2 + 3") == tokenizer.encode("2 + 3")
+
+
 def test_a_tokenizer_that_glues_words_together_is_refused() -> None:
     tokenizer = stand_in("qwen3")
     tokenizer.backend_tokenizer.decoder = decoders.Fuse()
