@@ -31,7 +31,7 @@ from rlvr.config import (
     TaskConfig,
     VerifyConfig,
 )
-from rlvr.data.examples import reader_of, split_rows
+from rlvr.data.examples import readable, reader_of, split_rows
 from rlvr.engines.scripted import load_script
 from rlvr.errors import ConfigError, DataError, ModelError
 from rlvr.learners.optimizer import loss_scale_of
@@ -263,8 +263,8 @@ def check_rows(config: DataConfig, read: Callable[..., Rows[Any]]) -> None:
     """Read the first row of each part of the data, so that a missing file or another format fails now. Raises
     `DataError`."""
     for part in split_rows(config, read):
-        if len(part) and not config.skip_broken:
-            part[0]
+        if not config.skip_broken:
+            next(readable(part, skip_broken=False), None)
 
 
 def check_solutions(config: PolicyRunConfig, problems: TaskConfig) -> None:

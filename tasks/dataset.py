@@ -140,7 +140,12 @@ class DatasetTask:
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know about the rows, one sentence each: what repeats, is held out or left out."""
-        split, rows, notes = self._split, len(self._train.rows), []
+        split, rows, notes = self._split, len(self._train.rows), list[str]()
+        if self.test and self.held_out_rows:
+            notes.append(
+                f"held_out_rows: {self.held_out_rows} is not used, since the held-out problems are those of the test "
+                f"set {named(self.test)}; to hold out rows of train, set test to ''"
+            )
         if split.different < rows:
             notes.append(
                 f"{named(self.train)}: {rows} rows ask {split.different} different questions; training keeps the "

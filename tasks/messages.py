@@ -46,7 +46,7 @@ def text_field(row: Row, field: str) -> Text:
             raise FieldError(field, "is empty; expected text or a list of messages")
         return value
     if value is None:
-        raise FieldError(field, "is missing; expected text or a list of messages")
+        raise FieldError(field, f"is missing{' (null)' if field in row else ''}; expected text or a list of messages")
     return messages_field(row, field)
 
 

@@ -77,7 +77,9 @@ def parse_preference(row: Row, reading: Reading = AS_RECOGNIZED) -> Preference:
     row = renamed(row, reading.columns)
     if row.get("completions") is not None and not reading.columns.keys() & {"chosen", "rejected"}:
         return _ranking(row, reading)
-    if row.get("chosen") is None:
+    if row.get("chosen") is None and "chosen" in row:
+        raise FieldError("chosen", "is missing (null); expected text or a list of messages")
+    if "chosen" not in row:
         expected = "'chosen' and 'rejected', or 'completions'"
         hint = "; this row is unpaired, which only loss: kto reads" if "label" in row else ""
         hint = hint or ". Name the columns in data.columns"

@@ -35,7 +35,7 @@ from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.templates import AS_IT_IS, Template, set_template
 from rlvr.models.tokenizer import load_tokenizer, optional_file
 from rlvr.models.vocabulary import leave_out, unknown_tokens
-from rlvr.models.weights import plain_weights
+from rlvr.models.weights import name_ends, plain_weights
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -193,6 +193,7 @@ def load_policy(config: ModelConfig, chat: Chat, device: torch.device, temperatu
         keep_layout(model)
     check_decomposition(model)
     check_vocabulary(model, chat)
+    name_ends(model, chat.end_ids)
     leave_out(model, unknown_tokens(chat.tokenizer, model.config.get_text_config().vocab_size))
     if config.packing:
         check_packing(model)

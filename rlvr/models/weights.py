@@ -171,6 +171,18 @@ def save_model(model: PreTrainedModel, folder: Path, shard_bytes: int = SHARD_BY
     save_weights(merged_weights(model), merged_shapes(model), folder, shard_bytes)
 
 
+def name_ends(model: PreTrainedModel, end_ids: Sequence[int]) -> None:
+    """Add the tokens that end a completion to the model's generation settings, so that the saved model stops where it
+    was taught to stop: the files of base models name another token than the chat template writes."""
+    settings = model.generation_config
+    if settings is None:
+        return
+    named = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+    ends = list(dict.fromkeys(end for end in [*named, *end_ids] if end is not None))
+    if set(ends) != set(named):
+        settings.eos_token_id = ends if len(ends) > 1 else ends[0]
+
+
 def saved_config(model: PreTrainedModel) -> Any:
     """The configuration of the model as it is saved: its class and dtype, and embeddings that are tied only if they
     still are."""

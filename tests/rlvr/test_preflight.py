@@ -8,7 +8,7 @@ import torch
 
 from rlvr import preflight
 from rlvr.algorithms.objective import Objective
-from rlvr.config import EngineConfig, EvalConfig, LoraConfig, ModelConfig, VerifyConfig
+from rlvr.config import DataConfig, EngineConfig, EvalConfig, LoraConfig, ModelConfig, VerifyConfig
 from rlvr.config.file import load_config
 from rlvr.errors import ConfigError, DataError, ModelError
 from rlvr.preflight import (
@@ -17,12 +17,14 @@ from rlvr.preflight import (
     check_model,
     check_objective,
     check_rewards,
+    check_rows,
     check_scorer,
     check_training,
     first_problems,
     pick_device,
 )
 from tasks import Problem
+from tasks.preferences import read_preferences
 from tests.rlvr.players import Numbers
 
 QUICKSTART = "configs/quickstart.yaml"
@@ -136,6 +138,16 @@ def test_a_dataset_that_is_broken_at_its_first_row_says_so_now() -> None:
     assert [problem.id for problem in first_problems(Numbers(), EvalConfig(problems=2))] == ["held-out-0", "held-out-1"]
     with pytest.raises(DataError, match="row 0: field 'answer': is missing"):
         first_problems(Broken(), EvalConfig(problems=0))
+
+
+def test_a_first_row_that_is_broken_says_how_to_leave_it_out(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"prompt": "q", "chosen": null, "rejected": "b"}\n')
+    with pytest.raises(
+        DataError, match=r"'chosen': is missing \(null\); .* leave such rows out: data\.skip_broken=true"
+    ):
+        check_rows(DataConfig(train=str(path)), read_preferences)
+    check_rows(DataConfig(train=str(path), skip_broken=True), read_preferences)
 
 
 def test_a_composed_verifier_is_made_with_all_its_parts() -> None:

@@ -257,6 +257,12 @@ def test_rows_that_are_in_the_test_set_are_not_trained_on_unless_the_recipe_says
     assert kept.notes()[0].endswith("and are trained on (overlap: keep)")
 
 
+def test_held_out_rows_beside_a_test_set_are_said_to_be_unused(tmp_path: Path) -> None:
+    files = {"train": str(table(tmp_path, 9)), "test": str(table(tmp_path, 3, name="test.jsonl"))}
+    (note, _) = make_task("dataset", {**files, "held_out_rows": 4}, seed=0).notes()
+    assert note.startswith("held_out_rows: 4 is not used, since the held-out problems are those of the test set ")
+
+
 def test_a_file_that_is_its_own_test_set_is_evaluated_on_and_not_trained_on(tmp_path: Path) -> None:
     path = lines(tmp_path, [{"question": f"{n}?", "answer": str(n)} for n in range(5)])
     task = make_task("dataset", {"train": path, "test": path}, seed=0)

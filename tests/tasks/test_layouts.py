@@ -219,7 +219,7 @@ def test_a_weight_of_a_turn_that_is_never_learned_says_nothing_new() -> None:
 
 
 def test_a_row_without_an_answer_or_a_question_says_what_it_has() -> None:
-    with pytest.raises(FieldError, match=r"'completion': is missing; .* the row has: prompt, response_1\. Name its col"):
+    with pytest.raises(FieldError, match=r"'completion': is missing; .* the row has: prompt, response_1\. Name its"):
         parse_conversation({"prompt": "2+2?", "response_1": "4"})
     with pytest.raises(FieldError, match=r"\[0\]\.role': got 'assistant' before any question, expected user or system"):
         parse_conversation({"messages": [assistant("hello"), user("2+2?"), assistant("4")]})

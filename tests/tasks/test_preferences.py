@@ -106,6 +106,8 @@ def test_unpaired_rows_and_pairs_taken_apart(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ({"prompt": "Q:", "chosen": " a"}, "field 'rejected': is missing"),
+        ({"prompt": "Q:", "chosen": " a", "rejected": None}, r"field 'rejected': is missing \(null\); expected text"),
+        ({"prompt": "Q:", "chosen": None, "rejected": " b"}, r"field 'chosen': is missing \(null\); expected text"),
         ({"prompt": "Q:", "chosen": "", "rejected": " b"}, "field 'chosen': is empty"),
         ({"prompt": [user("q")], **CHATS, "chosen": [user("a")]}, r"'chosen\[0\].role': got 'user'"),
         ({"prompt": [user("q"), {"role": "system", "content": "s"}], **CHATS},
@@ -136,7 +138,6 @@ def test_a_broken_preference_names_its_field(row: dict[str, Any], message: str) 
         ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
         ({"messages": [user("q"), assistant("a"), user("q")]}, r"'messages\[2\].role': got 'user', expected assistant"),
         ({"messages": [assistant("a")]}, r"'messages\[0\].role': got 'assistant' before any question"),
-        ({"messages": [user("q")]}, "expected an assistant turn after the prompt, got none"),
         ({"prompt": "Q:", "completion": " "}, "field 'completion': is empty"),
     ],
 )

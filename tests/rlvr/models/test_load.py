@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import decoders, pre_tokenizers
 from transformers import (
+    AutoModelForCausalLM,
     AutoTokenizer,
     Gemma3Config,
     GraniteMoeConfig,
@@ -332,7 +333,8 @@ def test_a_tokenizer_from_its_file_begins_a_text_as_its_configuration_says(tmp_p
     bos = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     chat = make_chat(tokenizer, [], 256, "'x'")
     ids, _ = chat.examples("2 + 3", " 5")[0]
-    assert ids[0] == bos and ids.count(bos) == 1
+    assert ids[0] == bos
+    assert ids.count(bos) == 1
     assert chat.text_ids("<|endoftext|>2 + 3") == chat.text_ids("2 + 3") == tokenizer.encode("2 + 3")
     tokenizer.save_pretrained(tmp_path / "again")
     assert AutoTokenizer.from_pretrained(tmp_path / "again").encode("2 + 3") == tokenizer.encode("2 + 3")
@@ -354,6 +356,35 @@ def test_the_saved_model_has_the_template_that_it_was_trained_with(saved: Path, 
     again = load_chat(str(tmp_path / "trained"))
     assert again.tokenizer.chat_template == TEMPLATES["plain"]
     assert again.end_ids == chat.end_ids
+
+
+def test_the_saved_model_ends_in_transformers_where_it_was_taught_to_end(saved: Path, tmp_path: Path) -> None:
+    """Qwen2.5's base names <|endoftext|> alone, and its template ends answers with <|im_end|>."""
+    chat = load_chat(str(saved))
+    other = next(token for token in range(300) if token not in chat.end_ids)
+    settings = {"eos_token_id": other, "temperature": 0.7, "do_sample": True}
+    (saved / "generation_config.json").write_text(json.dumps(settings))
+    chat = load_chat(str(saved))
+    policy = load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0)
+    policy.save(tmp_path / "trained", chat.tokenizer)
+    kept = json.loads((tmp_path / "trained" / "generation_config.json").read_text())
+    assert set(kept["eos_token_id"]) == {other, *chat.end_ids}
+    assert chat.end_ids[0] != other
+    assert kept["temperature"] == 0.7
+    with torch.no_grad():
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "trained")
+        again.lm_head.weight = torch.nn.Parameter(torch.zeros_like(again.lm_head.weight))
+        again.lm_head.bias = torch.nn.Parameter(torch.eye(len(again.lm_head.weight))[chat.end_ids[0]])
+        said = again.generate(torch.tensor([[5, 6]]), do_sample=False, max_new_tokens=8)
+    assert said[0].tolist() == [5, 6, chat.end_ids[0]]
+
+
+def test_end_tokens_that_the_settings_name_already_leave_as_they_came(saved: Path, tmp_path: Path) -> None:
+    ends = [*reversed(load_chat(str(saved)).end_ids), 7]
+    (saved / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    chat = load_chat(str(saved))
+    load_policy(ModelConfig(path=str(saved)), chat, CPU, 1.0, 0).save(tmp_path / "trained", chat.tokenizer)
+    assert json.loads((tmp_path / "trained" / "generation_config.json").read_text())["eos_token_id"] == ends
 
 
 def test_the_template_of_a_processor_is_read_where_the_tokenizer_has_none(saved: Path) -> None:
