@@ -59,11 +59,12 @@ def assert_saved(run: Run, policy: Policy, smollm2: SmolLM2) -> None:
 
 def test_it_learns_gsm8k_solutions_and_saves_what_it_learned(smollm2: SmolLM2, data: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (data / "gsm8k_train.jsonl").read_text().splitlines()]
-    short = [row for row in rows if len(row["question"] + row["answer"]) < 400][:2]
-    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in short))
+    short = [row for row in rows if len(row["question"] + row["answer"]) < 400]
+    for name, chosen in (("train", short[:2]), ("test", short[2:4])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen))
     text = (
         f"trainer: sft\nmodel: {{path: {smollm2.folder}}}\n"
-        f"task: {{name: gsm8k, train: {tmp_path / 'train.jsonl'}, test: {tmp_path / 'train.jsonl'}, subset: null}}\n"
+        f"task: {{name: gsm8k, train: {tmp_path / 'train.jsonl'}, test: {tmp_path / 'test.jsonl'}, subset: null}}\n"
         "steps: 4\nrows_per_step: 2\noptimizer: {lr: 1.0e-4}\neval: {problems: 0}\ncheckpoint: {every: 0}\n"
     )
     run = sft.train(load_config(recipe(tmp_path, text), [f"out={tmp_path / 'run'}"]))

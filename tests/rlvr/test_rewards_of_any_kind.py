@@ -57,6 +57,7 @@ def train(out: Path, chat: Chat, *overrides: str) -> Run:
         task=task,
         held_out=task.held_out(config.eval.problems),
         sampling=sampling,
+        eval_sampling=sampling,
         judge=judge_of(config),
         evaluation=config.eval,
         max_failed_share=config.verify.max_failed_share,

@@ -95,7 +95,7 @@ def test_a_weighted_sum_of_a_recipe_gives_the_rewards_and_its_weights_count_apar
     }
     for key, rows in groups.items():
         right, formed = scores["math"][key], scores["format"][key]
-        sums = [(r + 0.2 * f) / 1.2 for r, f in zip(right, formed, strict=True)]
+        sums = [r + 0.2 * f for r, f in zip(right, formed, strict=True)]
         assert [row["reward"] for row in rows] == pytest.approx(sums)
         centred = [r - sum(right) / 4 + 0.2 * (f - sum(formed) / 4) for r, f in zip(right, formed, strict=True)]
         assert [row["advantage"] for row in rows] == pytest.approx(centred, abs=1e-6)
@@ -128,7 +128,7 @@ def test_steps_without_signal_are_explained_and_change_nothing(
     printed = capsys.readouterr().out
     assert "warning: 2 steps in a row had nothing to learn from: 100% of groups are all wrong" in printed
     assert said in printed
-    assert printed.count("warning:") == 2
+    assert printed.count("warning:") == 3  # the first step, two in a row, and the next two
     assert run.learner.version == 0
     assert all("loss" not in row for row in metrics(run))
     before = load_policy(ModelConfig(path=str(tiny)), load_chat(str(tiny)), torch.device("cpu"), 1.0, 0)
@@ -709,7 +709,7 @@ def test_a_run_learns_under_every_key_of_sampling_and_evaluates_under_its_own(ti
     keys = "max_tokens: 12, min_p: 0.05, top_p: 0.95, top_k: 50, repetition_penalty: 1.1, min_tokens: 3"
     run = grpo.train(
         recipe(
-            tiny, engine="transformers", sampling=f"{{{keys}, stop: ['1', '2']}}", steps=2, prompts_per_step=8,
+            tiny, engine="transformers", sampling=f"{{{keys}, stop: ['e', 'a', 's']}}", steps=2, prompts_per_step=8,
             eval="{problems: 4, samples: 2, at_start: false, sampling: {max_tokens: 5, min_tokens: 5, stop: []}}",
             **{"verify.verifier": "tests.rlvr.scripts:by_text"},
         )
@@ -717,6 +717,6 @@ def test_a_run_learns_under_every_key_of_sampling_and_evaluates_under_its_own(ti
     rows = ledger(run)
     assert min(row["tokens"] for row in rows) >= 4
     stopped = [row["completion"] for row in rows if row["finish"] == "stop" and row["tokens"] < 12]
-    assert any(text.endswith(("1", "2")) for text in stopped)
+    assert any(text.endswith(("e", "a", "s")) for text in stopped)
     assert metrics(run)[-1]["eval/length"] == 5
     assert all("loss" in row for row in metrics(run)[1:3])

@@ -130,7 +130,7 @@ def test_rows_without_signal_cost_no_forward_pass_and_leave_the_gradient_as_it_i
         kept: list[torch.Tensor] = []
         monkeypatch.setattr(
             learner, "_apply_gradient",
-            lambda loss: kept.extend(p.grad.flatten() for p in policy.trainable().values()) or {},
+            lambda loss, grad_norm: kept.extend(p.grad.flatten() for p in policy.trainable().values()) or {},
         )  # fmt: skip
         learn(learner, cfg, groups)
         return torch.cat(kept).clone(), sum(computed)
