@@ -41,7 +41,7 @@ class RunConfig(Section):
     eval: MeasureConfig = MeasureConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     accept_changed_data: bool = False
-    """Go on with a run though a file of its data has changed since it began; otherwise that is refused."""
+    """Go on once though a file of the data has changed since the run began; else that is refused. It is not kept."""
 
     @property
     def problems(self) -> TaskConfig | None:

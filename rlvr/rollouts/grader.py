@@ -79,6 +79,13 @@ def check_graders(groups: Sequence[Group], max_failed_share: float) -> None:
     failed = [verdict for verdict in verdicts if verdict.score is None]
     share = len(failed) / max(1, len(verdicts))
     if share > max_failed_share:
+        if all(verdict.status == "not_applicable" for verdict in failed):
+            raise GraderError(
+                f"the verifier does not apply to {share:.0%} of this step's completions (first: "
+                f"{failed[0].detail or 'no reason given'}), which therefore have no reward; expected at most "
+                f"{max_failed_share:.0%}. Add a part that judges them ({{weighted_sum: ...}}), leave their problems "
+                "out, or raise verify.max_failed_share"
+            )
         raise GraderError(
             f"the verifier failed on {share:.0%} of this step's completions (first: {reason_of(failed[0])}); "
             f"expected at most {max_failed_share:.0%}. Fix the verifier, or raise verify.max_failed_share"

@@ -19,6 +19,8 @@ MODEL, ADAPTER, COLD_START, METRICS = "model", "adapter", "cold_start", "metrics
 CHECKPOINTS, BEST = "checkpoints", "best"
 # One line for each key that a resume changed: the step after which it did, the key, its value before and now.
 CHANGES = "changes.jsonl"
+# Said each time and never kept: what accepts the data of today does not accept those of tomorrow.
+ACCEPTS_DATA = "accept_changed_data"
 # Differences that one message names.
 MOST_NAMED = 5
 
@@ -33,15 +35,15 @@ def claim_folder(config: RunConfig, one_protocol: bool = False) -> Path:
     path = folder / RUN_CONFIG
     changes: list[tuple[str, Any, Any]] = []
     if path.exists() and any(folder.rglob(METRICS)):  # a run that failed before its first step claims nothing
-        changes = [
-            change for change in differences(kept_config(path), config.model_dump(mode="json")) if change[0] != "out"
-        ]
+        unheeded = {"out", ACCEPTS_DATA} if one_protocol else {"out"}
+        found = differences(kept_config(path), config.model_dump(mode="json"))
+        changes = [change for change in found if change[0] not in unheeded]
         refuse_changes(folder, changes, one_protocol)
         refuse_fewer_steps(folder, config.steps)
     try:
         note_changes(folder, changes)
         with whole_file(path) as partial:
-            partial.write_text(dump_config(config))
+            partial.write_text(dump_config(config.model_copy(update={ACCEPTS_DATA: False})))
     except OSError as error:
         raise ConfigError(
             f"out: cannot make the run folder {str(folder)!r}: {error}; choose another, out=runs/NAME"

@@ -85,3 +85,12 @@ def test_a_failure_without_a_reason_says_so() -> None:
 def test_what_was_not_judged_is_no_failure() -> None:
     check_graders([], max_failed_share=0.0)
     check_graders([judged(None, None)], max_failed_share=0.0)
+
+
+def test_a_verifier_that_does_not_apply_is_not_said_to_have_failed() -> None:
+    other = Verdict(None, "not_applicable", detail="the reward function returned None")
+    said = r"does not apply to 50% .* \(first: the reward function returned None\).*weighted_sum"
+    with pytest.raises(GraderError, match=said):
+        check_graders([judged(RIGHT, other)], max_failed_share=0.2)
+    with pytest.raises(GraderError, match="the verifier failed on"):
+        check_graders([judged(FAILED, other)], max_failed_share=0.2)

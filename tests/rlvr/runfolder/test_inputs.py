@@ -93,3 +93,8 @@ def test_a_run_notices_a_changed_file_when_it_goes_on(
     assert "Rows that were trained on may now be held out" in capsys.readouterr().out
     assert json.loads((run.folder / "inputs.json").read_text()) == {rows: digest_of(rows)}
     assert run_trainer(config).done == 2  # what was accepted is the data of the run from now on
+    write(tmp_path / "rows.jsonl", talks(9, "once more"))
+    with pytest.raises(CheckpointError, match="the data has changed since this run began"):
+        run_trainer(load_config(run.folder / "config.yaml"))  # which does not accept whatever comes later
+    notes = [json.loads(line) for line in (run.folder / "changes.jsonl").read_text().splitlines()]
+    assert [(note["key"], note["now"]) for note in notes] == [("accept_changed_data", True)]
