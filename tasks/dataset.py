@@ -292,8 +292,8 @@ class DatasetTask:
             answer = value_at(row, column)
         except KeyError:
             answer = None
-        if is_empty(answer):
-            raise self._empty(column, id, source)
+        if is_empty(answer) and not isinstance(answer, list | dict):  # an empty list may be the truth
+            raise self._empty(column, id, source, "the ground truth")
         return self.ground_truth(answer, id, source)
 
     def _cohort(self, row: Row) -> str:
@@ -324,9 +324,9 @@ class DatasetTask:
             raise ValueError(f"dataset {source!r}, row {id}: column {column!r} holds {shortened(value)}; expected text")
         return value
 
-    def _empty(self, column: str, id: str, source: str) -> ValueError:
+    def _empty(self, column: str, id: str, source: str, expected: str = "text") -> ValueError:
         return ValueError(
-            f"dataset {source!r}, row {id}: column {column!r} is empty; expected text. Remove the row or fill it in"
+            f"dataset {source!r}, row {id}: column {column!r} is empty; expected {expected}. Remove or fill it"
         )
 
     def _built(self, row: Row, id: str, source: str) -> Problem:

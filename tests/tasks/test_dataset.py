@@ -40,7 +40,7 @@ def test_one_row_cannot_be_split(tmp_path: Path) -> None:
 
 def test_an_empty_answer_is_found_when_the_rows_are_loaded(tmp_path: Path) -> None:
     whole, holed = table(tmp_path, 50), table(tmp_path, 50, empty=37, name="holed.jsonl")
-    with pytest.raises(ValueError, match=r"row train-37: column 'answer' is empty; expected text"):
+    with pytest.raises(ValueError, match=r"row train-37: column 'answer' is empty; expected the ground truth"):
         make_task("dataset", {"train": str(holed)}, seed=0).problem(0)
     tested = make_task("dataset", {"train": str(whole), "test": str(holed)}, seed=0)
     with pytest.raises(ValueError, match=r"row test-37: column 'answer' is empty"):
@@ -194,14 +194,16 @@ def test_an_answer_of_any_type_arrives_digit_for_digit(tmp_path: Path) -> None:
         '["a", 2, 2.50]',
         '{"a": 1.0}',
         '"007"',
+        "[]",
+        "{}",
         "0",
         "1",
         "2.5",
     ]
     path = lines(tmp_path, [f'{{"question": "q{n}", "answer": {text}}}' for n, text in enumerate(written)])
     task = make_task("dataset", {"train": path}, seed=0)
-    answers = {p.prompt[0]["content"]: p.answer for p in [task.problem(n) for n in range(8)] + task.held_out(9)}
-    assert [json_text(answers[f"q{n}"]) for n in range(10)] == written
+    answers = {p.prompt[0]["content"]: p.answer for p in [task.problem(n) for n in range(9)] + task.held_out(9)}
+    assert [json_text(answers[f"q{n}"]) for n in range(len(written))] == written
     assert [type(answers[f"q{n}"]) for n in (2, 3, 4, 5, 6, 7)] == [int, bool, list, dict, str, int]
 
 
