@@ -5,6 +5,8 @@ knows. `model.lora.path` may name one: training goes on with these adapters. And
 """
 
 import json
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.config import LoraConfig
 from rlvr.errors import ModelError
+from rlvr.models.weights import plain_weights
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # A folder with one of these holds a whole model.
@@ -150,6 +153,71 @@ def merged_into(model: PreTrainedModel, path: str) -> PreTrainedModel:
     merged.name_or_path = path
     result: PreTrainedModel = merged
     return result
+
+
+def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> Any:
+    """Put LoRA adapters into the language model in `model`, in float32, and freeze the rest.
+
+    Says so where `all-linear` leaves out experts that are not linear layers. Raises `ModelError`.
+    """
+    if config.path is not None:
+        return put_adapters(model, config)
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
+    peft_config = PeftConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=config.targets,
+        exclude_modules=outside_decoder(model),
+        modules_to_save=config.modules_to_save or None,
+        task_type=task_type,
+    )
+    with warnings.catch_warnings():
+        # peft warns of tied embeddings, which `weights.save_model` writes apart where adapters made them differ.
+        warnings.filterwarnings("ignore", message="Model with `tie_word_embeddings=True`")
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+        # The ranks that it sets for experts, where there are adapters on other layers alone.
+        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
+        try:
+            adapters = get_peft_model(model, peft_config)
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"model.lora.targets {config.targets!r}: {' '.join(str(error).split())}") from error
+    modules = {name for name, _ in model.named_modules()}
+    unknown = [name for name in config.modules_to_save if not any(is_trained_whole(name, path) for path in modules)]
+    if unknown:
+        raise ModelError(
+            f"model.lora.modules_to_save: the model has no module {unknown[0]!r}; expected names such as lm_head or "
+            "embed_tokens"
+        )
+    if config.targets == "all-linear":
+        experts = [
+            name
+            for name, weight in plain_weights(model).items()
+            if weight.tensor.dim() == 3 and "conv" not in name and not weight.is_adapted
+        ]
+        if experts:
+            print(
+                f"warning: model.lora.targets=all-linear leaves {len(experts)} tensors of experts as they are, such as "
+                f"{experts[0]}",
+                flush=True,
+            )
+    return adapters
+
+
+def is_trained_whole(name: str, path: str) -> bool:
+    """Whether a module's path is that of the trained copy of a module called `name`."""
+    return f".{path}".endswith(f".{name}.modules_to_save")
+
+
+def outside_decoder(model: PreTrainedModel) -> str | None:
+    """A pattern of the modules that text does not pass through, such as a vision tower; `None` if there are none."""
+    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    used = [name for name, module in model.named_modules() if module is decoder or module is head]
+    if "" in used or all(name.startswith(tuple(f"{part}." for part in used)) for name, _ in model.named_parameters()):
+        return None
+    return rf"(?!(?:{'|'.join(map(re.escape, used))})(?:\.|$)).*"
 
 
 def put_adapters(model: PreTrainedModel, config: LoraConfig) -> Any:

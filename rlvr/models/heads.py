@@ -16,8 +16,9 @@ from transformers.utils.logging import disable_progress_bar, get_verbosity, set_
 
 from rlvr.config import ModelConfig
 from rlvr.errors import ModelError
+from rlvr.models.adapters import add_adapters
 from rlvr.models.chat import Chat
-from rlvr.models.load import AUTOCAST, add_adapters, attention_of, new_model
+from rlvr.models.load import AUTOCAST, attention_of, new_model
 from rlvr.models.packing import check_packing, token_states
 from rlvr.models.remote_code import refuse_code
 from rlvr.models.weights import adapter_weights, merged_weights, save_model

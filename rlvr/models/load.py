@@ -1,8 +1,6 @@
 """From a configuration to a policy: a folder or hub id in Hugging Face format, or a tiny new model."""
 
 import json
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,9 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
-from rlvr.config import LoraConfig, ModelConfig, ScratchConfig
+from rlvr.config import ModelConfig, ScratchConfig
 from rlvr.errors import ModelError
-from rlvr.models.adapters import adapter_config_at, base_of, merged_into, put_adapters, sources_of, values_of
+from rlvr.models.adapters import adapter_config_at, add_adapters, base_of, merged_into, sources_of, values_of
 from rlvr.models.chat import Chat, make_chat
 from rlvr.models.decoder import check_decomposition
 from rlvr.models.packing import check_packing
@@ -35,7 +33,7 @@ from rlvr.models.scratch import build_model, build_tokenizer
 from rlvr.models.templates import AS_IT_IS, Template, set_template
 from rlvr.models.tokenizer import load_tokenizer, optional_file
 from rlvr.models.vocabulary import leave_out, unknown_tokens
-from rlvr.models.weights import name_ends, plain_weights
+from rlvr.models.weights import name_ends
 from rlvr.seeds import derive
 
 # Timeout of the first request to the hub.
@@ -346,68 +344,3 @@ def freeze_other_parts(model: PreTrainedModel) -> None:
     for parameter in model.parameters():
         if id(parameter) not in used:
             parameter.requires_grad_(False)
-
-
-def add_adapters(model: PreTrainedModel, config: LoraConfig, task_type: str | None = "CAUSAL_LM") -> object:
-    """Put LoRA adapters into the language model in `model`, in float32, and freeze the rest.
-
-    Says so where `all-linear` leaves out experts that are not linear layers. Raises `ModelError`.
-    """
-    if config.path is not None:
-        return put_adapters(model, config)
-    from peft import LoraConfig as PeftConfig
-    from peft import get_peft_model
-
-    peft_config = PeftConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=config.targets,
-        exclude_modules=outside_decoder(model),
-        modules_to_save=config.modules_to_save or None,
-        task_type=task_type,
-    )
-    with warnings.catch_warnings():
-        # peft warns of tied embeddings, which `weights.save_model` writes apart where adapters made them differ.
-        warnings.filterwarnings("ignore", message="Model with `tie_word_embeddings=True`")
-        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
-        # The ranks that it sets for experts, where there are adapters on other layers alone.
-        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
-        try:
-            adapters = get_peft_model(model, peft_config)
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"model.lora.targets {config.targets!r}: {one_line(error)}") from error
-    modules = {name for name, _ in model.named_modules()}
-    unknown = [name for name in config.modules_to_save if not any(is_trained_whole(name, path) for path in modules)]
-    if unknown:
-        raise ModelError(
-            f"model.lora.modules_to_save: the model has no module {unknown[0]!r}; expected names such as lm_head or "
-            "embed_tokens"
-        )
-    if config.targets == "all-linear":
-        experts = [
-            name
-            for name, weight in plain_weights(model).items()
-            if weight.tensor.dim() == 3 and "conv" not in name and not weight.is_adapted
-        ]
-        if experts:
-            print(
-                f"warning: model.lora.targets=all-linear leaves {len(experts)} tensors of experts as they are, such as "
-                f"{experts[0]}",
-                flush=True,
-            )
-    return adapters
-
-
-def is_trained_whole(name: str, path: str) -> bool:
-    """Whether a module's path is that of the trained copy of a module called `name`."""
-    return f".{path}".endswith(f".{name}.modules_to_save")
-
-
-def outside_decoder(model: PreTrainedModel) -> str | None:
-    """A pattern of the modules that text does not pass through, such as a vision tower; `None` if there are none."""
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
-    used = [name for name, module in model.named_modules() if module is decoder or module is head]
-    if "" in used or all(name.startswith(tuple(f"{part}." for part in used)) for name, _ in model.named_parameters()):
-        return None
-    return rf"(?!(?:{'|'.join(map(re.escape, used))})(?:\.|$)).*"

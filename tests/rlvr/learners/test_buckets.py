@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig, ModelConfig, OptimizerConfig
 from rlvr.learners.local import LocalLearner
+from rlvr.models.adapters import add_adapters
 from rlvr.models.chat import Chat
-from rlvr.models.load import add_adapters, load_policy
+from rlvr.models.load import load_policy
 from rlvr.models.policy import Policy
 from rlvr.trainers.sft import LikelihoodLoss
 from rlvr.types import Batch

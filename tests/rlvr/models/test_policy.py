@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from rlvr.batching import token_batch
 from rlvr.config import LoraConfig
 from rlvr.models import logprobs
-from rlvr.models.load import add_adapters
+from rlvr.models.adapters import add_adapters
 from rlvr.models.policy import Policy
 from rlvr.types import Batch
 

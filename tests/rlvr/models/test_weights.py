@@ -10,8 +10,8 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from rlvr.config import LoraConfig
+from rlvr.models.adapters import add_adapters
 from rlvr.models.chat import Chat
-from rlvr.models.load import add_adapters
 from rlvr.models.policy import Policy
 from rlvr.models.weights import (
     SINGLE,
