@@ -23,6 +23,8 @@ from rlvr.models.templates import (
 )
 from rlvr.models.thoughts import (
     bare,
+    begins_with_thought,
+    closes,
     closing_tag,
     holds,
     opening_of,
@@ -96,8 +98,18 @@ class Chat:
         return self._ended(self._said_after(prompt, self.text_ids(prompt), text), self.end_ids[0])
 
     def turn_ids(self, before: Sequence[Message], answer: Message) -> tuple[list[int], list[int]]:
-        """The prompt that an answer is sampled after, and the answer with its end token."""
+        """The prompt that an answer is sampled after, and the answer with its end token.
+
+        Raises `DataError` if the answer has a thought, and the template has closed one (`enable_thinking: false`).
+        """
         prompt = self._prompt(before)
+        is_closed = closes(prompt) and not (before and closes(before[-1]["content"]))
+        if is_closed and begins_with_thought(spelled_out(answer)["content"]):
+            raise DataError(
+                "the prompt closes the thought (as with enable_thinking: false), and this answer has one, which would "
+                "be taught behind it; expected an answer without one. Drop the thought, or leave the value out of "
+                "model.chat_template_kwargs"
+            )
         ids = self.text_ids(prompt)
         text = self._answer(prompt, self.template.render(self.tokenizer, [*before, answer]), answer)
         return ids, self._ended(self._said_after(prompt, ids, text), self.end_ids[0])

@@ -5,8 +5,12 @@ import re
 from rlvr.errors import DataError
 from tasks import Message
 
+TAGS = "think|thinking|thought|reasoning"
 # A tag at the end of a prompt that opens a thought.
-OPENED = re.compile(r"(?:<(?:think|thinking|thought|reasoning)>|\[THINK\])\s*\Z")
+OPENED = re.compile(rf"(?:<(?:{TAGS})>|\[THINK\])\s*\Z")
+# A tag at the end of a prompt that closes one, and a thought at the beginning of an answer.
+CLOSED = re.compile(rf"(?:</(?:{TAGS})>|\[/THINK\])\s*\Z")
+BEGUN = re.compile(rf"\s*(?:<(?:{TAGS})>|\[THINK\])")
 
 
 def thought_of(message: Message) -> str:
@@ -57,6 +61,15 @@ def opening_of(prompt: str) -> str:
     """The tag at the end of a prompt that opens a thought, with the space behind it, or nothing."""
     opened = OPENED.search(prompt)
     return opened[0] if opened else ""
+
+
+def closes(prompt: str) -> bool:
+    """Whether a prompt ends with the end of a thought, so that none is left to write."""
+    return CLOSED.search(prompt) is not None
+
+
+def begins_with_thought(text: str) -> bool:
+    return BEGUN.match(text) is not None
 
 
 def says(written: str, text: str) -> bool:

@@ -210,6 +210,29 @@ def test_an_end_that_the_data_has_written_is_not_taught_twice(name: str) -> None
     assert chat.encode("What is", " it" + family.eos) == chat.encode("What is", " it")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        assistant("<think>\nseven\n</think>\n\n7"),
+        Message(role="assistant", content="7", reasoning_content="seven"),
+    ],
+)
+def test_a_thought_behind_one_that_the_prompt_has_closed_is_refused(answer: Message) -> None:
+    quick = chat_of("qwen3", settings=Template({"enable_thinking": False}))
+    with pytest.raises(DataError, match=r"the prompt closes the thought .* and this answer has one"):
+        quick.encode([user("3+4?")], [answer])
+    ids, learned, _ = quick.encode([user("3+4?")], [assistant("7")])
+    assert written(quick, ids).endswith("<think>\n\n</think>\n\n")
+    assert "think" not in written(quick, learned)
+
+
+def test_words_about_a_thought_at_the_end_of_a_question_close_none() -> None:
+    chat = chat_of("qwen2_5", TEMPLATES["plain"])
+    thought = "<think>seven</think> 7"
+    _, learned, _ = chat.encode([user("3+4? Think between <think> and </think>")], [assistant(thought)])
+    assert thought in written(chat, learned)
+
+
 def test_a_switch_called_thinking_is_no_field_for_thoughts() -> None:
     template = "{% if thinking is defined and thinking %}T{% endif %}" + FAMILIES["llama3"].template
     with pytest.raises(DataError, match="no place for thoughts"):
